@@ -1,0 +1,56 @@
+import type { RowChange } from '../change/row-change.js';
+
+/** What became of one change: `poison` can never be accepted, and was or will be dead-lettered by policy. */
+export type AcceptOutcome = { readonly status: 'accepted' } | { readonly status: 'poison'; readonly error: Error };
+
+/** Circumstances of a hand-off. */
+export interface HandOff {
+  readonly source: string;
+  readonly table: string;
+  readonly epoch: bigint;
+  /** The lease's fencing token: rises with every holder. */
+  readonly fence: bigint;
+  readonly signal: AbortSignal;
+}
+
+/** Why a table is read anew. */
+export type ResyncReason =
+  | 'firstStart'
+  | 'requested'
+  | 'newSinkInstance'
+  | 'checkpointExpired'
+  | 'tableTruncated'
+  | 'tableReplaced'
+  | 'schemaChanged'
+  | 'epochChanged'
+  | 'sourceRolledBack';
+
+/** What happens to the feed itself, in order with the changes. */
+export type FeedEvent =
+  | { readonly kind: 'resyncStarted'; readonly reason: ResyncReason; readonly fromVersion: bigint }
+  | { readonly kind: 'resyncCompleted'; readonly reason: ResyncReason; readonly version: bigint }
+  /** The feed is complete up to `version`; sent when nothing else was. */
+  | { readonly kind: 'heartbeat'; readonly version: bigint }
+  /** A new holder begins to number its hand-offs. */
+  | { readonly kind: 'started'; readonly version: bigint | null };
+
+/**
+ * Where changes go, as a port.
+ *
+ * An implementer guarantees: a resolved `accept` means that every change with outcome `accepted` is stored where the sink
+ * promises (a broker acknowledged it), so the tracker may move its checkpoint; a rejected `accept` means that some may not be,
+ * and the same changes will be offered again. Accepting twice is harmless.
+ */
+export abstract class ChangeSink {
+  /**
+   * Names the store behind the sink: constant for a durable broker, random per in-process one. The checkpoint keeps it; a
+   * different one at start means that what was accepted is gone, so the table is read anew.
+   */
+  abstract readonly instance: string;
+
+  /** Aligned with `changes`. */
+  abstract accept(changes: readonly RowChange[], handOff: HandOff): Promise<readonly AcceptOutcome[]>;
+
+  /** Tells consumers of the feed; rejects like `accept`. */
+  abstract announce(event: FeedEvent, handOff: HandOff): Promise<void>;
+}

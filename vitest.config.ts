@@ -1,0 +1,24 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run on the sources of every package; the condition is what each package's `exports` calls them.
+const conditions = ['@smartpulse/source', 'import', 'module', 'node', 'default'];
+
+const project = (name: string, include: string[], extra: object = {}) => ({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: { name, include, environment: 'node', setupFiles: ['test/support/setup.ts'], ...extra },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', ['libs/**/src/**/*.spec.ts', 'apps/**/src/**/*.spec.ts']),
+      project('property', ['test/property/**/*.spec.ts'], { testTimeout: 180_000 }),
+      project('contract', ['test/contract/**/*.spec.ts']),
+      project('e2e', ['test/e2e/**/*.e2e-spec.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
+      project('architecture', ['test/architecture/**/*.spec.ts'], { testTimeout: 60_000 }),
+      project('consumer', ['test/consumer/**/*.spec.ts'], { testTimeout: 600_000, hookTimeout: 600_000 }),
+      project('services', ['test/services/**/*.spec.ts'], { testTimeout: 300_000, hookTimeout: 300_000 }),
+    ],
+  },
+});
