@@ -1,0 +1,25 @@
+// Runs the suites that need a real server: all of them, or the named one. Without a server they are skipped with a sentence that says how to
+// get it; under REQUIRE_SERVICES=1 that is a failure.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+
+const suites = 'test/services';
+const required = process.env.REQUIRE_SERVICES === '1';
+const built = existsSync(suites) ? readdirSync(suites, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name) : [];
+const [name, ...rest] = process.argv.slice(2).filter((argument) => argument !== '--');
+
+if (name !== undefined && !name.startsWith('-') && !built.includes(name)) {
+  console.error(
+    `There is no service suite "${name}". ${built.length === 0 ? 'No adapter for a real server is built in yet' : `There are: ${built.join(', ')}`}; ` +
+      'everything runs on the embedded parts, which "npm test" covers.',
+  );
+  process.exit(1);
+}
+if (built.length === 0) {
+  console.log('No adapter for a real server is built in yet, so there is no service suite to run; "npm test" covers the embedded parts.');
+  process.exit(required ? 1 : 0);
+}
+
+const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`];
+const run = spawnSync('vitest', ['run', '--project', 'services', ...filter, ...(name?.startsWith('-') ? [name] : []), ...rest], { stdio: 'inherit' });
+process.exit(run.status ?? 1);
