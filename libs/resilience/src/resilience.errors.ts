@@ -61,3 +61,84 @@ export class ConfigurationError extends SmartPulseError {
     return SmartPulseError.hasCode(error, ConfigurationError.code);
   }
 }
+
+/** A phase of the shutdown has used up its time; it is the reason of the signal that tasks are given. */
+export class ShutdownTimeoutError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_SHUTDOWN_TIMEOUT';
+  readonly code = ShutdownTimeoutError.code;
+
+  /** @param timeoutMs what the step was given, in milliseconds. */
+  constructor(
+    readonly step: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`The shutdown step "${step}" has used up its ${timeoutMs} ms.`, {
+      remedy: `Report what is left over now, or raise the time of "${step}" in the shutdown options.`,
+    });
+  }
+
+  static is(error: unknown): error is ShutdownTimeoutError {
+    return SmartPulseError.hasCode(error, ShutdownTimeoutError.code);
+  }
+}
+
+/** There is no policy of this name. */
+export class UnknownPolicyError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_UNKNOWN_POLICY';
+  readonly code = UnknownPolicyError.code;
+
+  /**
+   * @param policy the name that was asked for.
+   * @param known the names there are.
+   * @param usedBy who asked, where it is known: `OrderService.pay`.
+   */
+  constructor(
+    readonly policy: string,
+    readonly known: readonly string[],
+    usedBy?: string,
+  ) {
+    const who = usedBy === undefined ? '' : ` (used by ${usedBy})`;
+    const names = known.length === 0 ? 'there are none' : `known are ${known.map((name) => `"${name}"`).join(', ')}`;
+    super(`There is no policy "${policy}"${who}: ${names}.`, {
+      remedy: `Add it to ResilienceModule.forRoot({ policies: { '${policy}': { … } } }), or correct the name.`,
+    });
+  }
+
+  static is(error: unknown): error is UnknownPolicyError {
+    return SmartPulseError.hasCode(error, UnknownPolicyError.code);
+  }
+}
+
+/** A method with `@Resilient` answered something that is no promise; a retry or a time-out cannot hold for it. */
+export class SyncMethodError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_SYNC_METHOD';
+  readonly code = SyncMethodError.code;
+
+  /** @param method `OrderService.pay`. */
+  constructor(readonly method: string) {
+    super(`${method} has @Resilient but does not answer a promise.`, {
+      remedy: 'Make it async, or take @Resilient away.',
+    });
+  }
+
+  static is(error: unknown): error is SyncMethodError {
+    return SmartPulseError.hasCode(error, SyncMethodError.code);
+  }
+}
+
+/** A method with `@Resilient` was called on an object that Nest has not made, so that it has no registry. */
+export class UnmanagedInstanceError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_UNMANAGED_INSTANCE';
+  readonly code = UnmanagedInstanceError.code;
+
+  /** @param method `OrderService.pay`. */
+  constructor(readonly method: string) {
+    super(`${method} has @Resilient, but its object was not made by Nest and has no ResilienceRegistry.`, {
+      remedy: 'Let Nest create it as a provider, or call registry.get(name).execute(…) by hand.',
+    });
+  }
+
+  static is(error: unknown): error is UnmanagedInstanceError {
+    return SmartPulseError.hasCode(error, UnmanagedInstanceError.code);
+  }
+}

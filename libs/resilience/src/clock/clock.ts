@@ -34,12 +34,12 @@ export abstract class Clock {
   sleep(delayMs: number, signal?: AbortSignal, options?: TimerOptions): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       if (signal?.aborted) {
-        reject(signal.reason as Error);
+        reject(signal.reason);
         return;
       }
       const onAbort = (): void => {
         timer.cancel();
-        reject(signal?.reason as Error);
+        reject(signal?.reason);
       };
       const timer = this.setTimer(
         delayMs,

@@ -20,7 +20,7 @@ export function checkOptions<TSchema extends StandardSchemaV1>(
   if (result.issues !== undefined) {
     throw new ConfigurationError(owner, result.issues.map(toIssue));
   }
-  return result.value as StandardSchemaV1.InferOutput<TSchema>;
+  return result.value;
 }
 
 function toIssue(issue: StandardSchemaV1.Issue): ConfigurationIssue {

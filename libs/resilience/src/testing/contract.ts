@@ -13,7 +13,9 @@ export interface ContractCase {
 /** What a suite needs of a test runner: vitest's, jest's and node:test's functions fit. */
 export interface ContractRunner {
   describe(name: string, body: () => void): unknown;
-  it: ((title: string, body: () => Promise<void>) => unknown) & { skip(title: string, body: () => Promise<void>): unknown };
+  it: ((title: string, body: () => Promise<void>) => unknown) & {
+    skip(title: string, body: () => Promise<void>): unknown;
+  };
 }
 
 /**

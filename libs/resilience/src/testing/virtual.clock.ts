@@ -84,7 +84,9 @@ export class VirtualClock extends Clock {
       const next = this.#next();
       if (next === undefined || next.dueMs > deadlineMs) {
         throw new Error(
-          next === undefined ? 'No timer is left and the condition does not hold.' : `The condition does not hold after ${limitMs} ms.`,
+          next === undefined
+            ? 'No timer is left and the condition does not hold.'
+            : `The condition does not hold after ${limitMs} ms.`,
         );
       }
       this.#fire(next);
@@ -101,7 +103,11 @@ export class VirtualClock extends Clock {
   #next(): PendingTimer | undefined {
     let first: PendingTimer | undefined;
     for (const timer of this.#pending) {
-      if (first === undefined || timer.dueMs < first.dueMs || (timer.dueMs === first.dueMs && timer.order < first.order)) {
+      if (
+        first === undefined ||
+        timer.dueMs < first.dueMs ||
+        (timer.dueMs === first.dueMs && timer.order < first.order)
+      ) {
         first = timer;
       }
     }

@@ -1,0 +1,53 @@
+import { Global, Module } from '@nestjs/common';
+import { Clock } from './clock/clock.js';
+import { SystemClock } from './clock/system.clock.js';
+import { ResilienceRegistry } from './policy/policy.registry.js';
+import { Random } from './random/random.js';
+import { SystemRandom } from './random/system.random.js';
+import { ForRootClaim } from './resilience.claim.js';
+import { RESILIENCE_OPTIONS, type ResilienceModuleOptions } from './resilience.options.js';
+import { ShutdownCoordinator } from './shutdown/shutdown.coordinator.js';
+import { resolveShutdownOptions } from './shutdown/shutdown.options.js';
+
+/** What there is exactly once in an app: time, chance, the policies and the stop. */
+@Global()
+@Module({
+  providers: [
+    ForRootClaim,
+    {
+      provide: Clock,
+      inject: [RESILIENCE_OPTIONS],
+      useFactory: (options: ResilienceModuleOptions): Clock => options.clock ?? new SystemClock(),
+    },
+    {
+      provide: Random,
+      inject: [RESILIENCE_OPTIONS],
+      useFactory: (options: ResilienceModuleOptions): Random => options.random ?? new SystemRandom(),
+    },
+    {
+      provide: ShutdownCoordinator,
+      inject: [RESILIENCE_OPTIONS, Clock],
+      useFactory: (options: ResilienceModuleOptions, clock: Clock): ShutdownCoordinator =>
+        new ShutdownCoordinator(clock, resolveShutdownOptions(options.shutdown)),
+    },
+    {
+      provide: ResilienceRegistry,
+      inject: [RESILIENCE_OPTIONS, Clock, Random, ShutdownCoordinator],
+      useFactory: (
+        options: ResilienceModuleOptions,
+        clock: Clock,
+        random: Random,
+        shutdown: ShutdownCoordinator,
+      ): ResilienceRegistry => {
+        const registry = new ResilienceRegistry(clock, random);
+        for (const [name, policy] of Object.entries(options.policies ?? {})) {
+          registry.create(name, policy);
+        }
+        shutdown.register({ name: 'policy deadlines', phase: 'clients', stop: () => registry.close() });
+        return registry;
+      },
+    },
+  ],
+  exports: [ForRootClaim, Clock, Random, ShutdownCoordinator, ResilienceRegistry],
+})
+export class ResilienceCoreModule {}
