@@ -3,7 +3,9 @@ export type { StandardSchemaV1 } from './configuration/standard-schema.js';
 export { Clock, type Timer, type TimerOptions } from './clock/clock.js';
 export { SystemClock } from './clock/system.clock.js';
 export { Resilient } from './decorators/resilient.decorator.js';
+export { CircuitsHealthProbe } from './health/circuits.health-probe.js';
 export { HealthProbe, type ProbeDetails, type ProbeResult, type ProbeStatus } from './health/health-probe.js';
+export { attemptsOf } from './policy/attempts.js';
 export {
   type AttemptContext,
   type CircuitSnapshot,
@@ -30,8 +32,11 @@ export { Random } from './random/random.js';
 export { SystemRandom } from './random/system.random.js';
 export { ResilienceCoreModule } from './resilience.core.module.js';
 export {
+  BulkheadFullError,
+  CircuitOpenError,
   ConfigurationError,
   type ConfigurationIssue,
+  PolicyTimeoutError,
   ShutdownTimeoutError,
   SmartPulseError,
   type SmartPulseErrorDetails,
@@ -41,6 +46,7 @@ export {
 } from './resilience.errors.js';
 export { ResilienceModule } from './resilience.module.js';
 export type { ResilienceModuleAsyncOptions, ResilienceModuleOptions } from './resilience.options.js';
+export { RESILIENCE_INSTRUMENTS } from './resilience.telemetry.js';
 export { BACKOFF_DEFAULTS, backoffDelayMs, type BackoffJitter, type BackoffOptions } from './retry/backoff.js';
 export { enableGracefulShutdown, type GracefulShutdownOptions } from './shutdown/graceful-shutdown.js';
 export type {

@@ -1,11 +1,13 @@
 import { Global, Module } from '@nestjs/common';
 import { Clock } from './clock/clock.js';
 import { SystemClock } from './clock/system.clock.js';
+import { CircuitsHealthProbe } from './health/circuits.health-probe.js';
 import { ResilienceRegistry } from './policy/policy.registry.js';
 import { Random } from './random/random.js';
 import { SystemRandom } from './random/system.random.js';
 import { ForRootClaim } from './resilience.claim.js';
 import { RESILIENCE_OPTIONS, type ResilienceModuleOptions } from './resilience.options.js';
+import { ResilienceTelemetry } from './resilience.telemetry.js';
 import { ShutdownCoordinator } from './shutdown/shutdown.coordinator.js';
 import { resolveShutdownOptions } from './shutdown/shutdown.options.js';
 
@@ -47,7 +49,18 @@ import { resolveShutdownOptions } from './shutdown/shutdown.options.js';
         return registry;
       },
     },
+    {
+      provide: ResilienceTelemetry,
+      inject: [ResilienceRegistry, ShutdownCoordinator],
+      useFactory: (registry: ResilienceRegistry, shutdown: ShutdownCoordinator) =>
+        new ResilienceTelemetry(registry, shutdown),
+    },
+    {
+      provide: CircuitsHealthProbe,
+      inject: [ResilienceRegistry],
+      useFactory: (registry: ResilienceRegistry) => new CircuitsHealthProbe(registry),
+    },
   ],
-  exports: [ForRootClaim, Clock, Random, ShutdownCoordinator, ResilienceRegistry],
+  exports: [ForRootClaim, Clock, Random, ShutdownCoordinator, ResilienceRegistry, CircuitsHealthProbe],
 })
 export class ResilienceCoreModule {}

@@ -142,3 +142,78 @@ export class UnmanagedInstanceError extends SmartPulseError {
     return SmartPulseError.hasCode(error, UnmanagedInstanceError.code);
   }
 }
+
+/** The circuit of a policy lets nobody through at the moment. It is made without a stack: refusing has to be cheap. */
+export class CircuitOpenError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CIRCUIT_OPEN';
+  readonly code = CircuitOpenError.code;
+
+  /**
+   * @param state where the circuit is: `open`, `halfOpen` or `isolated`.
+   * @param retryAfterMs when it is worth asking again, in milliseconds; Infinity while it is isolated.
+   */
+  constructor(
+    readonly policy: string,
+    readonly state: string,
+    readonly retryAfterMs: number,
+  ) {
+    super(`The circuit of policy "${policy}" is ${state}.`, { remedy: 'Try again after `retryAfterMs`.' });
+  }
+
+  /** Without a stack trace, which would cost several times as much as all the rest. */
+  static light(policy: string, circuit: { readonly state: string; readonly retryAfterMs: number }): CircuitOpenError {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    try {
+      return new CircuitOpenError(policy, circuit.state, circuit.retryAfterMs);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  }
+
+  static is(error: unknown): error is CircuitOpenError {
+    return SmartPulseError.hasCode(error, CircuitOpenError.code);
+  }
+}
+
+/** All places of a policy's bulkhead are taken, and all places to wait too. */
+export class BulkheadFullError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_BULKHEAD_FULL';
+  readonly code = BulkheadFullError.code;
+
+  constructor(
+    readonly policy: string,
+    readonly limit: number,
+    readonly queueLimit: number,
+  ) {
+    super(`The bulkhead of policy "${policy}" is full: ${limit} run and ${queueLimit} wait.`, {
+      remedy: 'Slow down, or raise `bulkhead.limit` or `bulkhead.queueLimit`.',
+    });
+  }
+
+  static is(error: unknown): error is BulkheadFullError {
+    return SmartPulseError.hasCode(error, BulkheadFullError.code);
+  }
+}
+
+/** A run (`attempt`) or a whole call (`total`) has used up its time. The cause is the last error of the work, where there was one. */
+export class PolicyTimeoutError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_POLICY_TIMEOUT';
+  readonly code = PolicyTimeoutError.code;
+
+  constructor(
+    readonly policy: string,
+    readonly scope: 'attempt' | 'total',
+    readonly timeoutMs: number,
+    cause?: unknown,
+  ) {
+    super(`Policy "${policy}": the ${scope === 'attempt' ? 'attempt' : 'call'} has used up its ${timeoutMs} ms.`, {
+      remedy: `Find out why it takes so long, or raise \`${scope}TimeoutMs\`.`,
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is PolicyTimeoutError {
+    return SmartPulseError.hasCode(error, PolicyTimeoutError.code);
+  }
+}

@@ -1,4 +1,6 @@
 import { type DynamicModule, Inject, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { ResilientExplorer } from './decorators/resilient.explorer.js';
 import { ForRootClaim } from './resilience.claim.js';
 import { ResilienceCoreModule } from './resilience.core.module.js';
 import { ResilienceOptionsModule } from './resilience.options.module.js';
@@ -14,7 +16,7 @@ import type { ResilienceModuleAsyncOptions, ResilienceModuleOptions } from './re
  * class AppModule {}
  * ```
  */
-@Module({})
+@Module({ imports: [DiscoveryModule], providers: [ResilientExplorer] })
 export class ResilienceModule {
   constructor(@Inject(ForRootClaim) claim: ForRootClaim) {
     claim.take();

@@ -135,6 +135,7 @@ const share = (from: number, to: number) => {
   const error = `expected a number from ${from} to ${to}`;
   return z.number({ error }).min(from, { error }).max(to, { error });
 };
+const SHARE_ERROR = 'expected a share above 0 and below 1';
 const predicate = z.custom<(error: unknown) => boolean>((value) => typeof value === 'function', {
   error: 'expected a function (error) => boolean',
 });
@@ -170,10 +171,14 @@ const breakerSchema = z.strictObject({
       z.strictObject({
         kind: z.literal('count'),
         size: whole(1, 10_000),
-        threshold: share(0, 1),
+        threshold: z.number({ error: SHARE_ERROR }).gt(0, { error: SHARE_ERROR }).lt(1, { error: SHARE_ERROR }),
         minimumCalls: whole(1, 10_000).optional(),
       }),
     ])
+    .refine((one) => one.kind === 'consecutive' || (one.minimumCalls ?? 1) <= one.size, {
+      path: ['minimumCalls'],
+      error: 'expected at most `size`',
+    })
     .optional(),
   openMs: durationMs.optional(),
   openMultiplier: share(1, 10).optional(),
