@@ -1,3 +1,4 @@
+import { EpochNotRaisedError } from '../cdc.errors.js';
 import type { RowChange } from '../change/row-change.js';
 
 /** What is known of a tracked table before anything is read from it. */
@@ -90,6 +91,18 @@ export abstract class ChangeSource {
   abstract state(tables: readonly string[]): Promise<SourceState>;
   abstract readPage(request: PageRequest): Promise<ChangePage>;
   abstract readChunk(request: ChunkRequest): Promise<TableChunk>;
+
+  /**
+   * Begins a new epoch because the counter went back inside `from`: compare-and-set, so that of several readers that saw it one raises
+   * and the others adopt. A source that keeps its epoch overrides this.
+   *
+   * @returns the epoch that holds now, above `from`.
+   * @throws {@link EpochNotRaisedError} when this source cannot.
+   */
+  raiseEpoch(from: bigint): Promise<bigint> {
+    return Promise.reject(new EpochNotRaisedError(this.name, from));
+  }
+
   /** Releases what the source itself opened. Idempotent. */
   abstract close(): Promise<void>;
 }

@@ -1,0 +1,38 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { HealthProbe, type ProbeDetails, type ProbeResult } from '@smartpulse/resilience';
+import { CdcRegistry } from './registry/cdc.registry.js';
+import type { TrackerSnapshot } from './tracker/tracker.state.js';
+
+/** Failed attempts in a row from which a tracker counts as impaired. */
+const IMPAIRED_AFTER_ATTEMPTS = 5;
+/** Milliseconds behind the database from which a tracker counts as impaired. */
+const IMPAIRED_AFTER_MS = 60_000;
+
+/** How the trackers are. They only ever degrade: a replica whose feed stands still serves reads as well as any other. */
+@Injectable()
+export class CdcHealthProbe extends HealthProbe {
+  override readonly name = 'cdc';
+
+  constructor(@Inject(CdcRegistry) private readonly registry: CdcRegistry) {
+    super();
+  }
+
+  override check(): ProbeResult {
+    const snapshots = this.registry.list().map((tracker) => tracker.snapshot());
+    const details: ProbeDetails = Object.fromEntries(
+      snapshots.map((snapshot) => [`${snapshot.consumer}:${snapshot.table}`, describe(snapshot)]),
+    );
+    return { status: snapshots.some(impaired) ? 'degraded' : 'up', details };
+  }
+}
+
+function impaired({ leading, consecutiveErrors, behind, caughtUpAgoMs }: TrackerSnapshot): boolean {
+  const late = leading && (behind ?? 0n) > 0n && (caughtUpAgoMs ?? 0) > IMPAIRED_AFTER_MS;
+  return consecutiveErrors >= IMPAIRED_AFTER_ATTEMPTS || late;
+}
+
+function describe({ phase, leading, behind, consecutiveErrors, lastError }: TrackerSnapshot): string {
+  const lag = leading && behind !== null ? `, ${behind} versions behind` : '';
+  const errors = consecutiveErrors > 0 ? `, ${consecutiveErrors} failed attempts (${lastError})` : '';
+  return `${phase}${lag}${errors}`;
+}

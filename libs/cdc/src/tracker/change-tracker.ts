@@ -1,0 +1,422 @@
+import { Logger } from '@nestjs/common';
+import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
+import { TrackerNotLeadingError } from '../cdc.errors.js';
+import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
+import type { Lease, Leadership } from '../leadership/leadership.js';
+import type { PollSignal } from '../poll/poll-signal.js';
+import type { ResyncReason } from '../sink/change.sink.js';
+import type { ChangeSource } from '../source/change.source.js';
+import { Deferred } from './deferred.js';
+import { PollPace } from './poll-pace.js';
+import { FencedSignal, type StepResult, TableFeed } from './table-feed.js';
+import { TrackerTally } from './tracker-tally.js';
+import type { ResolvedTrackerOptions } from './tracker.options.js';
+import type { TrackerSnapshot, TrackerState } from './tracker.state.js';
+import { untilAborted } from './until-aborted.js';
+
+/** What a tracker works with. */
+export interface TrackerParts {
+  readonly source: ChangeSource;
+  readonly checkpoints: CheckpointStore;
+  readonly leadership: Leadership;
+  readonly pollSignal: PollSignal;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Is told about every poll: where metrics come from. */
+export type PollListener = (poll: { readonly phase: 'scan' | 'page'; readonly durationMs: number }) => void;
+
+/** One run of a tracker, from `start` to `stop`. */
+interface Run {
+  /** Aborts when the tracker is to stop: sleeps end, the running page is finished. */
+  readonly stopping: AbortController;
+  /** Aborts when it may not even wait for the running page. */
+  readonly cutting: AbortController;
+  ended: Promise<void>;
+}
+
+/**
+ * Follows one table for one consumer: every committed change reaches the sink at least once, or a resync event says why not; the
+ * checkpoint moves only after the sink has accepted. Of all replicas the one that holds the lease reads. Errors never end it: they are
+ * waited out with growing delays and stand in {@link state}.
+ *
+ * Made by `CdcRegistry.track`.
+ */
+export class ChangeTracker {
+  readonly #logger: Logger;
+  readonly #options: ResolvedTrackerOptions;
+  readonly #parts: TrackerParts;
+  readonly #pace: PollPace;
+  readonly #tally = new TrackerTally();
+  readonly #resource: string;
+  #onPoll: PollListener | undefined;
+  #run: Run | undefined;
+  #feed: TableFeed | undefined;
+  #lastFeed: TableFeed | undefined;
+  #idle: TrackerState = { kind: 'stopped' };
+  #failure: Extract<TrackerState, { kind: 'failing' }> | undefined;
+  #attempts = 0;
+  #lastError: Error | undefined;
+  #caughtUpAtMs: number | undefined;
+  #paused = false;
+  #wakePaused: (() => void) | undefined;
+  #resync: Deferred | undefined;
+
+  constructor(options: ResolvedTrackerOptions, parts: TrackerParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#pace = new PollPace(options, parts.clock, parts.random);
+    this.#resource = `cdc:${options.consumer}:${parts.source.name}:${options.table}`;
+    this.#logger = new Logger(`${ChangeTracker.name} ${options.consumer}:${options.table}`);
+  }
+
+  /** The consumer whose position this is. */
+  get consumer(): string {
+    return this.#options.consumer;
+  }
+
+  /** The table as configured, `schema.name`. */
+  get table(): string {
+    return this.#options.table;
+  }
+
+  /** What it is doing now. */
+  get state(): TrackerState {
+    if (this.#failure !== undefined) {
+      return this.#failure;
+    }
+    const phase = this.#feed?.checkpoint?.phase;
+    if (this.#idle.kind !== 'streaming' || phase === undefined) {
+      return this.#idle;
+    }
+    return phase.kind === 'streaming'
+      ? { kind: 'streaming', version: phase.version }
+      : {
+          kind: 'bootstrapping',
+          stage: this.#feed?.stage ?? 'scanning',
+          reason: phase.reason,
+          fromVersion: phase.fromVersion,
+        };
+  }
+
+  /** Begins to follow the table; does nothing when it does already. A nudge of the table's `PollSignal` makes it poll at once. */
+  start(): void {
+    if (this.#run !== undefined) {
+      return;
+    }
+    const run: Run = { stopping: new AbortController(), cutting: new AbortController(), ended: Promise.resolve() };
+    this.#run = run;
+    this.#paused = false;
+    this.#idle = { kind: 'starting' };
+    run.ended = this.#live(run);
+  }
+
+  /**
+   * Ends: the running page is finished and checkpointed, then the lease is given back. No timer stays behind.
+   *
+   * @param signal when it aborts, the running page is left where it is and not checkpointed: it comes again after the next start.
+   * @returns `true` when the running page was finished, `false` when it was left.
+   */
+  async stop(signal?: AbortSignal): Promise<boolean> {
+    const run = this.#run;
+    if (run === undefined) {
+      return true;
+    }
+    const cut = (): void =>
+      run.cutting.abort(new Error('The tracker is stopped and may not wait for the running page.'));
+    signal?.addEventListener('abort', cut, { once: true });
+    if (signal?.aborted === true) {
+      cut();
+    }
+    run.stopping.abort(new Error('The tracker is stopped.'));
+    await run.ended;
+    signal?.removeEventListener('abort', cut);
+    return !run.cutting.signal.aborted;
+  }
+
+  /** A poll follows at once, or right after the running one. Calls coalesce; without the lease it does nothing. */
+  pollNow(): void {
+    this.#tally.nudges += 1;
+    this.#pace.nudge();
+  }
+
+  /** Finishes the running page and stands still; a lease that is held is kept, so no other replica goes on instead. */
+  pause(): void {
+    this.#paused = true;
+    this.#pace.nudge();
+  }
+
+  /** Ends a {@link pause}. */
+  resume(): void {
+    this.#paused = false;
+    this.#wakePaused?.();
+  }
+
+  /**
+   * Reads the table anew: announces the resync, hands off every row, then everything that changed meanwhile.
+   *
+   * @returns when the resync is complete. Calls while one is wanted or runs join it.
+   * @throws TrackerNotLeadingError when another replica holds the lease, or when it is lost before the end.
+   */
+  async resync(reason: ResyncReason = 'requested'): Promise<void> {
+    const feed = this.#feed;
+    if (feed === undefined) {
+      throw new TrackerNotLeadingError(this.table, this.consumer);
+    }
+    if (this.#resync === undefined) {
+      this.#resync = new Deferred();
+      feed.want(reason);
+      this.#pace.nudge();
+    }
+    await this.#resync.promise;
+  }
+
+  /** The tracker in numbers. */
+  snapshot(): TrackerSnapshot {
+    const feed = this.#feed ?? this.#lastFeed;
+    const checkpoint = feed?.checkpoint;
+    const version = checkpoint?.phase.kind === 'streaming' ? checkpoint.phase.version : null;
+    const position = checkpoint?.phase.kind === 'bootstrap' ? checkpoint.phase.fromVersion : version;
+    const currentVersion = feed?.currentVersion ?? null;
+    const behind = position === null || currentVersion === null ? null : currentVersion - position;
+    return {
+      consumer: this.consumer,
+      source: this.#parts.source.name,
+      table: this.table,
+      phase: this.state.kind,
+      leading: this.#feed !== undefined,
+      epoch: checkpoint?.epoch ?? null,
+      version,
+      currentVersion,
+      behind: behind === null || behind > 0n ? behind : 0n,
+      caughtUpAgoMs: this.#caughtUpAtMs === undefined ? null : this.#parts.clock.monotonic() - this.#caughtUpAtMs,
+      tieDepth: this.#tally.tieDepth,
+      consecutiveErrors: this.#attempts,
+      lastError: this.#lastError?.name ?? null,
+      counts: this.#tally.counts(),
+    };
+  }
+
+  /** Errors by class, for metrics. */
+  get errorsByClass(): ReadonlyMap<string, number> {
+    return this.#tally.errorsByClass;
+  }
+
+  /** Tells `listener` about every poll from now on; one listener, the latest. */
+  observePolls(listener: PollListener): void {
+    this.#onPoll = listener;
+  }
+
+  async #live(run: Run): Promise<void> {
+    const { signal } = run.stopping;
+    const unsubscribe = this.#parts.pollSignal.onNudge(this.table, () => this.pollNow());
+    try {
+      await this.#begin(run);
+      const fresh = { first: true };
+      for (let attempts = 0; !signal.aborted;) {
+        if (this.#paused) {
+          await this.#standStill(signal);
+          continue;
+        }
+        const lease = await this.#acquire(run);
+        if (lease === undefined) {
+          if (this.#failure === undefined) {
+            attempts += 1;
+            this.#idle = { kind: 'waitingForLease', attempts };
+            await this.#nap(backoffDelayMs(this.#options.leaseRetry, attempts, this.#parts.random), signal);
+          }
+          continue;
+        }
+        attempts = 0;
+        await this.#lead(lease, run, fresh);
+        if (!signal.aborted) {
+          this.#idle = { kind: 'waitingForLease', attempts };
+          await this.#nap(backoffDelayMs(this.#options.leaseRetry, 1, this.#parts.random), signal);
+        }
+      }
+    } finally {
+      unsubscribe();
+      this.#failure = undefined;
+      this.#attempts = 0;
+      this.#idle = { kind: 'stopped' };
+      this.#run = undefined;
+    }
+  }
+
+  /** Waits for what must be there before the first poll. */
+  async #begin(run: Run): Promise<void> {
+    const { startAfter } = this.#options;
+    const { signal } = run.stopping;
+    if (startAfter === undefined) {
+      return;
+    }
+    while (!signal.aborted) {
+      try {
+        await untilAborted(startAfter(), signal);
+        this.#recovered();
+        return;
+      } catch (error) {
+        if (!signal.aborted) {
+          await this.#fail(error, signal);
+        }
+      }
+    }
+  }
+
+  /** The lease, or nothing when another holds it, the attempt failed (and was waited out), or the tracker stops. */
+  async #acquire(run: Run): Promise<Lease | undefined> {
+    const { signal } = run.stopping;
+    const asked = Promise.resolve().then(() => this.#parts.leadership.acquire(this.#resource));
+    try {
+      const lease = await untilAborted(asked, signal);
+      this.#recovered();
+      return lease;
+    } catch (error) {
+      if (signal.aborted) {
+        // It may still be granted: it is given back unread.
+        asked
+          .then((late) => late?.release())
+          .catch((late: unknown) => this.#logger.warn(`A late lease was not released: ${nameOf(late)}`));
+        return undefined;
+      }
+      await this.#fail(error, signal);
+      return undefined;
+    }
+  }
+
+  /** Reads as the holder of `lease` until it is lost, fenced off, or the tracker stops. */
+  async #lead(lease: Lease, run: Run, fresh: { first: boolean }): Promise<void> {
+    const { source, checkpoints, clock } = this.#parts;
+    const work = AbortSignal.any([lease.signal, run.cutting.signal]);
+    const rest = AbortSignal.any([lease.signal, run.stopping.signal]);
+    const tenure = { source: source.name, fence: lease.fence, signal: work };
+    const feed = new TableFeed(this.#options, { source, checkpoints, clock }, tenure, this.#tally);
+    if (fresh.first && this.#options.bootstrap === 'always') {
+      feed.want('firstStart');
+    }
+    fresh.first = false;
+    this.#feed = feed;
+    this.#idle = { kind: 'streaming', version: 0n };
+    try {
+      while (!rest.aborted) {
+        await (this.#paused ? this.#standStill(rest) : this.#turn(feed, rest));
+      }
+    } catch (error) {
+      if (error instanceof FencedSignal) {
+        this.#logger.warn(`A newer holder has saved a checkpoint: fence ${lease.fence} gives up.`);
+      } else if (!work.aborted) {
+        throw error;
+      }
+    } finally {
+      this.#feed = undefined;
+      this.#lastFeed = feed;
+      this.#failure = undefined;
+      this.#resync?.reject(new TrackerNotLeadingError(this.table, this.consumer));
+      this.#resync = undefined;
+      await this.#release(lease);
+    }
+  }
+
+  /** One page or chunk, and the wait after it. */
+  async #turn(feed: TableFeed, rest: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    let step: StepResult;
+    try {
+      this.#pace.begin();
+      const beganAtMs = clock.monotonic();
+      const phase = feed.checkpoint?.phase.kind === 'bootstrap' ? 'scan' : 'page';
+      step = await feed.step();
+      this.#onPoll?.({ phase, durationMs: clock.monotonic() - beganAtMs });
+    } catch (error) {
+      if (error instanceof FencedSignal || rest.aborted) {
+        throw error;
+      }
+      feed.forget();
+      await this.#fail(error, rest);
+      return;
+    }
+    this.#recovered();
+    if (this.#resync !== undefined && !feed.resyncing) {
+      this.#resync.resolve();
+      this.#resync = undefined;
+    }
+    if (step.moved) {
+      this.#pace.moved();
+    }
+    if (step.result === 'behind') {
+      // Lets others run between two pages, and the lease's loss be seen.
+      await this.#nap(0, rest);
+      return;
+    }
+    this.#caughtUpAtMs = clock.monotonic();
+    if (!step.moved) {
+      this.#tally.idlePolls += 1;
+      this.#pace.idled();
+    }
+    await this.#pace.wait(Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs)), rest);
+  }
+
+  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
+    const failure =
+      error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error });
+    this.#attempts += 1;
+    this.#lastError = failure;
+    this.#tally.failed(failure);
+    const retryInMs = backoffDelayMs(this.#options.errorBackoff, this.#attempts, this.#parts.random);
+    this.#failure = { kind: 'failing', error: failure, attempts: this.#attempts, retryInMs };
+    // The first of a row and then ever more seldom: an outage must not fill the log.
+    if ((this.#attempts & (this.#attempts - 1)) === 0) {
+      this.#logger.warn(
+        `Attempt ${this.#attempts} failed (${failure.name}); the next one follows in ${Math.round(retryInMs)} ms.`,
+      );
+    }
+    await this.#nap(retryInMs, signal);
+  }
+
+  #recovered(): void {
+    this.#failure = undefined;
+    this.#attempts = 0;
+  }
+
+  async #standStill(signal: AbortSignal): Promise<void> {
+    const before = this.#idle;
+    this.#idle = { kind: 'paused' };
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        this.#wakePaused = undefined;
+        resolve();
+      };
+      this.#wakePaused = done;
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted) {
+        done();
+      }
+    });
+    this.#idle = before;
+  }
+
+  async #release(lease: Lease): Promise<void> {
+    try {
+      await lease.release();
+    } catch (error) {
+      this.#logger.warn(`The lease was not released (${nameOf(error)}); it ends by itself.`);
+    }
+  }
+
+  /** Sleeps; an abort ends the sleep and is no error. */
+  async #nap(delayMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#parts.clock.sleep(delayMs, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        throw error;
+      }
+    }
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

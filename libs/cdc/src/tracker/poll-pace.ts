@@ -1,0 +1,75 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+
+/** How often to poll when nothing says otherwise, in milliseconds. */
+export interface PaceOptions {
+  readonly minIntervalMs: number;
+  readonly maxIntervalMs: number;
+}
+
+const GROWTH = 1.5;
+const JITTER = 0.2;
+
+/**
+ * When the next poll begins: soon after something moved, later and later while nothing does, at once after a nudge. A nudge that comes
+ * while a poll runs is remembered, because that poll may have looked before the writer's commit.
+ */
+export class PollPace {
+  readonly #options: PaceOptions;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  #intervalMs: number;
+  #nudged = false;
+  #wake: (() => void) | undefined;
+
+  constructor(options: PaceOptions, clock: Clock, random: Random) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#random = random;
+    this.#intervalMs = options.minIntervalMs;
+  }
+
+  /** Another poll follows; nudges before it begins count as one. */
+  nudge(): void {
+    this.#nudged = true;
+    this.#wake?.();
+  }
+
+  /** A poll begins: it covers every nudge up to now. */
+  begin(): void {
+    this.#nudged = false;
+  }
+
+  /** The poll found something. */
+  moved(): void {
+    this.#intervalMs = this.#options.minIntervalMs;
+  }
+
+  /** The poll found nothing. */
+  idled(): void {
+    this.#intervalMs = Math.min(this.#options.maxIntervalMs, this.#intervalMs * GROWTH);
+  }
+
+  /** The next wait in milliseconds, ±20 % but never outside the two limits, so that replicas and tables spread out. */
+  nextDelayMs(): number {
+    const spread = this.#intervalMs * (1 - JITTER + 2 * JITTER * this.#random.next());
+    return Math.min(this.#options.maxIntervalMs, Math.max(this.#options.minIntervalMs, spread));
+  }
+
+  /** Resolves after `delayMs`, at a nudge, or when `signal` aborts; leaves no timer and no listener. */
+  async wait(delayMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#nudged || signal.aborted) {
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', done);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = this.#clock.setTimer(delayMs, done);
+      signal.addEventListener('abort', done, { once: true });
+      this.#wake = done;
+    });
+  }
+}
