@@ -1,0 +1,36 @@
+import type { EntryVersion } from '../version/entry-version.js';
+
+/** What a loader answers: the value and the stamp that was read **before** it (or in one snapshot with it). */
+export interface Loaded<T> {
+  /** `undefined`: the source has no such thing; it is remembered as a negative entry. */
+  readonly value: T | undefined;
+  /** The value reflects every commit up to this version, perhaps later ones. */
+  readonly version: EntryVersion;
+}
+
+/** What a loader is given. */
+export interface LoadContext {
+  /** Aborts when the load takes too long or the cache closes: hand it on to the query. */
+  readonly signal: AbortSignal;
+  /** The lowest version that the store will accept from this load; `EntryVersion.ZERO` = any. */
+  readonly floor: EntryVersion;
+}
+
+/** Reads a key from the source. */
+export type Loader<T> = (context: LoadContext) => Promise<Loaded<T>>;
+
+/** Where an answer came from. */
+export type CacheLevel = 'l1' | 'l2' | 'source';
+
+/** An answer of the cache. */
+export interface CacheHit<T> {
+  /** `undefined`: the source has no such thing (a negative entry). */
+  readonly value: T | undefined;
+  readonly version: EntryVersion;
+  readonly level: CacheLevel;
+  /**
+   * `true`: the answer stands outside the monotonic promise. The store could not confirm it (it is down, or it refused the load again and
+   * again), or the replica serves its first level while it may have missed messages.
+   */
+  readonly stale: boolean;
+}

@@ -1,0 +1,34 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+import type { CacheNamespace } from '../namespace/define-cache.js';
+import type { NamespaceNames } from '../namespace/names.js';
+import type { StoreOrigin } from '../store/cache.store.js';
+import type { TimedCacheStore } from '../store/timed.store.js';
+import type { CacheStats } from './cache.stats.js';
+import type { EntryCodec } from './entry.codec.js';
+import type { KeyWaiters } from './key-waiters.js';
+import type { LocalView } from './local-view.js';
+import type { OutageGate } from './outage-gate.js';
+
+/** What a cache and its loads work with. */
+export interface CacheParts<T> {
+  readonly namespace: CacheNamespace<T>;
+  readonly names: NamespaceNames;
+  readonly origin: StoreOrigin;
+  readonly store: TimedCacheStore;
+  readonly view: LocalView<T>;
+  readonly codec: EntryCodec<T>;
+  readonly waiters: KeyWaiters;
+  readonly gate: OutageGate;
+  readonly stats: CacheStats;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborted when the cache closes. */
+  readonly closing: AbortSignal;
+  /** Told how long each loader took, in milliseconds. */
+  onLoaded(durationMs: number): void;
+}
+
+/** A life shortened by up to a tenth, so that what was stored together does not end together. */
+export function jitteredTtlMs(ttlMs: number, random: Random): number {
+  return Math.max(1, Math.round(ttlMs * (1 - 0.1 * random.next())));
+}

@@ -1,0 +1,76 @@
+/** What a cache counted since it was opened, in plain integers. */
+export interface CacheStats {
+  /** Answers from the first level. */
+  l1Hits: number;
+  /** Answers from the second level, also what another loader had stored. */
+  l2Hits: number;
+  /** Answers that say "no such thing", from either level. */
+  negativeHits: number;
+  /** `get` that found nothing, and `getOrLoad` that had to load or wait. */
+  misses: number;
+  /** Callers that joined a load of this process. */
+  joined: number;
+  /** Runs of a loader. */
+  loads: number;
+  /** Loaders that threw or took too long. */
+  loadFailures: number;
+  /** Sets of loaders that the store refused. */
+  refused: number;
+  /** Loads that left the promise map because a newer stamp was learned. */
+  takenOut: number;
+  /** Answers with `stale: true`. */
+  staleAnswers: number;
+  /** Loads whose result was not stored because the store failed or another lease stood for too long. */
+  unstored: number;
+  /** Values too large to store. */
+  oversized: number;
+  /** Stored text that the codec could not read. */
+  undecodable: number;
+  /** Calls that the store failed or did not answer in time. */
+  storeFailures: number;
+  /** Loads refused because the store was down and too many waited. */
+  overloaded: number;
+  leasesAcquired: number;
+  /** Answers of the store that another replica's lease stands. */
+  leasesWaited: number;
+  /** Leases that were gone when they were renewed or used. */
+  leasesLost: number;
+  /** Changes (`refresh`, `invalidate`, `evict`) sent by this replica. */
+  changesSent: number;
+  messagesReceived: number;
+  /** Entries now in the first level. */
+  l1Entries: number;
+  /** Times that the whole first level was dropped. */
+  l1Flushes: number;
+  /** Entries that left the first level because it was full. */
+  l1Evictions: number;
+}
+
+/** All counters at zero. */
+export function emptyStats(): CacheStats {
+  return {
+    l1Hits: 0,
+    l2Hits: 0,
+    negativeHits: 0,
+    misses: 0,
+    joined: 0,
+    loads: 0,
+    loadFailures: 0,
+    refused: 0,
+    takenOut: 0,
+    staleAnswers: 0,
+    unstored: 0,
+    oversized: 0,
+    undecodable: 0,
+    storeFailures: 0,
+    overloaded: 0,
+    leasesAcquired: 0,
+    leasesWaited: 0,
+    leasesLost: 0,
+    changesSent: 0,
+    messagesReceived: 0,
+    l1Entries: 0,
+    l1Flushes: 0,
+    l1Evictions: 0,
+  };
+}

@@ -1,0 +1,67 @@
+import { CachePayloadTooLargeError, CacheValueNotEncodableError } from '../redis-cache.errors.js';
+import type { CacheNamespace } from '../namespace/define-cache.js';
+import type { StoredEntry } from '../store/cache.store.js';
+import { deepFreeze } from './deep-freeze.js';
+
+/** Entries that a reader can be shown. */
+export type UsableEntry = Extract<StoredEntry, { kind: 'value' | 'negative' }>;
+
+/** Whether an entry can be shown to a reader. */
+export function isUsable(entry: StoredEntry | undefined): entry is UsableEntry {
+  return entry?.kind === 'value' || entry?.kind === 'negative';
+}
+
+/** A value in the two forms that the cache keeps: text in the store, decoded (and frozen) in memory. */
+export interface EncodedValue<T> {
+  readonly payload: string | null;
+  readonly value: T | undefined;
+}
+
+/** Between values and payloads: the namespace's codec, its size limit, and freezing. */
+export class EntryCodec<T> {
+  constructor(
+    private readonly namespace: CacheNamespace<T>,
+    private readonly freeze: boolean,
+  ) {}
+
+  /**
+   * The value is decoded again from its text: every reader, the first one too, sees what the store will give, and none shares objects with the loader.
+   *
+   * @throws {@link CacheValueNotEncodableError}, {@link CachePayloadTooLargeError}
+   */
+  encode(value: T | undefined): EncodedValue<T> {
+    if (value === undefined) {
+      return { payload: null, value: undefined };
+    }
+    let payload: string;
+    let decoded: T;
+    try {
+      payload = this.namespace.codec.encode(value);
+      decoded = this.namespace.codec.decode(payload);
+    } catch (error) {
+      throw new CacheValueNotEncodableError(this.namespace.name, error);
+    }
+    const bytes = Buffer.byteLength(payload);
+    if (bytes > this.namespace.maxPayloadBytes) {
+      throw new CachePayloadTooLargeError(this.namespace.name, bytes, this.namespace.maxPayloadBytes);
+    }
+    return { payload, value: this.#seal(decoded) };
+  }
+
+  /** `false`: the codec cannot read the text (another release wrote it). */
+  decode(entry: UsableEntry): { readonly value: T | undefined } | false {
+    if (entry.kind === 'negative') {
+      return { value: undefined };
+    }
+    try {
+      return { value: this.#seal(this.namespace.codec.decode(entry.payload)) };
+    } catch {
+      // Counted by the caller as `undecodable`: an entry that cannot be read is a miss, never a failed read.
+      return false;
+    }
+  }
+
+  #seal(value: T): T {
+    return this.freeze ? deepFreeze(value) : value;
+  }
+}

@@ -1,0 +1,254 @@
+import {
+  CacheClosedError,
+  CacheOverloadedError,
+  CachePayloadTooLargeError,
+  CacheStoreUnavailableError,
+} from '../redis-cache.errors.js';
+import type { LeaseReply, SetReply } from '../store/cache.store.js';
+import { EntryVersion } from '../version/entry-version.js';
+import type { CacheHit, Loaded, Loader } from './cache-hit.js';
+import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
+import { type EncodedValue, type EntryCodec, isUsable, type UsableEntry } from './entry.codec.js';
+import { fillFirstLevel } from './filling.js';
+import { LeaseRenewal } from './lease-renewal.js';
+import { runLoader } from './loader-run.js';
+import type { SharedLoad } from './local-view.js';
+
+/** A refused load is repeated this often before its own value is answered. */
+const MAX_RELOADS = 3;
+/** Entries below what this replica knows are asked for again this often. */
+const MAX_REREADS = 3;
+const FIRST_POLL_MS = 20;
+const MAX_POLL_MS = 1_280;
+
+/** One `getOrLoad` behind the first level: second level, lease, loader, set under the lease, and again where the store refuses. */
+export class LoadRun<T> {
+  readonly #storedKey: string;
+  readonly #giveUpWaitingMs: number;
+  #rereads = 0;
+  #loaderRuns = 0;
+  #polls = 0;
+
+  constructor(
+    private readonly parts: CacheParts<T>,
+    private readonly load: SharedLoad<T>,
+    private readonly loader: Loader<T>,
+  ) {
+    this.#storedKey = parts.names.stored(load.flight.key);
+    this.#giveUpWaitingMs = parts.clock.monotonic() + parts.namespace.waitTimeoutMs;
+  }
+
+  /** @throws what the loader throws; {@link CacheOverloadedError} while the store is down; {@link CacheClosedError}. */
+  async run(): Promise<CacheHit<T>> {
+    for (let first = true; ; first = false) {
+      if (this.parts.closing.aborted) {
+        throw new CacheClosedError(this.parts.namespace.name);
+      }
+      const token = this.parts.random.id();
+      let reply: LeaseReply;
+      try {
+        reply = await this.#ask(token, first);
+      } catch (error) {
+        if (!CacheStoreUnavailableError.is(error)) {
+          throw error;
+        }
+        return await this.#loadUnstored();
+      }
+      const answer = await this.#answerTo(reply, token);
+      if (answer !== undefined) {
+        return answer;
+      }
+    }
+  }
+
+  /** Hits never pay for a lease: the first question is a plain read. */
+  async #ask(token: string, first: boolean): Promise<LeaseReply> {
+    const { store, view, namespace } = this.parts;
+    view.asksAgain(this.load.flight);
+    if (first) {
+      const entry = await store.get(this.#storedKey);
+      if (isUsable(entry)) {
+        return { kind: 'hit', entry };
+      }
+    }
+    return await store.getOrLease(this.#storedKey, token, namespace.leaseMs);
+  }
+
+  async #answerTo(reply: LeaseReply, token: string): Promise<CacheHit<T> | undefined> {
+    const { stats } = this.parts;
+    if (reply.kind === 'hit') {
+      return await this.#take(reply.entry);
+    }
+    if (reply.kind === 'leased') {
+      stats.leasesAcquired++;
+      return await this.#loadUnderLease(token, reply.floor);
+    }
+    stats.leasesWaited++;
+    return (await this.#wait(reply.remainingMs)) ? undefined : await this.#loadUnstored();
+  }
+
+  /** Shows a stored entry, unless it is below what callers of this load may already have seen. */
+  async #take(entry: UsableEntry): Promise<CacheHit<T> | undefined> {
+    const { view, stats, codec, store, origin } = this.parts;
+    const { flight } = this.load;
+    const decoded = codec.decode(entry);
+    if (decoded === false) {
+      stats.undecodable++;
+      await store.evict(this.#storedKey, origin);
+      return undefined;
+    }
+    const accepted = view.accepts(flight, entry.version);
+    view.learn(flight.key, entry.version, flight);
+    if (!accepted && this.#rereads++ < MAX_REREADS) {
+      return undefined;
+    }
+    // From here on the answer is decided: what is learned before callers see it sends later ones elsewhere.
+    view.stamp(this.load, entry.version);
+    fillFirstLevel(this.parts, flight, { ...decoded, version: entry.version, ttlMs: entry.ttlMs });
+    stats.l2Hits++;
+    return { value: decoded.value, version: entry.version, level: 'l2', stale: !accepted };
+  }
+
+  async #loadUnderLease(token: string, floor: EntryVersion): Promise<CacheHit<T> | undefined> {
+    const { view } = this.parts;
+    view.learn(this.load.flight.key, floor);
+    this.load.stamp = undefined;
+    const renewal = new LeaseRenewal(this.parts, this.#storedKey, token);
+    try {
+      const { loaded, encoded } = await this.#loadAndEncode(token, floor);
+      if (encoded === undefined) {
+        await this.#release(token);
+        return this.#own(loaded, loaded.value, !view.accepts(this.load.flight, loaded.version));
+      }
+      return await this.#store(loaded, encoded, token);
+    } finally {
+      renewal.stop();
+    }
+  }
+
+  /** `encoded` undefined: the value is too large to store. A failure gives the lease back. */
+  async #loadAndEncode(
+    token: string,
+    floor: EntryVersion,
+  ): Promise<{ loaded: Loaded<T>; encoded: EncodedValue<T> | undefined }> {
+    let loaded: Loaded<T> | undefined;
+    try {
+      this.#loaderRuns++;
+      loaded = await runLoader(this.parts, this.loader, floor);
+      this.parts.view.stamp(this.load, loaded.version);
+      return { loaded, encoded: this.parts.codec.encode(loaded.value) };
+    } catch (error) {
+      if (loaded !== undefined && CachePayloadTooLargeError.is(error)) {
+        this.parts.stats.oversized++;
+        return { loaded, encoded: undefined };
+      }
+      await this.#release(token);
+      throw error;
+    }
+  }
+
+  async #store(loaded: Loaded<T>, encoded: EncodedValue<T>, token: string): Promise<CacheHit<T> | undefined> {
+    const { view, stats, store, origin, namespace, random } = this.parts;
+    const { flight } = this.load;
+    const { version } = loaded;
+    const ttlMs = jitteredTtlMs(encoded.payload === null ? namespace.negativeTtlMs : namespace.l2TtlMs, random);
+    // Callers may have joined after a newer stamp was learned and before the loader told its own: they are not to get less.
+    const behind = !view.accepts(flight, version);
+    let reply: SetReply;
+    try {
+      const write = { ...origin, key: this.#storedKey, version, payload: encoded.payload, ttlMs };
+      reply = await store.set(write, token);
+    } catch (error) {
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+      stats.unstored++;
+      return this.#own(loaded, encoded.value, true);
+    }
+    if (reply.outcome === 'applied') {
+      view.learn(flight.key, version, flight);
+      fillFirstLevel(this.parts, flight, { value: encoded.value, version, ttlMs });
+      if (!behind) {
+        return this.#own(loaded, encoded.value, false);
+      }
+    } else {
+      stats.refused++;
+      if (reply.outcome === 'leaseLost') {
+        stats.leasesLost++;
+      }
+      const winner = await this.#winner(reply);
+      if (winner !== undefined) {
+        return winner;
+      }
+    }
+    return this.#loaderRuns <= MAX_RELOADS ? undefined : this.#own(loaded, encoded.value, true);
+  }
+
+  /** What the store holds instead of the value that it refused. */
+  async #winner(reply: SetReply): Promise<CacheHit<T> | undefined> {
+    const { view } = this.parts;
+    const { current } = reply;
+    if (isUsable(current)) {
+      return view.accepts(this.load.flight, current.version) ? await this.#take(current) : undefined;
+    }
+    if (current !== undefined) {
+      view.learn(this.load.flight.key, current.kind === 'lease' ? current.floor : current.version);
+    }
+    return undefined;
+  }
+
+  /** `false`: waited long enough, no lease will come. */
+  async #wait(remainingMs: number): Promise<boolean> {
+    const { clock, random, waiters } = this.parts;
+    const leftMs = this.#giveUpWaitingMs - clock.monotonic();
+    if (leftMs <= 0) {
+      return false;
+    }
+    const pollMs = Math.min(MAX_POLL_MS, FIRST_POLL_MS * 2 ** this.#polls++) * (0.5 + 0.5 * random.next());
+    await waiters.wait(this.load.flight.key, Math.max(1, Math.min(pollMs, remainingMs, leftMs)));
+    return true;
+  }
+
+  /** The store is down, or another lease stands for too long: the source answers, a few at once, and nothing is kept. */
+  async #loadUnstored(): Promise<CacheHit<T>> {
+    const { gate, stats, codec } = this.parts;
+    stats.unstored++;
+    try {
+      const loaded = await gate.run(() => runLoader(this.parts, this.loader, EntryVersion.ZERO));
+      return this.#own(loaded, this.#shown(codec, loaded), true);
+    } catch (error) {
+      if (CacheOverloadedError.is(error)) {
+        stats.overloaded++;
+      }
+      throw error;
+    }
+  }
+
+  #shown(codec: EntryCodec<T>, loaded: Loaded<T>): T | undefined {
+    try {
+      return codec.encode(loaded.value).value;
+    } catch (error) {
+      if (CachePayloadTooLargeError.is(error)) {
+        this.parts.stats.oversized++;
+        return loaded.value;
+      }
+      throw error;
+    }
+  }
+
+  #own(loaded: Loaded<T>, value: T | undefined, stale: boolean): CacheHit<T> {
+    return { value, version: loaded.version, level: 'source', stale };
+  }
+
+  async #release(token: string): Promise<void> {
+    const { store, origin } = this.parts;
+    try {
+      await store.releaseLease(this.#storedKey, token, origin);
+    } catch (error) {
+      // Counted by the timed store. The lease ends by its own time; what the loader said matters more to the caller.
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,413 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+import type {
+  InvalidationBus,
+  InvalidationMessage,
+  InvalidationSubscription,
+} from '../invalidation/invalidation.bus.js';
+import { checkCacheKey } from '../namespace/cache-key.js';
+import type { CacheNamespace } from '../namespace/define-cache.js';
+import { NamespaceNames } from '../namespace/names.js';
+import { CacheClosedError } from '../redis-cache.errors.js';
+import type {
+  CacheStore,
+  ChangeOutcome,
+  ChangeReply,
+  SetOutcome,
+  StoredEntry,
+  StoreOrigin,
+} from '../store/cache.store.js';
+import { TimedCacheStore } from '../store/timed.store.js';
+import { EntryVersion } from '../version/entry-version.js';
+import type { CacheHit, Loader } from './cache-hit.js';
+import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
+import { type CacheStats, emptyStats } from './cache.stats.js';
+import { EntryCodec, isUsable } from './entry.codec.js';
+import { fillFirstLevel } from './filling.js';
+import type { FirstLevelEntry } from './first-level.js';
+import { KeyWaiters } from './key-waiters.js';
+import { LoadRun } from './load-run.js';
+import { type Flight, LocalView, type SharedLoad } from './local-view.js';
+import { OutageGate } from './outage-gate.js';
+
+/** What a {@link VersionedCache} is made of. */
+export interface VersionedCacheParts<T> {
+  readonly namespace: CacheNamespace<T>;
+  /** In front of every key and channel. */
+  readonly prefix: string;
+  /** This replica, in messages; unique among those that share the store. */
+  readonly nodeId: string;
+  readonly store: CacheStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Freeze what readers share. Default `true`. */
+  readonly freeze?: boolean | undefined;
+  /** Told how long each loader took, in milliseconds. */
+  readonly onLoaded?: ((durationMs: number) => void) | undefined;
+  /** What the replica believes, by its rules. Default: a {@link LocalView}. */
+  readonly view?: LocalView<T> | undefined;
+}
+
+/**
+ * Two levels under one rule: **an older version never replaces a newer one**, in whatever order messages, replies and retries arrive. While the
+ * replica is trusted, a reader never sees a key go back (answers with `stale: true` stand outside this promise).
+ *
+ * @example
+ * ```ts
+ * const hit = await cache.getOrLoad(`${provider}/${unit}`, async () => {
+ *   const { value, version } = await reader.read((manager) => manager.findOneBy(Forecast, { provider, unit }));
+ *   return { value: value ?? undefined, version }; // the stamp was read before the data
+ * });
+ * hit.value; // undefined: the source has no such row
+ * ```
+ */
+export class VersionedCache<T> {
+  readonly #parts: CacheParts<T>;
+  readonly #closing = new AbortController();
+  readonly #subscriptions = new Set<InvalidationSubscription>();
+  readonly #loads = new Set<Promise<unknown>>();
+
+  constructor(options: VersionedCacheParts<T>) {
+    const { namespace, clock } = options;
+    const names = new NamespaceNames(options.prefix, namespace.name);
+    const origin: StoreOrigin = { channel: names.channel, source: options.nodeId, synced: namespace.synced };
+    this.#parts = {
+      namespace,
+      names,
+      origin,
+      store: new TimedCacheStore(options.store, namespace.storeTimeoutMs, clock),
+      view: options.view ?? new LocalView<T>(namespace),
+      codec: new EntryCodec(namespace, options.freeze ?? true),
+      waiters: new KeyWaiters(clock),
+      gate: new OutageGate({
+        namespace: namespace.name,
+        outageConcurrency: namespace.outageConcurrency,
+        outageQueue: namespace.outageQueue,
+      }),
+      stats: emptyStats(),
+      clock,
+      random: options.random,
+      closing: this.#closing.signal,
+      onLoaded: options.onLoaded ?? ((): void => {}),
+    };
+  }
+
+  /** The namespace's name. */
+  get name(): string {
+    return this.#parts.namespace.name;
+  }
+
+  /** The namespace with its defaults filled in. */
+  get namespace(): CacheNamespace<T> {
+    return this.#parts.namespace;
+  }
+
+  /** `false` while messages may have been lost: the first level is bypassed, or serves answers flagged stale. */
+  get trusted(): boolean {
+    return this.#parts.view.untrustedSinceMs === undefined;
+  }
+
+  /** `true`: the latest answer of the store was a failure. */
+  get storeFailing(): boolean {
+    return this.#parts.store.failing;
+  }
+
+  /** Listens to the backplane; without it the first level stays unused. Resolves when the subscription is acknowledged. */
+  async connect(bus: InvalidationBus): Promise<void> {
+    const { view, waiters, clock, names } = this.#parts;
+    const subscription = await bus.subscribe(names.channel, {
+      onMessage: (message) => this.#hear(message),
+      onUntrusted: () => {
+        view.distrust(clock.monotonic());
+        waiters.wakeAll();
+      },
+      onTrusted: () => {
+        view.trust();
+        waiters.wakeAll();
+      },
+    });
+    if (this.#closing.signal.aborted) {
+      await subscription.close();
+      throw new CacheClosedError(this.name);
+    }
+    this.#subscriptions.add(subscription);
+  }
+
+  /** The value of the first level, without a promise; `undefined` also for a negative entry and while it may not be shown. */
+  peek(key: string): T | undefined {
+    return this.#firstLevel(key)?.value;
+  }
+
+  /**
+   * What the cache holds; `undefined` = nothing. It never loads.
+   *
+   * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
+   */
+  async get(key: string): Promise<CacheHit<T> | undefined> {
+    const hit = this.#hitFirstLevel(key);
+    return hit ?? (await this.#read(key));
+  }
+
+  /**
+   * Stores a value under its version, unless the cache knows the same or a newer one. In a synced namespace it replaces an older value only: on an
+   * absent key it answers `absent`.
+   *
+   * @param value `undefined` stores a negative entry.
+   * @throws {@link InvalidCacheKeyError}, {@link CachePayloadTooLargeError}, {@link CacheValueNotEncodableError}; {@link CacheStoreUnavailableError}
+   * when the store fails (it may have stored).
+   */
+  set(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
+    return this.#write(key, value, version);
+  }
+
+  /**
+   * A change brought this value: replaces an older one, never creates. `deferred` = a load is under way, its floor was raised.
+   *
+   * @throws as {@link set}.
+   */
+  refresh(key: string, value: T, version: EntryVersion): Promise<ChangeOutcome> {
+    const { store, origin, codec, namespace, random } = this.#parts;
+    return this.#change(key, version, (storedKey) => {
+      const { payload } = codec.encode(value);
+      if (payload === null) {
+        return store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs);
+      }
+      const ttlMs = jitteredTtlMs(namespace.l2TtlMs, random);
+      return store.refresh({ ...origin, key: storedKey, version, payload, ttlMs });
+    });
+  }
+
+  /**
+   * A change made everything below `version` old: removes an older value, and a load under way must bring at least this version. When it has
+   * resolved, no read of this replica that begins afterwards shows less.
+   *
+   * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
+   */
+  invalidate(key: string, version: EntryVersion): Promise<ChangeOutcome> {
+    const { store, origin, namespace } = this.#parts;
+    return this.#change(key, version, (storedKey) =>
+      store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs),
+    );
+  }
+
+  /**
+   * For what has no readable stamp: the key becomes absent everywhere, loads under way are refused, reads under way fill nothing.
+   *
+   * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
+   */
+  async evict(key: string): Promise<void> {
+    const { view, store, origin, names, stats } = this.#parts;
+    this.#checkOpen();
+    checkCacheKey(key);
+    stats.changesSent++;
+    view.evict(key);
+    await store.evict(names.stored(key), origin);
+    // Again: a read that began in between may carry what was there before.
+    view.evict(key);
+  }
+
+  /**
+   * The value, from the nearest level, loaded if need be: one loader runs per process and per lease, everybody else gets its answer.
+   *
+   * @param loader reads the stamp before the data, or both in one snapshot.
+   * @throws what the loader throws; {@link InvalidCacheKeyError}; {@link CacheLoadTimeoutError}; {@link CacheOverloadedError} while the store is
+   * down and too many loads wait; {@link CacheClosedError}.
+   */
+  async getOrLoad(key: string, loader: Loader<T>): Promise<CacheHit<T>> {
+    const { view, stats } = this.#parts;
+    const hit = this.#hitFirstLevel(key);
+    if (hit !== undefined) {
+      return hit;
+    }
+    const shared = view.shared(key)?.answer;
+    if (shared !== undefined) {
+      stats.joined++;
+      return await this.#counted(shared);
+    }
+    this.#checkOpen();
+    checkCacheKey(key);
+    stats.misses++;
+    return await this.#counted(this.#begin(key, loader));
+  }
+
+  /** A stamp of the key was learned elsewhere (the replica's own commit): drops what is below it, and marks reads and loads under way. */
+  learn(key: string, version: EntryVersion): void {
+    this.#parts.view.learn(key, version);
+  }
+
+  /** What was counted since the cache was opened. */
+  stats(): CacheStats {
+    const { stats, store, view } = this.#parts;
+    const { entries, flushes, evictions, takenOut } = view.counts;
+    return {
+      ...stats,
+      takenOut,
+      storeFailures: store.failures,
+      l1Entries: entries,
+      l1Flushes: flushes,
+      l1Evictions: evictions,
+    };
+  }
+
+  /** Takes no more work, ends loads and waits (their callers get an error), and leaves no timer or subscription behind. */
+  async close(): Promise<void> {
+    const { view, gate, waiters, store, clock } = this.#parts;
+    if (this.#closing.signal.aborted) {
+      return;
+    }
+    this.#closing.abort(new CacheClosedError(this.name));
+    view.distrust(clock.monotonic());
+    view.flush();
+    gate.close();
+    waiters.wakeAll();
+    store.close();
+    await Promise.allSettled(this.#loads);
+    const subscriptions = [...this.#subscriptions];
+    this.#subscriptions.clear();
+    await Promise.all(subscriptions.map((subscription) => subscription.close()));
+  }
+
+  async #read(key: string): Promise<CacheHit<T> | undefined> {
+    const { view, store, names, stats, codec } = this.#parts;
+    this.#checkOpen();
+    checkCacheKey(key);
+    const flight = view.begin(key);
+    try {
+      const entry = await store.get(names.stored(key));
+      this.#learnFrom(flight, entry);
+      const decoded = isUsable(entry) && codec.decode(entry);
+      if (!isUsable(entry) || decoded === false) {
+        stats.misses++;
+        stats.undecodable += isUsable(entry) ? 1 : 0;
+        return undefined;
+      }
+      const { version, ttlMs } = entry;
+      fillFirstLevel(this.#parts, flight, { value: decoded.value, version, ttlMs });
+      stats.l2Hits++;
+      stats.negativeHits += decoded.value === undefined ? 1 : 0;
+      return { value: decoded.value, version, level: 'l2', stale: false };
+    } finally {
+      view.end(flight);
+    }
+  }
+
+  async #write(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
+    const { view, store, names, origin, codec, namespace, random } = this.#parts;
+    this.#checkOpen();
+    checkCacheKey(key);
+    const encoded = codec.encode(value);
+    const ttlMs = jitteredTtlMs(encoded.payload === null ? namespace.negativeTtlMs : namespace.l2TtlMs, random);
+    const flight = view.begin(key);
+    try {
+      const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ttlMs };
+      const { outcome, current } = await store.set(write);
+      if (outcome === 'applied') {
+        // Store first, then the own first level; a stamp learned meanwhile wins.
+        view.learn(key, version, flight);
+        fillFirstLevel(this.#parts, flight, { value: encoded.value, version, ttlMs });
+      } else {
+        this.#learnFrom(flight, current);
+      }
+      return outcome;
+    } finally {
+      view.end(flight);
+    }
+  }
+
+  async #change(
+    key: string,
+    version: EntryVersion,
+    send: (storedKey: string) => Promise<ChangeReply>,
+  ): Promise<ChangeOutcome> {
+    const { view, names, stats } = this.#parts;
+    this.#checkOpen();
+    checkCacheKey(key);
+    stats.changesSent++;
+    view.learn(key, version);
+    const reply = await send(names.stored(key));
+    // Again at the reply: a read that began in between may carry what was there before, and the own message may come later.
+    view.learn(key, reply.version === undefined ? version : EntryVersion.max(version, reply.version));
+    return reply.outcome;
+  }
+
+  #begin(key: string, loader: Loader<T>): Promise<CacheHit<T>> {
+    const { view } = this.#parts;
+    const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
+    const answer = new LoadRun(this.#parts, load, loader).run().finally(() => {
+      view.unshare(load);
+      view.end(load.flight);
+      this.#loads.delete(answer);
+    });
+    // Nobody joins before this line: a load runs on synchronously until its first question to the store.
+    load.answer = answer;
+    view.share(load);
+    this.#loads.add(answer);
+    return answer;
+  }
+
+  async #counted(answer: Promise<CacheHit<T>>): Promise<CacheHit<T>> {
+    const hit = await answer;
+    const { stats } = this.#parts;
+    stats.staleAnswers += hit.stale ? 1 : 0;
+    stats.negativeHits += hit.value === undefined ? 1 : 0;
+    return hit;
+  }
+
+  #hitFirstLevel(key: string): CacheHit<T> | undefined {
+    const entry = this.#firstLevel(key);
+    if (entry === undefined) {
+      return undefined;
+    }
+    const { stats } = this.#parts;
+    const stale = !this.trusted;
+    stats.l1Hits++;
+    stats.negativeHits += entry.value === undefined ? 1 : 0;
+    stats.staleAnswers += stale ? 1 : 0;
+    return { value: entry.value, version: entry.version, level: 'l1', stale };
+  }
+
+  /** An entry of the first level that may be shown now. */
+  #firstLevel(key: string): FirstLevelEntry<T> | undefined {
+    const { view, clock, namespace } = this.#parts;
+    const nowMs = clock.monotonic();
+    const sinceMs = view.untrustedSinceMs;
+    if (sinceMs !== undefined && (namespace.untrusted === 'bypass' || nowMs - sinceMs > namespace.serveStaleMs)) {
+      return undefined;
+    }
+    return view.entry(key, nowMs);
+  }
+
+  /** Whatever stamp a reply carries acts like a message. */
+  #learnFrom(flight: Flight, entry: StoredEntry | undefined): void {
+    if (entry === undefined) {
+      return;
+    }
+    const version = entry.kind === 'lease' ? entry.floor : entry.version;
+    this.#parts.view.learn(flight.key, version, isUsable(entry) ? flight : undefined);
+  }
+
+  #hear(message: InvalidationMessage): void {
+    const { view, names, waiters, stats } = this.#parts;
+    stats.messagesReceived++;
+    if (message.action === 'flush') {
+      view.flush();
+      waiters.wakeAll();
+      return;
+    }
+    const key = names.key(message.key);
+    if (key === undefined) {
+      return;
+    }
+    if (message.version !== null) {
+      view.learn(key, message.version);
+    } else if (message.action === 'evict') {
+      view.evict(key);
+    }
+    waiters.wake(key);
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) {
+      throw new CacheClosedError(this.name);
+    }
+  }
+}

@@ -1,0 +1,191 @@
+import type { InvalidationAction } from '../invalidation/invalidation.bus.js';
+import type { ChangeOutcome, SetOutcome } from '../store/cache.store.js';
+import { EntryVersion } from '../version/entry-version.js';
+
+/** The state of a key, without its time. Absent = `undefined`. A lease whose `token` is null is free: its floor waits for the next holder. */
+export type EntryState =
+  | { readonly kind: 'value'; readonly version: EntryVersion; readonly payload: string }
+  | { readonly kind: 'negative'; readonly version: EntryVersion }
+  | { readonly kind: 'tombstone'; readonly version: EntryVersion }
+  | { readonly kind: 'lease'; readonly floor: EntryVersion; readonly token: string | null };
+
+/** How long the next state lives: of its own, as long as the one before it, or as an earlier lease. */
+export type Life = 'own' | 'kept';
+
+/** One atomic step: what the key becomes, what is answered, what is published. */
+export interface Step<TOutcome> {
+  readonly outcome: TOutcome;
+  /** `undefined` = absent. */
+  readonly next: EntryState | undefined;
+  readonly life: Life;
+  readonly publish?: { readonly action: InvalidationAction; readonly version: EntryVersion | null } | undefined;
+}
+
+/** What is to be written. */
+export interface EntryWrite {
+  readonly version: EntryVersion;
+  readonly payload: string | null;
+  readonly synced: boolean;
+}
+
+/**
+ * The rules of one key, as pure steps: what each request does to each state. Every store follows them; the embedded one runs this very class.
+ * The protected methods are single rules, so that a test can show what each of them is for.
+ */
+export class EntryProtocol {
+  /** A value or negative entry, with or without a lease. */
+  set(state: EntryState | undefined, write: EntryWrite, token: string | undefined): Step<SetOutcome> {
+    if (token !== undefined) {
+      return this.#setUnderLease(state, write, token);
+    }
+    if (state === undefined) {
+      return write.synced ? this.setWithoutLeaseOnNothing(state, write) : this.stored(write);
+    }
+    if (state.kind === 'lease') {
+      if (write.synced) {
+        return this.setWithoutLeaseOnNothing(state, write);
+      }
+      return write.version.compare(state.floor) > 0 ? this.stored(write) : unchanged('stale', state);
+    }
+    const order = write.version.compare(state.version);
+    return order > 0 ? this.stored(write) : unchanged(order === 0 ? 'duplicate' : 'stale', state);
+  }
+
+  /** A change brings a value: never creates. */
+  refresh(state: EntryState | undefined, version: EntryVersion, payload: string): Step<ChangeOutcome> {
+    if (state === undefined) {
+      return this.foundNothing('refresh', version);
+    }
+    if (state.kind === 'lease') {
+      return this.#deferred('refresh', state, version);
+    }
+    const order = version.compare(state.version);
+    if (order <= 0) {
+      return published('refresh', unchanged(order === 0 ? 'duplicate' : 'stale', state), state.version);
+    }
+    if (state.kind === 'tombstone') {
+      // Nothing to refresh; the floor for late writers rises all the same.
+      return published('refresh', { outcome: 'absent', next: { kind: 'tombstone', version }, life: 'kept' }, version);
+    }
+    return published(
+      'refresh',
+      { outcome: 'applied', next: { kind: 'value', version, payload }, life: 'own' },
+      version,
+    );
+  }
+
+  /** A change made everything below `version` old. */
+  invalidate(state: EntryState | undefined, version: EntryVersion, synced: boolean): Step<ChangeOutcome> {
+    const left: EntryState | undefined = synced ? undefined : { kind: 'tombstone', version };
+    if (state === undefined) {
+      return synced
+        ? this.foundNothing('invalidate', version)
+        : published('invalidate', { outcome: 'absent', next: left, life: 'own' }, version);
+    }
+    if (state.kind === 'lease') {
+      return this.#deferred('invalidate', state, version);
+    }
+    const order = version.compare(state.version);
+    if (order <= 0) {
+      return published('invalidate', unchanged(order === 0 ? 'duplicate' : 'stale', state), state.version);
+    }
+    return published('invalidate', { outcome: 'applied', next: left, life: 'own' }, version);
+  }
+
+  /** The key becomes absent, with no floor, and a lease is dead. */
+  evict(): Step<'applied'> {
+    return {
+      outcome: 'applied',
+      next: undefined,
+      life: 'own',
+      publish: { action: 'evict', version: null },
+    };
+  }
+
+  /** A usable entry, the lease, or word that another has it. */
+  getOrLease(state: EntryState | undefined, token: string): Step<'hit' | 'leased' | 'wait'> {
+    if (state?.kind === 'value' || state?.kind === 'negative') {
+      return unchanged('hit', state);
+    }
+    if (state?.kind === 'lease' && state.token !== null && state.token !== token) {
+      return unchanged('wait', state);
+    }
+    const floor = state === undefined ? EntryVersion.ZERO : state.kind === 'lease' ? state.floor : state.version;
+    return { outcome: 'leased', next: { kind: 'lease', floor, token }, life: 'own' };
+  }
+
+  /** The lease of `token` stands. */
+  holds(state: EntryState | undefined, token: string): boolean {
+    return state?.kind === 'lease' && state.token === token;
+  }
+
+  /** A failed load gives its lease back: absent, never a floor, for it does not know what was applied before it. */
+  release(state: EntryState | undefined, token: string): Step<'released' | 'lost'> {
+    return this.holds(state, token)
+      ? { outcome: 'released', next: undefined, life: 'own', publish: { action: 'release', version: null } }
+      : unchanged('lost', state);
+  }
+
+  /** Rule: a change or invalidation raises the floor of a lease, and never lowers it. */
+  protected raisedFloor(floor: EntryVersion, version: EntryVersion): EntryVersion {
+    return EntryVersion.max(floor, version);
+  }
+
+  /** Rule: a change that finds nothing is told to everybody, for its value may be in a reply under way. */
+  protected foundNothing(action: 'refresh' | 'invalidate', version: EntryVersion): Step<ChangeOutcome> {
+    return published(action, unchanged('absent', undefined), version);
+  }
+
+  /** Rule: a set whose lease is gone is refused, whatever it finds. */
+  protected setAfterLeaseWasLost(state: EntryState | undefined, _write: EntryWrite): Step<SetOutcome> {
+    return unchanged('leaseLost', state);
+  }
+
+  /** Rule: in a synced namespace a set without a lease never creates. */
+  protected setWithoutLeaseOnNothing(state: EntryState | undefined, _write: EntryWrite): Step<SetOutcome> {
+    return unchanged('absent', state);
+  }
+
+  #setUnderLease(state: EntryState | undefined, write: EntryWrite, token: string): Step<SetOutcome> {
+    if (state?.kind !== 'lease' || state.token !== token) {
+      return this.setAfterLeaseWasLost(state, write);
+    }
+    if (write.version.compare(state.floor) >= 0) {
+      return this.stored(write);
+    }
+    // Free for the next loader, who must not bring less either. Published, so that waiters do not wait for the next poll.
+    return {
+      outcome: 'stale',
+      next: { kind: 'lease', floor: state.floor, token: null },
+      life: 'kept',
+      publish: { action: 'release', version: null },
+    };
+  }
+
+  /** The step that stores a write. */
+  protected stored({ version, payload }: EntryWrite): Step<SetOutcome> {
+    const next: EntryState = payload === null ? { kind: 'negative', version } : { kind: 'value', version, payload };
+    return published('set', { outcome: 'applied', next, life: 'own' }, version);
+  }
+
+  #deferred(
+    action: 'refresh' | 'invalidate',
+    state: Extract<EntryState, { kind: 'lease' }>,
+    version: EntryVersion,
+  ): Step<ChangeOutcome> {
+    const floor = this.raisedFloor(state.floor, version);
+    return published(
+      action,
+      { outcome: 'deferred', next: { ...state, floor }, life: 'kept' },
+      EntryVersion.max(floor, version),
+    );
+  }
+}
+
+function unchanged<TOutcome>(outcome: TOutcome, state: EntryState | undefined): Step<TOutcome> {
+  return { outcome, next: state, life: 'kept' };
+}
+
+function published<TOutcome>(action: InvalidationAction, step: Step<TOutcome>, version: EntryVersion): Step<TOutcome> {
+  return { ...step, publish: { action, version } };
+}

@@ -1,0 +1,10 @@
+export {
+  EMBEDDED_CACHE_SERVER_DEFAULTS,
+  EmbeddedCacheServer,
+  type EmbeddedCacheServerOptions,
+  type EmbeddedCacheServerStats,
+} from './embedded-cache.server.js';
+export { EntryProtocol, type EntryState, type EntryWrite, type Life, type Step } from './entry.protocol.js';
+export type { WhenFull } from './keyspace.js';
+export { MemoryInvalidationBus } from './memory.bus.js';
+export { MemoryCacheStore } from './memory.store.js';

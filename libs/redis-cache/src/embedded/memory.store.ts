@@ -1,0 +1,62 @@
+import {
+  CacheStore,
+  type ChangeReply,
+  type LeaseReply,
+  type SetReply,
+  type StoredEntry,
+  type StoreOrigin,
+  type StoreWrite,
+} from '../store/cache.store.js';
+import type { EntryVersion } from '../version/entry-version.js';
+import type { EmbeddedCacheServer } from './embedded-cache.server.js';
+
+/** The second level in memory: as durable as the process, shared by those that hold the same server. */
+export class MemoryCacheStore extends CacheStore {
+  readonly durable = false;
+  readonly shared = false;
+
+  constructor(private readonly server: EmbeddedCacheServer) {
+    super();
+  }
+
+  override async get(key: string): Promise<StoredEntry | undefined> {
+    return this.server.get(key);
+  }
+
+  override async getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]> {
+    return keys.map((key) => this.server.get(key));
+  }
+
+  override async set(write: StoreWrite, leaseToken?: string): Promise<SetReply> {
+    return this.server.set(write, leaseToken);
+  }
+
+  override async refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+    return this.server.refresh(write);
+  }
+
+  override async invalidate(
+    key: string,
+    version: EntryVersion,
+    origin: StoreOrigin,
+    tombstoneTtlMs: number,
+  ): Promise<ChangeReply> {
+    return this.server.invalidate(key, version, origin, tombstoneTtlMs);
+  }
+
+  override async evict(key: string, origin: StoreOrigin): Promise<void> {
+    this.server.evict(key, origin);
+  }
+
+  override async getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
+    return this.server.getOrLease(key, token, leaseMs);
+  }
+
+  override async renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
+    return this.server.renewLease(key, token, leaseMs);
+  }
+
+  override async releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
+    this.server.releaseLease(key, token, origin);
+  }
+}

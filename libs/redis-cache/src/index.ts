@@ -1,0 +1,54 @@
+export type { CacheHit, CacheLevel, LoadContext, Loaded, Loader } from './cache/cache-hit.js';
+export type { CacheStats } from './cache/cache.stats.js';
+export { VersionedCache, type VersionedCacheParts } from './cache/versioned-cache.js';
+export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
+export { RedisCacheProbe } from './health/redis-cache.probe.js';
+export {
+  type InvalidationAction,
+  InvalidationBus,
+  type InvalidationListener,
+  type InvalidationMessage,
+  type InvalidationSubscription,
+} from './invalidation/invalidation.bus.js';
+export { cacheKey, checkCacheKey } from './namespace/cache-key.js';
+export { type CacheCodec, jsonCacheCodec } from './namespace/cache.codec.js';
+export {
+  CACHE_NAMESPACE_DEFAULTS,
+  type CacheNamespace,
+  type CacheNamespaceOptions,
+  defineCache,
+  type UntrustedPolicy,
+} from './namespace/define-cache.js';
+export {
+  CacheClosedError,
+  CacheLoadTimeoutError,
+  CacheOverloadedError,
+  CachePayloadTooLargeError,
+  CacheServerFullError,
+  CacheStoreUnavailableError,
+  CacheTransportNotBuiltInError,
+  CacheValueNotEncodableError,
+  InvalidCacheKeyError,
+  InvalidEntryVersionError,
+  UnknownCacheError,
+} from './redis-cache.errors.js';
+export { RedisCacheModule } from './redis-cache.module.js';
+export {
+  REDIS_CACHE_DEFAULTS,
+  type RedisCacheModuleAsyncOptions,
+  type RedisCacheModuleOptions,
+} from './redis-cache.options.js';
+export { CACHE_INSTRUMENTS } from './redis-cache.telemetry.js';
+export { CacheRegistry } from './registry/cache.registry.js';
+export {
+  CacheStore,
+  type ChangeOutcome,
+  type ChangeReply,
+  type LeaseReply,
+  type SetOutcome,
+  type SetReply,
+  type StoredEntry,
+  type StoreOrigin,
+  type StoreWrite,
+} from './store/cache.store.js';
+export { EntryVersion } from './version/entry-version.js';

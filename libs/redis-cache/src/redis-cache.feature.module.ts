@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+
+/** Carries the caches of one `RedisCacheModule.forFeature`. */
+@Module({})
+export class RedisCacheFeatureModule {}

@@ -1,0 +1,104 @@
+import { type BatchObservableCallback, metrics, type Observable, type ObservableResult } from '@opentelemetry/api';
+import type { CacheStats } from './cache/cache.stats.js';
+import type { CacheRegistry } from './registry/cache.registry.js';
+
+/** The instruments of this package. Attributes: `namespace`, and what the text says; never a key. */
+export const CACHE_INSTRUMENTS = Object.freeze({
+  /** Answers; `level` l1, l2 or source, `result` hit or miss. */
+  requests: 'cache.requests',
+  /** Answers that say "no such thing"; also counted in {@link requests}. */
+  negatives: 'cache.negatives',
+  /** Answers flagged stale; also counted in {@link requests}. */
+  stale: 'cache.stale',
+  /** Duration of loaders, seconds. */
+  loadDuration: 'cache.load.duration',
+  /** Sets of loaders; `result` refused or unstored. */
+  cas: 'cache.cas',
+  /** Leases; `result` acquired, waited or lost. */
+  lease: 'cache.lease',
+  /** Changes and messages; `direction` out or in. */
+  invalidations: 'cache.invalidations',
+  /** Calls that the store failed. */
+  storeFailures: 'cache.store.failures',
+  /** Entries in the first level. */
+  l1Entries: 'cache.l1.entries',
+  /** Drops of the whole first level. */
+  l1Flushes: 'cache.l1.flushes',
+});
+
+type CounterName = Exclude<keyof typeof CACHE_INSTRUMENTS, 'loadDuration' | 'l1Entries'>;
+type Reading = readonly [CounterName, Readonly<Record<string, string>>, number];
+
+/** Shows the counters of the caches to OpenTelemetry. Instruments are made at {@link start}: metrics have no proxy provider. */
+export class CacheTelemetry {
+  #stop: (() => void) | undefined;
+
+  constructor(private readonly registry: CacheRegistry) {}
+
+  start(): void {
+    const meter = metrics.getMeter('@smartpulse/redis-cache');
+    const counter = (name: CounterName): [CounterName, Observable] => [
+      name,
+      meter.createObservableCounter(CACHE_INSTRUMENTS[name]),
+    ];
+    const counters = new Map<CounterName, Observable>(
+      (['requests', 'negatives', 'stale', 'cas', 'lease', 'invalidations', 'storeFailures', 'l1Flushes'] as const).map(
+        counter,
+      ),
+    );
+    const entries = meter.createObservableGauge(CACHE_INSTRUMENTS.l1Entries);
+    const duration = meter.createHistogram(CACHE_INSTRUMENTS.loadDuration, { unit: 's' });
+    const observe: BatchObservableCallback = (result) => {
+      for (const cache of this.registry.list()) {
+        const stats = cache.stats();
+        for (const [name, attributes, value] of readings(stats)) {
+          const instrument = counters.get(name);
+          if (instrument !== undefined) {
+            result.observe(instrument, value, { namespace: cache.name, ...attributes });
+          }
+        }
+      }
+    };
+    const observeEntries = (result: ObservableResult): void => {
+      for (const cache of this.registry.list()) {
+        result.observe(cache.stats().l1Entries, { namespace: cache.name });
+      }
+    };
+    const instruments = [...counters.values()];
+    meter.addBatchObservableCallback(observe, instruments);
+    entries.addCallback(observeEntries);
+    const forget = this.registry.observeLoads((namespace, durationMs) =>
+      duration.record(durationMs / 1_000, { namespace }),
+    );
+    this.#stop = () => {
+      meter.removeBatchObservableCallback(observe, instruments);
+      entries.removeCallback(observeEntries);
+      forget();
+    };
+  }
+
+  stop(): void {
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+}
+
+function readings(stats: CacheStats): readonly Reading[] {
+  return [
+    ['requests', { level: 'l1', result: 'hit' }, stats.l1Hits],
+    ['requests', { level: 'l2', result: 'hit' }, stats.l2Hits],
+    ['requests', { level: 'source', result: 'hit' }, stats.loads - stats.loadFailures],
+    ['requests', { level: 'l2', result: 'miss' }, stats.misses],
+    ['negatives', {}, stats.negativeHits],
+    ['stale', {}, stats.staleAnswers],
+    ['cas', { result: 'refused' }, stats.refused],
+    ['cas', { result: 'unstored' }, stats.unstored],
+    ['lease', { result: 'acquired' }, stats.leasesAcquired],
+    ['lease', { result: 'waited' }, stats.leasesWaited],
+    ['lease', { result: 'lost' }, stats.leasesLost],
+    ['invalidations', { direction: 'out' }, stats.changesSent],
+    ['invalidations', { direction: 'in' }, stats.messagesReceived],
+    ['storeFailures', {}, stats.storeFailures],
+    ['l1Flushes', {}, stats.l1Flushes],
+  ];
+}

@@ -1,0 +1,130 @@
+import type { Clock } from '@smartpulse/resilience';
+import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
+import type { EntryVersion } from '../version/entry-version.js';
+import {
+  CacheStore,
+  type ChangeReply,
+  type LeaseReply,
+  type SetReply,
+  type StoredEntry,
+  type StoreOrigin,
+  type StoreWrite,
+} from './cache.store.js';
+
+/**
+ * A store whose every call ends within a bound: a late or failed one rejects with {@link CacheStoreUnavailableError}, so that callers tell an
+ * outage from a mistake of their own. A call that was given up may still have its effect.
+ */
+export class TimedCacheStore extends CacheStore {
+  readonly durable: boolean;
+  readonly shared: boolean;
+  readonly #pending = new Set<(cause: unknown) => void>();
+  #closed = false;
+  #failures = 0;
+  #failing = false;
+
+  constructor(
+    private readonly store: CacheStore,
+    private readonly timeoutMs: number,
+    private readonly clock: Clock,
+  ) {
+    super();
+    this.durable = store.durable;
+    this.shared = store.shared;
+  }
+
+  /** Calls that failed or were late. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** The latest call to end failed. */
+  get failing(): boolean {
+    return this.#failing;
+  }
+
+  override get(key: string): Promise<StoredEntry | undefined> {
+    return this.#bounded('get', () => this.store.get(key));
+  }
+
+  override getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]> {
+    return this.#bounded('getMany', () => this.store.getMany(keys));
+  }
+
+  override set(write: StoreWrite, leaseToken?: string): Promise<SetReply> {
+    return this.#bounded('set', () => this.store.set(write, leaseToken));
+  }
+
+  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+    return this.#bounded('refresh', () => this.store.refresh(write));
+  }
+
+  override invalidate(
+    key: string,
+    version: EntryVersion,
+    origin: StoreOrigin,
+    tombstoneTtlMs: number,
+  ): Promise<ChangeReply> {
+    return this.#bounded('invalidate', () => this.store.invalidate(key, version, origin, tombstoneTtlMs));
+  }
+
+  override evict(key: string, origin: StoreOrigin): Promise<void> {
+    return this.#bounded('evict', () => this.store.evict(key, origin));
+  }
+
+  override getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
+    return this.#bounded('getOrLease', () => this.store.getOrLease(key, token, leaseMs));
+  }
+
+  override renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
+    return this.#bounded('renewLease', () => this.store.renewLease(key, token, leaseMs));
+  }
+
+  override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
+    return this.#bounded('releaseLease', () => this.store.releaseLease(key, token, origin));
+  }
+
+  /** Gives up every call under way and refuses further ones; the store itself stays open. */
+  close(): void {
+    this.#closed = true;
+    for (const fail of this.#pending) {
+      fail(new Error('The cache was closed.'));
+    }
+  }
+
+  #bounded<R>(operation: string, call: () => Promise<R>): Promise<R> {
+    if (this.#closed) {
+      return Promise.reject(new CacheStoreUnavailableError(operation, new Error('The cache was closed.')));
+    }
+    return new Promise<R>((resolve, reject) => {
+      const settle = (): void => {
+        timer.cancel();
+        this.#pending.delete(fail);
+      };
+      // What comes after the bound settles nothing: a promise settles once.
+      const fail = (cause: unknown): void => {
+        if (this.#pending.has(fail)) {
+          settle();
+          this.#failures++;
+          this.#failing = true;
+          reject(new CacheStoreUnavailableError(operation, cause));
+        }
+      };
+      const timer = this.clock.setTimer(
+        this.timeoutMs,
+        () => fail(new Error(`No answer within ${this.timeoutMs} ms.`)),
+        { unref: true },
+      );
+      this.#pending.add(fail);
+      try {
+        call().then((answer) => {
+          settle();
+          this.#failing = false;
+          resolve(answer);
+        }, fail);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  }
+}

@@ -1,0 +1,1 @@
+export { EntryProtocol } from '../embedded/entry.protocol.js';
