@@ -2,17 +2,18 @@ import type { CentiMegawatts, RegionSeries } from './series.js';
 
 /** One generating unit: a fixed share of its region. */
 export interface Unit {
-  /** The unit's number as it stands in paths and keys. */
-  readonly unitNo: string;
+  /** The unit's number as it stands in paths and keys: 1 to the number of units. */
+  readonly unitNo: number;
   readonly region: RegionSeries;
   /** Its place among the units of the region. */
   readonly index: number;
 }
 
-/** Shares of a region's units, in hundredths of a hundredth: they sum to 10,000. */
+/** A region and the units that it is split into. */
 export interface RegionUnits {
   readonly region: RegionSeries;
   readonly units: readonly Unit[];
+  /** Aligned with `units`, in ten-thousandths: they sum to 10,000. */
   readonly shares: readonly number[];
 }
 
@@ -23,17 +24,14 @@ const WHOLE = 10_000;
  * the last.
  */
 export function splitUnits(regions: readonly RegionSeries[], count: number): readonly RegionUnits[] {
+  let unitNo = 0;
   return regions.map((region, position) => {
     const size = Math.floor(count / regions.length) + (position < count % regions.length ? 1 : 0);
     const weights = Array.from({ length: size }, (_, index) => 2 * size - index);
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     const shares = weights.map((weight) => Math.floor((weight * WHOLE) / total));
     shares[size - 1] = WHOLE - shares.slice(0, -1).reduce((sum, share) => sum + share, 0);
-    const units = shares.map((_, index) => ({
-      unitNo: `${region.zone}-${region.technology}-${String(index + 1).padStart(2, '0')}`.toLowerCase(),
-      region,
-      index,
-    }));
+    const units = shares.map((_, index) => ({ unitNo: (unitNo += 1), region, index }));
     return { region, units, shares };
   });
 }
