@@ -29,6 +29,7 @@ export {
 } from './policy/policy.options.js';
 export { ResilienceRegistry } from './policy/policy.registry.js';
 export { Random } from './random/random.js';
+export { SeededRandom } from './random/seeded.random.js';
 export { SystemRandom } from './random/system.random.js';
 export { ResilienceCoreModule } from './resilience.core.module.js';
 export {

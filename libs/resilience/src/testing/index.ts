@@ -1,3 +1,3 @@
 export { type ContractCase, type ContractRunner, runContract } from './contract.js';
-export { SeededRandom } from './seeded.random.js';
+export { SeededRandom } from '../random/seeded.random.js';
 export { VirtualClock } from './virtual.clock.js';

@@ -1,4 +1,4 @@
-import { Random } from '../random/random.js';
+import { Random } from './random.js';
 
 /** Repeatable chance (mulberry32): the same seed gives the same sequence on every machine. Not for secrets. */
 export class SeededRandom extends Random {
