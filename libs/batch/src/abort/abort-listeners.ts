@@ -1,0 +1,52 @@
+/** Something that waits and can be called off by a signal. */
+export interface AbortTarget {
+  /** Called once, synchronously, when the signal aborts. */
+  callOff(reason: unknown): void;
+}
+
+interface Watch {
+  readonly targets: Set<AbortTarget>;
+  readonly listener: () => void;
+}
+
+/**
+ * One listener per signal object, however many targets wait on it, and none when nobody does: a signal that lives as long as the process
+ * collects nothing.
+ */
+export class AbortListeners {
+  readonly #watches = new Map<AbortSignal, Watch>();
+
+  /** Signals that are listened to now. */
+  get size(): number {
+    return this.#watches.size;
+  }
+
+  /** Calls the target off when `signal` aborts. The signal has not aborted yet. */
+  watch(signal: AbortSignal, target: AbortTarget): void {
+    const known = this.#watches.get(signal);
+    if (known !== undefined) {
+      known.targets.add(target);
+      return;
+    }
+    const targets = new Set([target]);
+    const listener = (): void => {
+      for (const each of targets) {
+        // Calling one off may free room for another, who then leaves the set before its turn.
+        targets.delete(each);
+        each.callOff(signal.reason);
+      }
+      this.#watches.delete(signal);
+    };
+    this.#watches.set(signal, { targets, listener });
+    signal.addEventListener('abort', listener, { once: true });
+  }
+
+  /** Forgets the target; does nothing when it is not watched. */
+  unwatch(signal: AbortSignal, target: AbortTarget): void {
+    const watch = this.#watches.get(signal);
+    if (watch?.targets.delete(target) === true && watch.targets.size === 0) {
+      this.#watches.delete(signal);
+      signal.removeEventListener('abort', watch.listener);
+    }
+  }
+}

@@ -1,0 +1,1 @@
+export { type HeldCall, HeldCalls } from './held-calls.js';
