@@ -78,14 +78,14 @@ export function enableGracefulShutdown(app: INestApplicationContext, options: Gr
     }
   };
   const closeOnce = (signal?: string): Promise<void> => (closing ??= close(signal));
-  app.close = closeOnce;
-  app.enableShutdownHooks = () => {
+  replace(app, 'close', closeOnce);
+  replace(app, 'enableShutdownHooks', () => {
     throw new ConfigurationError(
       OWNER,
       [{ option: '', problem: 'app.enableShutdownHooks() was called after it' }],
       REMEDY,
     );
-  };
+  });
   if (signals !== false) {
     listening = new ProcessSignals(clock, signals, async (signal) => {
       await closeOnce(signal);
@@ -145,6 +145,11 @@ function coordinatorOf(app: INestApplicationContext): ShutdownCoordinator {
       'Import ResilienceModule.forRoot() in the root module.',
     );
   }
+}
+
+/** Defined, not assigned: the proxy that NestFactory answers ignores assignments in silence. */
+function replace(app: INestApplicationContext, name: 'close' | 'enableShutdownHooks', method: () => unknown): void {
+  Object.defineProperty(app, name, { value: method, configurable: true, writable: true });
 }
 
 /**
