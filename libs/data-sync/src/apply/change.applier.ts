@@ -1,0 +1,249 @@
+import { Logger } from '@nestjs/common';
+import { deadLetter, type IncomingMessage, type Settlement } from '@smartpulse/pulsar';
+import { type ChangeOutcome, EntryVersion, InvalidCacheKeyError, type VersionedCache } from '@smartpulse/redis-cache';
+import type { Clock } from '@smartpulse/resilience';
+import { RowNotReadableError, UntrustedStampError } from '../data-sync.errors.js';
+import type { SyncDefinition } from '../definition/sync-definition.js';
+import type { ChangeEnvelope, EnvelopeChange } from '../envelope/change-envelope.js';
+import { readPropertyStamp } from '../envelope/envelope-properties.js';
+import { parseRow } from '../envelope/row-parser.js';
+import { toEntryVersion } from '../read/entry-version.mapping.js';
+import { LagHistogram, type LagSnapshot } from '../supervise/lag.histogram.js';
+import { type ApplyCounts, type ApplyStats, emptyApplyCounts } from './apply.stats.js';
+import { KeyLedger } from './key-ledger.js';
+import { SettledPositions } from './settled-positions.js';
+import type { StampTrust } from './stamp.trust.js';
+
+/** What an applier works with. */
+export interface ChangeApplierParts {
+  readonly sync: SyncDefinition;
+  readonly cache: Pick<VersionedCache<unknown>, 'refresh' | 'invalidate' | 'evict'>;
+  readonly trust: StampTrust;
+  readonly clock: Clock;
+  /** The name of the source that the stamps are born in. */
+  readonly source: string;
+  /** `false`: loaders read their stamp in an earlier statement, so a row that a change brings may be older than what they stored. */
+  readonly refreshes: boolean;
+  /** How many keys are remembered for the sweep of a resync. */
+  readonly ledgerKeys: number;
+}
+
+const SWEEP_WIDTH = 64;
+
+const COUNTED: Readonly<Record<ChangeOutcome, keyof ApplyCounts>> = Object.freeze({
+  applied: 'applied',
+  stale: 'stale',
+  duplicate: 'duplicates',
+  absent: 'absent',
+  deferred: 'deferred',
+});
+
+/**
+ * Keeps one cache right by the changes of one table: refreshes (shape `row`) or invalidates (shape `aggregate`) with each change's stamp.
+ * In whatever order and however often envelopes come, nothing is created and nothing newer is replaced: the cache compares.
+ */
+export class ChangeApplier {
+  readonly #logger = new Logger(ChangeApplier.name);
+  readonly #parts: ChangeApplierParts;
+  readonly #counts = emptyApplyCounts();
+  readonly #lag = new LagHistogram();
+  readonly #ledger: KeyLedger;
+  readonly #settled = new SettledPositions();
+
+  constructor(parts: ChangeApplierParts) {
+    this.#parts = parts;
+    this.#ledger = new KeyLedger(parts.ledgerKeys);
+  }
+
+  /** Counts since the app began. */
+  get stats(): ApplyStats {
+    return { ...this.#counts, questions: this.#parts.trust.questions };
+  }
+
+  /** Commit to cache, of changes whose source tells the commit time; snapshot rows left out. */
+  get lag(): LagSnapshot {
+    return this.#lag.snapshot();
+  }
+
+  /** Whether everything up to this place of the feed is settled, as far as this replica sees it. */
+  covers(fence: string, seq: string): boolean {
+    return this.#settled.covers(BigInt(fence), BigInt(seq));
+  }
+
+  /**
+   * Handles one envelope; nothing answered = done.
+   *
+   * @throws `CacheStoreUnavailableError`, `StampSourceSilentError`: outages, no fault of the envelope.
+   */
+  async handle(envelope: ChangeEnvelope): Promise<Settlement | undefined> {
+    const settlement = await this.#dispatch(envelope);
+    this.#counts.delivered++;
+    // A dead-lettered envelope is as settled as an applied one: its key is invalidated before it is acknowledged.
+    this.#settled.settle(BigInt(envelope.fence), BigInt(envelope.seq));
+    return settlement;
+  }
+
+  /**
+   * After the dead letter is stored: what the message concerned is invalidated by the stamp in its properties, or evicted where that
+   * cannot be read or trusted.
+   */
+  async deadLettered(message: IncomingMessage): Promise<void> {
+    this.#counts.deadLettered++;
+    const { key, stamp } = readPropertyStamp(message.properties, message.key);
+    if (key === undefined) {
+      this.#logger.error(
+        `A message on ${message.topic} was dead-lettered and tells no key: nothing could be invalidated.`,
+      );
+      return;
+    }
+    try {
+      const verdict = stamp === undefined ? undefined : await this.#parts.trust.judge(stamp);
+      if (stamp === undefined || verdict?.kind === 'beyond') {
+        await this.#parts.cache.evict(key);
+      } else {
+        this.#count(await this.#parts.cache.invalidate(key, toEntryVersion(stamp)));
+      }
+    } catch (error) {
+      if (!InvalidCacheKeyError.is(error)) {
+        throw error;
+      }
+      this.#logger.error(
+        `A message on ${message.topic} was dead-lettered and its key is none of ours: ${error.message}`,
+      );
+    }
+  }
+
+  async #dispatch(envelope: ChangeEnvelope): Promise<Settlement | undefined> {
+    const { sync, source } = this.#parts;
+    if (envelope.table !== sync.table || envelope.source !== source) {
+      return deadLetter(`the envelope is of another table or source than the sync "${sync.contract.name}"`);
+    }
+    const concernsKeys = envelope.kind === 'change' || envelope.kind === 'resync';
+    return concernsKeys ? await this.#judged(envelope) : undefined;
+  }
+
+  async #judged(envelope: ChangeEnvelope): Promise<Settlement | undefined> {
+    const stamp = { epoch: BigInt(envelope.epoch), version: BigInt(envelope.version) };
+    const verdict = await this.#parts.trust.judge(stamp);
+    if (verdict.kind === 'outdated') {
+      this.#counts.outdated++;
+      return undefined;
+    }
+    if (verdict.kind === 'beyond') {
+      this.#counts.untrusted++;
+      const { current } = verdict;
+      const error = new UntrustedStampError(
+        envelope.source,
+        `${stamp.epoch}.${stamp.version}`,
+        `${current.epoch}.${current.version}`,
+      );
+      this.#logger.error(error.message);
+      return deadLetter(error.message);
+    }
+    if (envelope.kind === 'change') {
+      return await this.#apply(envelope);
+    }
+    await this.#resync(envelope);
+    return undefined;
+  }
+
+  async #apply(envelope: ChangeEnvelope): Promise<Settlement | undefined> {
+    this.#counts.keysOnly += envelope.keysOnly ? 1 : 0;
+    try {
+      if (this.#parts.sync.shape === 'row') {
+        for (const change of envelope.changes) {
+          await this.#applyRow(envelope, change);
+        }
+      } else {
+        for (const [key, version] of this.#highestByKey(envelope)) {
+          this.#count(await this.#parts.cache.invalidate(key, version));
+        }
+      }
+    } catch (error) {
+      if (!RowNotReadableError.is(error) && !InvalidCacheKeyError.is(error)) {
+        throw error;
+      }
+      this.#logger.error(error.message);
+      return deadLetter(error.message);
+    }
+    this.#measure(envelope);
+    return undefined;
+  }
+
+  async #applyRow(envelope: ChangeEnvelope, change: EnvelopeChange): Promise<void> {
+    const { sync, cache, refreshes } = this.#parts;
+    const key = this.#keyOf(envelope, change);
+    const version = new EntryVersion(BigInt(envelope.epoch), BigInt(change.version));
+    if (change.op === 'delete' || change.row === null || !refreshes) {
+      this.#count(await cache.invalidate(key, version));
+      return;
+    }
+    const row = await parseRow(sync.contract, change.row);
+    this.#count(await cache.refresh(key, this.#valueOf(row), version));
+  }
+
+  #valueOf(row: object): unknown {
+    const { sync } = this.#parts;
+    try {
+      return sync.valueOf(row);
+    } catch (error) {
+      throw new RowNotReadableError(sync.contract.name, 'its `value` function threw', error);
+    }
+  }
+
+  /** The app's own key function decides, not the publisher's: readers of this app ask by it. */
+  #highestByKey(envelope: ChangeEnvelope): ReadonlyMap<string, EntryVersion> {
+    const versions = new Map<string, EntryVersion>();
+    for (const change of envelope.changes) {
+      const key = this.#keyOf(envelope, change);
+      const version = new EntryVersion(BigInt(envelope.epoch), BigInt(change.version));
+      const known = versions.get(key);
+      versions.set(key, known === undefined ? version : EntryVersion.max(known, version));
+    }
+    return versions;
+  }
+
+  #keyOf(envelope: ChangeEnvelope, change: EnvelopeChange): string {
+    let key: string;
+    try {
+      key = this.#parts.sync.keyOf(change.pk);
+    } catch (error) {
+      throw new RowNotReadableError(this.#parts.sync.contract.name, 'its primary key gives no key', error);
+    }
+    this.#counts.rekeyed += key === envelope.key ? 0 : 1;
+    this.#ledger.add(key);
+    return key;
+  }
+
+  /**
+   * Rows that were deleted while nobody watched come in no change, and a truncate does not even move the version: an entry of the very stamp at
+   * which the table is read anew may hold rows that are gone. So every key that this replica has seen a change of is evicted; the next
+   * read loads it.
+   */
+  async #resync(envelope: ChangeEnvelope): Promise<void> {
+    if (envelope.resync?.state !== 'started') {
+      return;
+    }
+    const keys = this.#ledger.list();
+    for (let from = 0; from < keys.length; from += SWEEP_WIDTH) {
+      const part = keys.slice(from, from + SWEEP_WIDTH);
+      await Promise.all(part.map((key) => this.#parts.cache.evict(key)));
+      this.#counts.swept += part.length;
+    }
+    if (this.#ledger.forgotten > 0) {
+      this.#logger.warn(
+        `${envelope.table} is read anew (${envelope.resync.reason}); of ${this.#ledger.forgotten} keys this replica no longer knows, rows that are gone may be shown until their entries expire.`,
+      );
+    }
+  }
+
+  #measure(envelope: ChangeEnvelope): void {
+    if (envelope.committedAt !== null && envelope.changes.some(({ op }) => op !== 'snapshot')) {
+      this.#lag.record(this.#parts.clock.now() - Date.parse(envelope.committedAt));
+    }
+  }
+
+  #count(outcome: ChangeOutcome): void {
+    this.#counts[COUNTED[outcome]]++;
+  }
+}

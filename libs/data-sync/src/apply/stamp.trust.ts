@@ -1,0 +1,107 @@
+import { type ChangeVersion, compareChangeVersions, type StampedReader } from '@smartpulse/cdc';
+import { StampSourceSilentError } from '../data-sync.errors.js';
+
+/**
+ * `trusted`: the source has reached the stamp. `outdated`: its epoch is over. `beyond`: the source has not reached it, so it was not born
+ * there.
+ */
+export type StampVerdict =
+  | { readonly kind: 'trusted' }
+  | { readonly kind: 'outdated' }
+  | { readonly kind: 'beyond'; readonly current: ChangeVersion };
+
+const TRUSTED: StampVerdict = Object.freeze({ kind: 'trusted' });
+const OUTDATED: StampVerdict = Object.freeze({ kind: 'outdated' });
+
+/**
+ * Judges stamps by what the source itself says.
+ *
+ * What the source once said holds for every stamp at or below it; only a stamp above is asked about. An answer that began before the
+ * stamp arrived may confirm it but never condemn it: the commit may have come in between. So at most one question is under way and at most
+ * one waits, whatever the number of changes.
+ */
+export class StampTrust {
+  readonly #reader: StampedReader;
+  #known: ChangeVersion | undefined;
+  #running: Promise<void> | undefined;
+  #queued: Promise<void> | undefined;
+  #questions = 0;
+
+  constructor(reader: StampedReader) {
+    this.#reader = reader;
+  }
+
+  /** How often the source was asked. */
+  get questions(): number {
+    return this.#questions;
+  }
+
+  /** @throws {@link StampSourceSilentError} when the source does not answer: an outage. */
+  async judge(stamp: ChangeVersion): Promise<StampVerdict> {
+    const known = this.#verdict(stamp);
+    if (known !== undefined) {
+      return known;
+    }
+    if (this.#running !== undefined) {
+      await this.#running;
+      const meanwhile = this.#verdict(stamp);
+      if (meanwhile !== undefined) {
+        return meanwhile;
+      }
+    }
+    await this.#ask();
+    return this.#verdict(stamp) ?? { kind: 'beyond', current: this.#known ?? stamp };
+  }
+
+  #verdict(stamp: ChangeVersion): StampVerdict | undefined {
+    if (this.#known === undefined) {
+      return undefined;
+    }
+    if (stamp.epoch < this.#known.epoch) {
+      return OUTDATED;
+    }
+    return compareChangeVersions(stamp, this.#known) <= 0 ? TRUSTED : undefined;
+  }
+
+  /** Resolves after a question that begins no earlier than now. */
+  async #ask(): Promise<void> {
+    if (this.#running === undefined) {
+      await this.#begin();
+      return;
+    }
+    // The one that runs may fail; the next one is asked all the same.
+    this.#queued ??= this.#running.then(
+      () => this.#next(),
+      () => this.#next(),
+    );
+    await this.#queued;
+  }
+
+  #next(): Promise<void> {
+    this.#queued = undefined;
+    return this.#begin();
+  }
+
+  #begin(): Promise<void> {
+    this.#questions++;
+    const question = this.#question().finally(() => {
+      if (this.#running === question) {
+        this.#running = undefined;
+      }
+    });
+    this.#running = question;
+    return question;
+  }
+
+  async #question(): Promise<void> {
+    let current: ChangeVersion;
+    try {
+      current = await this.#reader.current();
+    } catch (error) {
+      throw new StampSourceSilentError(error);
+    }
+    if (this.#known === undefined || compareChangeVersions(current, this.#known) > 0) {
+      this.#known = current;
+    }
+  }
+}
