@@ -40,7 +40,8 @@ const fromResilience = [Clock, Random, ShutdownCoordinator].map((token) => ({ to
     },
     {
       provide: BatchTelemetry,
-      inject: [BatchRegistry, ShutdownCoordinator],
+      // Optional, so that what is missing is said by the registry's sentence and not by Nest's.
+      inject: [BatchRegistry, { token: ShutdownCoordinator, optional: true }],
       useFactory: (registry: BatchRegistry, shutdown: ShutdownCoordinator): BatchTelemetry =>
         new BatchTelemetry(registry, shutdown),
     },

@@ -5,9 +5,13 @@ export type BatchOutcome<TResult> =
   | { readonly status: 'fulfilled'; readonly value: TResult }
   | { readonly status: 'rejected'; readonly error: Error; readonly retryable?: boolean | undefined };
 
-/** What a handler answers for a batch: one outcome per item, in their order. Where the items have no result, nothing means that all succeeded. */
-export type BatchAnswer<TResult> =
-  readonly BatchOutcome<TResult>[] | (undefined extends TResult ? void : void extends TResult ? void : never);
+/**
+ * What a handler answers for a batch: one outcome per item, in their order. Where the items have no result, nothing says that all
+ * succeeded.
+ */
+export type BatchAnswer<TResult> = readonly BatchOutcome<TResult>[] | NothingFor<NoInfer<TResult>>;
+
+type NothingFor<TResult> = undefined extends TResult ? void : void extends TResult ? void : never;
 
 /** What a handler is told about the batch it gets. */
 export interface BatchContext {
