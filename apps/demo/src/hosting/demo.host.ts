@@ -1,0 +1,57 @@
+import { ConsoleLogger } from '@nestjs/common';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { DataSync } from '@smartpulse/data-sync';
+import { createNotificationServiceApp } from '@smartpulse/notification-service';
+import { createProductionForecastApp } from '@smartpulse/production-forecast';
+import { type EmbeddedParts } from './embedded-parts.js';
+import { type DemoEnvironment } from './environment.js';
+
+/** Both apps in one process, on the same embedded parts. */
+export class DemoHost {
+  private constructor(
+    private readonly forecasts: NestExpressApplication,
+    private readonly notifications: NestExpressApplication,
+    private readonly parts: EmbeddedParts,
+  ) {}
+
+  /** Starts both apps; they listen when this resolves. */
+  static async start(parts: EmbeddedParts, environment: DemoEnvironment): Promise<DemoHost> {
+    const { clock, random } = parts;
+    // Several apps share the process, so the host stops them, not each one itself; the progress line leaves room for what is wrong only.
+    const options = { signals: false as const, logger: new ConsoleLogger({ logLevels: ['warn', 'error', 'fatal'] }) };
+    const forecasts = await createProductionForecastApp(
+      { database: parts.forecasts, broker: parts.broker, cacheServer: parts.cacheServer, clock, random },
+      options,
+    );
+    const notifications = await createNotificationServiceApp(
+      { database: parts.notifications, broker: parts.broker, clock, random },
+      options,
+    );
+    await forecasts.listen(environment.port, environment.host);
+    await notifications.listen(environment.notificationPort, environment.host);
+    return new DemoHost(forecasts, notifications, parts);
+  }
+
+  /** Where ProductionForecast listens. */
+  forecastUrl(): Promise<string> {
+    return this.forecasts.getUrl();
+  }
+
+  /** Where NotificationService listens. */
+  notificationUrl(): Promise<string> {
+    return this.notifications.getUrl();
+  }
+
+  /** What the change feed has done so far. */
+  feedFigures(): { readonly envelopes: number; readonly lagP50Ms: number | null } {
+    const [sync] = this.forecasts.get(DataSync, { strict: false }).stats().syncs;
+    return { envelopes: sync?.publish?.publishedEnvelopes ?? 0, lagP50Ms: sync?.lag?.p50Ms ?? null };
+  }
+
+  /** Stops both apps, the writer first, and the parts last. */
+  async stop(): Promise<void> {
+    await this.forecasts.close();
+    await this.notifications.close();
+    await this.parts.close();
+  }
+}

@@ -1,0 +1,61 @@
+import { Logger } from '@nestjs/common';
+import { ConfigurationError, SeededRandom, SystemClock } from '@smartpulse/resilience';
+import { loadSeries } from './data/load-series.js';
+import { planFeed } from './feed/feed-plan.js';
+import { ForecastClient } from './feed/forecast.client.js';
+import { DemoHost } from './hosting/demo.host.js';
+import { EmbeddedParts } from './hosting/embedded-parts.js';
+import { readDemoEnvironment } from './hosting/environment.js';
+import { DemoShow } from './show/demo.show.js';
+import { ProgressLine } from './show/progress-line.js';
+import { welcome } from './show/welcome.js';
+
+const UNITS = 50;
+const INTERVALS_PER_DAY = 96;
+const SEED = 20_260_201;
+
+const stopped = new AbortController();
+
+async function run(): Promise<void> {
+  const environment = readDemoEnvironment(process.env);
+  const clock = new SystemClock();
+  const random = new SeededRandom(SEED);
+  const series = await loadSeries(environment.dataFile, random);
+  const days = Math.ceil((series[0]?.intervals.length ?? 0) / INTERVALS_PER_DAY);
+  const plan = planFeed(series, UNITS, days);
+  const host = await DemoHost.start(new EmbeddedParts(clock, random), environment);
+  const [forecastUrl, notificationUrl] = [await host.forecastUrl(), await host.notificationUrl()];
+  const line = new ProgressLine(process.stdout);
+  const show = new DemoShow(clock, new ForecastClient(forecastUrl), line, async () => ({
+    ...host.feedFigures(),
+    notifications: await countUnread(notificationUrl),
+  }));
+
+  process.stdout.write(welcome(forecastUrl, notificationUrl, plan));
+  try {
+    await show.play(plan, stopped.signal);
+    await clock.sleep(2 ** 31 - 1, stopped.signal);
+  } catch (error) {
+    if (!stopped.signal.aborted) {
+      throw error;
+    }
+  } finally {
+    line.end();
+    await host.stop();
+  }
+}
+
+async function countUnread(url: string): Promise<number> {
+  const response = await fetch(`${url}/api/notification/notifications/unread-count`);
+  return ((await response.json()) as { readonly unread: number }).unread;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stopped.abort(new Error(signal)));
+}
+try {
+  await run();
+} catch (error) {
+  new Logger('Demo').fatal(ConfigurationError.is(error) ? error.message : error);
+  process.exitCode = 1;
+}
