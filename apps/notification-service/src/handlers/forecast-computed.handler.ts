@@ -1,0 +1,38 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { forecastComputed, type ForecastComputed } from '@smartpulse/production-forecast-contract';
+import { Payload, PulsarSubscribe } from '@smartpulse/pulsar';
+import { DataSource } from 'typeorm';
+import { NotificationDelivery } from '../delivery/notification.delivery.js';
+import { missingIntervalNotification } from '../rules/missing-interval.rule.js';
+import { type ResolvedRuleOptions } from '../rules/rule.options.js';
+import { RULE_OPTIONS } from '../rules/rule.token.js';
+import { NotificationStore } from '../store/notification.store.js';
+
+/** Looks for holes when forecasts were computed. */
+@Injectable()
+export class ForecastComputedHandler {
+  constructor(
+    @Inject(DataSource) private readonly dataSource: DataSource,
+    @Inject(NotificationStore) private readonly notifications: NotificationStore,
+    @Inject(NotificationDelivery) private readonly delivery: NotificationDelivery,
+    @Inject(RULE_OPTIONS) private readonly rules: ResolvedRuleOptions,
+  ) {}
+
+  @PulsarSubscribe({
+    topic: forecastComputed,
+    subscription: 'notification-service-intervals',
+    type: 'Key_Shared',
+    initialPosition: 'earliest',
+    concurrency: 8,
+  })
+  async handle(@Payload() event: ForecastComputed): Promise<void> {
+    const draft = missingIntervalNotification(event, this.rules);
+    if (draft === undefined) {
+      return;
+    }
+    const added = await this.dataSource.transaction((manager) => this.notifications.add(manager, draft));
+    if (added !== undefined) {
+      await this.delivery.hand(added);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { Logger } from '@nestjs/common';
+import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
+import { InProcessBroker } from '@smartpulse/pulsar/in-process';
+import { ConfigurationError, SystemClock } from '@smartpulse/resilience';
+import { readEnvironment } from './environment.js';
+import { createNotificationServiceApp } from './notification-service.app.js';
+
+const logger = new Logger('NotificationService');
+
+async function start(): Promise<void> {
+  const { port, databaseFile } = readEnvironment(process.env);
+  logger.log(
+    `Embedded in this process: database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}, and a broker that nobody else publishes to ` +
+      '(both apps in one process: npm run demo)',
+  );
+  const clock = new SystemClock();
+  // They live as long as the process: nothing is left to close once the app has drained.
+  const app = await createNotificationServiceApp({
+    database: EmbeddedDatabase.open({ name: 'notification-service', file: databaseFile, clock }),
+    broker: new InProcessBroker({ clock }),
+    clock,
+  });
+  // Nobody is authenticated yet, so nobody else may knock.
+  await app.listen(port, '127.0.0.1');
+  logger.log(`Listening on ${await app.getUrl()}`);
+}
+
+try {
+  await start();
+} catch (error) {
+  logger.fatal(ConfigurationError.is(error) ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,94 @@
+import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { BatchModule } from '@smartpulse/batch';
+import { CdcModule } from '@smartpulse/cdc';
+import { embeddedCdc } from '@smartpulse/cdc/embedded';
+import { DataSyncModule } from '@smartpulse/data-sync';
+import { HealthModule } from '@smartpulse/health';
+import { PulsarModule } from '@smartpulse/pulsar';
+import { InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { RedisCacheModule } from '@smartpulse/redis-cache';
+import { checkOptions, ResilienceModule } from '@smartpulse/resilience';
+import { DataSource } from 'typeorm';
+import { LogNotifier } from './delivery/log.notifier.js';
+import { NotificationDelivery } from './delivery/notification.delivery.js';
+import { Notifier } from './delivery/notifier.js';
+import { ForecastChangeHandler } from './handlers/forecast-change.handler.js';
+import { ForecastComputedHandler } from './handlers/forecast-computed.handler.js';
+import { NotificationsController } from './http/notifications.controller.js';
+import { type NotificationServiceParts } from './notification-service.parts.js';
+import { ruleOptionsSchema } from './rules/rule.options.js';
+import { RULE_OPTIONS } from './rules/rule.token.js';
+import { KnownValueEntity } from './store/known-value.entity.js';
+import { KnownValueStore } from './store/known-value.store.js';
+import { NotificationEntity } from './store/notification.entity.js';
+import { NotificationStore } from './store/notification.store.js';
+
+/** The app's stable name: prefix of its subscriptions. */
+const APP = 'notification-service';
+
+/** NotificationService: forecast changes and events become notifications. */
+@Module({})
+export class NotificationServiceModule {
+  /**
+   * One replica on the given parts.
+   *
+   * @throws ConfigurationError when a rule option is wrong.
+   * @example
+   * ```ts
+   * const app = await NestFactory.create(NotificationServiceModule.forRoot({ database, broker, rules: { correctionMegawatts: 10 } }));
+   * ```
+   */
+  static forRoot(parts: NotificationServiceParts): DynamicModule {
+    return {
+      module: NotificationServiceModule,
+      imports: infrastructure(parts),
+      controllers: [NotificationsController],
+      providers: [
+        { provide: DataSource, useExisting: getDataSourceToken(dataSourceName(parts)) },
+        {
+          provide: RULE_OPTIONS,
+          useValue: checkOptions('NotificationServiceModule.forRoot (rules)', ruleOptionsSchema, parts.rules ?? {}),
+        },
+        parts.notifier === undefined
+          ? { provide: Notifier, useClass: LogNotifier }
+          : { provide: Notifier, useValue: parts.notifier },
+        NotificationStore,
+        KnownValueStore,
+        NotificationDelivery,
+        ForecastChangeHandler,
+        ForecastComputedHandler,
+      ],
+    };
+  }
+}
+
+function infrastructure(parts: NotificationServiceParts): NonNullable<ModuleMetadata['imports']> {
+  return [
+    ResilienceModule.forRoot({
+      ...(parts.clock === undefined ? {} : { clock: parts.clock }),
+      ...(parts.random === undefined ? {} : { random: parts.random }),
+    }),
+    BatchModule.forRoot(),
+    TypeOrmModule.forRoot(
+      parts.database.typeOrmOptions({
+        name: dataSourceName(parts),
+        entities: [NotificationEntity, KnownValueEntity],
+        synchronize: true,
+      }),
+    ),
+    PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(parts.broker), ownTransport: true }),
+    // The sync layer works on a database and a cache; this app follows no table of its own and caches nothing yet.
+    CdcModule.forRootAsync({
+      inject: [getDataSourceToken(dataSourceName(parts))],
+      useFactory: (dataSource: DataSource) => embeddedCdc(parts.database, dataSource),
+    }),
+    RedisCacheModule.forRoot({ url: 'memory://', prefix: APP }),
+    DataSyncModule.forRoot({ app: APP }),
+    HealthModule.forRoot(),
+  ];
+}
+
+function dataSourceName({ replica = 'main' }: NotificationServiceParts): string {
+  return `${APP}-${replica}`;
+}

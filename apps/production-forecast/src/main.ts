@@ -1,0 +1,34 @@
+import { Logger } from '@nestjs/common';
+import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
+import { InProcessBroker } from '@smartpulse/pulsar/in-process';
+import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
+import { ConfigurationError, SystemClock } from '@smartpulse/resilience';
+import { readEnvironment } from './environment.js';
+import { createProductionForecastApp } from './production-forecast.app.js';
+
+const logger = new Logger('ProductionForecast');
+
+async function start(): Promise<void> {
+  const { port, databaseFile } = readEnvironment(process.env);
+  logger.log(
+    `Embedded in this process, shared with no other: broker and cache in memory, database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`,
+  );
+  const clock = new SystemClock();
+  // They live as long as the process: nothing is left to close once the app has drained.
+  const app = await createProductionForecastApp({
+    database: EmbeddedDatabase.open({ name: 'production-forecast', file: databaseFile, clock }),
+    broker: new InProcessBroker({ clock }),
+    cacheServer: new EmbeddedCacheServer({ clock }),
+    clock,
+  });
+  // Nobody is authenticated yet, so nobody else may knock.
+  await app.listen(port, '127.0.0.1');
+  logger.log(`Listening on ${await app.getUrl()}`);
+}
+
+try {
+  await start();
+} catch (error) {
+  logger.fatal(ConfigurationError.is(error) ? error.message : error);
+  process.exitCode = 1;
+}

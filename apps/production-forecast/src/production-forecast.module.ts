@@ -1,0 +1,95 @@
+import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { BatchModule } from '@smartpulse/batch';
+import { CdcModule } from '@smartpulse/cdc';
+import { embeddedCdc } from '@smartpulse/cdc/embedded';
+import { DataSyncModule } from '@smartpulse/data-sync';
+import { HealthModule } from '@smartpulse/health';
+import { PulsarModule } from '@smartpulse/pulsar';
+import { InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { defineCache, RedisCacheModule } from '@smartpulse/redis-cache';
+import { ResilienceModule } from '@smartpulse/resilience';
+import { DataSource } from 'typeorm';
+import { type DayForecast } from './latest/day-forecast.js';
+import { LatestController } from './latest/latest.controller.js';
+import { LatestReader } from './latest/latest.reader.js';
+import { ALL_ROLES, type ProductionForecastParts } from './production-forecast.parts.js';
+import { ForecastSaver } from './save/forecast.saver.js';
+import { ForecastWriter } from './save/forecast.writer.js';
+import { SaveController } from './save/save.controller.js';
+import { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
+import { ForecastEntity } from './storage/forecast.entity.js';
+import { ForecastTracking } from './storage/forecast.tracking.js';
+import { FORECAST_CACHE, forecastOutbox, forecastSync } from './sync/forecast.sync.js';
+
+/** The app's stable name: consumer of its tables, owner of its subscriptions, prefix of its keys. */
+const APP = 'production-forecast';
+
+/** ProductionForecast: forecasts saved over HTTP, synchronised, served from the versioned cache. */
+@Module({})
+export class ProductionForecastModule {
+  /**
+   * One replica on the given parts.
+   *
+   * @example
+   * ```ts
+   * const app = await NestFactory.create(ProductionForecastModule.forRoot({ database, broker, cacheServer, roles: ['apply'], replica: 'reader-1' }));
+   * ```
+   */
+  static forRoot(parts: ProductionForecastParts): DynamicModule {
+    const roles = new Set(parts.roles ?? ALL_ROLES);
+    return {
+      module: ProductionForecastModule,
+      imports: infrastructure(parts),
+      controllers: [LatestController, ...(roles.has('write') ? [SaveController] : [])],
+      providers: [
+        // Several replicas of one process have data sources of different names; inside a replica there is one.
+        { provide: DataSource, useExisting: getDataSourceToken(dataSourceName(parts)) },
+        { provide: ForecastTracking, useFactory: () => new ForecastTracking(parts.database) },
+        LatestReader,
+        ...(roles.has('write') ? [ForecastSaver, ForecastWriter] : []),
+      ],
+    };
+  }
+}
+
+function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetadata['imports']> {
+  const roles = parts.roles ?? ALL_ROLES;
+  const replica = parts.replica ?? 'main';
+  return [
+    ResilienceModule.forRoot({
+      ...(parts.clock === undefined ? {} : { clock: parts.clock }),
+      ...(parts.random === undefined ? {} : { random: parts.random }),
+    }),
+    BatchModule.forRoot(),
+    ScheduleModule.forRoot(),
+    TypeOrmModule.forRoot(
+      parts.database.typeOrmOptions({
+        name: dataSourceName(parts),
+        entities: [ForecastEntity, ForecastOutboxEntity],
+        synchronize: true,
+      }),
+    ),
+    PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(parts.broker), ownTransport: true }),
+    RedisCacheModule.forRoot({ url: 'memory://', prefix: APP, server: parts.cacheServer, nodeId: `${APP}-${replica}` }),
+    RedisCacheModule.forFeature([defineCache<DayForecast>({ ...parts.cache, name: FORECAST_CACHE, synced: true })]),
+    CdcModule.forRootAsync({
+      inject: [getDataSourceToken(dataSourceName(parts))],
+      useFactory: (dataSource: DataSource) => ({
+        ...embeddedCdc(parts.database, dataSource),
+        ...(parts.tracker === undefined ? {} : { tracker: parts.tracker }),
+      }),
+    }),
+    DataSyncModule.forRoot({ app: APP }),
+    DataSyncModule.forFeature([forecastSync], {
+      roles: roles.filter((role) => role !== 'write'),
+      ...(roles.includes('publish') ? { outbox: forecastOutbox } : {}),
+    }),
+    HealthModule.forRoot(),
+  ];
+}
+
+function dataSourceName({ replica = 'main' }: ProductionForecastParts): string {
+  return `${APP}-${replica}`;
+}

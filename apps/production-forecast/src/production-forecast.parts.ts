@@ -1,0 +1,43 @@
+import { type TrackerTuning } from '@smartpulse/cdc';
+import { type EmbeddedDatabase } from '@smartpulse/cdc/embedded';
+import { type InProcessBroker } from '@smartpulse/pulsar/in-process';
+import { type EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
+import { type Clock, type Random } from '@smartpulse/resilience';
+import { type CacheNamespaceOptions } from '@smartpulse/redis-cache';
+import { type DayForecast } from './latest/day-forecast.js';
+
+/** What a replica does besides reading. `write`: saves. `publish`: follows the tables. `apply`: keeps the cache right. */
+export type ProductionForecastRole = 'write' | 'publish' | 'apply';
+
+/** All roles: one replica that does everything. */
+export const ALL_ROLES: readonly ProductionForecastRole[] = Object.freeze(['write', 'publish', 'apply'] as const);
+
+/**
+ * What a replica of the app is made of. The parts are borrowed: several replicas and apps of one process may share them, and whoever made
+ * them closes them, after the apps.
+ */
+export interface ProductionForecastParts {
+  /** Holds the tables. */
+  readonly database: EmbeddedDatabase;
+  /** Carries changes and events. */
+  readonly broker: InProcessBroker;
+  /** The second level of the cache, and the backplane between replicas. */
+  readonly cacheServer: EmbeddedCacheServer;
+  /** Default: {@link ALL_ROLES}. Without `write` there is no way to save here. */
+  readonly roles?: readonly ProductionForecastRole[] | undefined;
+  /** Names the replica: unique among those that share a database or a cache. Default `main`. */
+  readonly replica?: string | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+  /** Default: the machine's. */
+  readonly random?: Random | undefined;
+  /** Lives and bounds of the cached days; see `defineCache`. */
+  readonly cache?:
+    | Pick<
+        CacheNamespaceOptions<DayForecast>,
+        'l1TtlMs' | 'l2TtlMs' | 'negativeTtlMs' | 'maxEntries' | 'leaseMs' | 'untrusted'
+      >
+    | undefined;
+  /** How eagerly tables are followed; see `CdcModule`. */
+  readonly tracker?: TrackerTuning | undefined;
+}

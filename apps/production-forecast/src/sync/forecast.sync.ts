@@ -1,0 +1,31 @@
+import { defineOutbox, defineSync, utcDay } from '@smartpulse/data-sync';
+import { forecastChange, forecastComputed } from '@smartpulse/production-forecast-contract';
+import { type Series } from '../domain/series.js';
+
+/** The cache namespace of the days. */
+export const FORECAST_CACHE = 'forecast';
+
+/** The tracked table of latest forecasts. */
+export const FORECAST_TABLE = 'dbo.forecast';
+
+/** The tracked table of events on their way out. */
+export const OUTBOX_TABLE = 'dbo.forecast_outbox';
+
+/** The cache key of a series' day. */
+export function dayKey(series: Series, day: string): string {
+  return `${series.provider}/${series.unitType}/${series.unitNo}/${day}`;
+}
+
+/**
+ * The cache follows the table by UTC days of a series: a change of any of its rows invalidates the day, and the next reader loads the whole
+ * day with its stamp. A day is what readers ask for, and its 24 to 288 rows are one range of the primary key.
+ */
+export const forecastSync = defineSync(forecastChange, {
+  table: FORECAST_TABLE,
+  cache: FORECAST_CACHE,
+  shape: 'aggregate',
+  key: (pk) => `${pk.provider}/${pk.unitType}/${pk.unitNo}/${utcDay(pk.deliveryStart)}`,
+});
+
+/** Events that are no rows of their own travel through a table, in the transaction of the rows that they tell of. */
+export const forecastOutbox = defineOutbox({ table: OUTBOX_TABLE, events: [forecastComputed] });
