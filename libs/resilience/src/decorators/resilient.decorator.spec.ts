@@ -72,7 +72,7 @@ describe('@Resilient', () => {
   });
 
   it('keeps name, length and metadata of the method, put on before or after it', () => {
-    const method: () => unknown = Reflect.get(StockClient.prototype, 'find');
+    const method: (id: string) => unknown = Reflect.get(StockClient.prototype, 'find');
 
     expect([method.name, method.length]).toEqual(['find', 1]);
     expect(Reflect.getMetadata('below', method)).toBe(1);

@@ -1,3 +1,4 @@
+export { clockContract, type ClockUnderTest } from './clock.contract.js';
 export { type ContractCase, type ContractRunner, runContract } from './contract.js';
 export { SeededRandom } from '../random/seeded.random.js';
 export { VirtualClock } from './virtual.clock.js';

@@ -1,0 +1,24 @@
+import { describe, it } from 'vitest';
+import { clockContract } from '../testing/clock.contract.js';
+import { runContract } from '../testing/contract.js';
+import { VirtualClock } from '../testing/virtual.clock.js';
+import { SystemClock } from './system.clock.js';
+
+runContract(
+  { describe, it },
+  'Clock: virtual',
+  clockContract(() => {
+    const clock = new VirtualClock();
+    return { clock, pass: (ms) => clock.advance(ms) };
+  }),
+);
+
+// The one place where real time passes: it is the adapter's subject.
+runContract(
+  { describe, it },
+  'Clock: system',
+  clockContract(() => {
+    const clock = new SystemClock();
+    return { clock, pass: (ms) => clock.sleep(ms) };
+  }),
+);
