@@ -1,0 +1,1 @@
+export { StubHealthProbe } from './stub.health-probe.js';
