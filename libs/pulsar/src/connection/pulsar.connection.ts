@@ -1,0 +1,93 @@
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
+import { InProcessBroker } from '../in-process/in-process.broker.js';
+import { InProcessTransport } from '../in-process/in-process.transport.js';
+import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
+import type { PulsarTransport } from '../transport/pulsar.transport.js';
+import { resolveTopicName } from '../transport/topic-name.js';
+
+/** How the connection is. */
+export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'failed' | 'closed';
+
+/** The app's one way to its broker: owns the transport that it made, borrows the one it was given. */
+@Injectable()
+export class PulsarConnection implements OnModuleInit {
+  readonly #logger = new Logger(PulsarConnection.name);
+  readonly #ownBroker: InProcessBroker | undefined;
+  readonly #ownsTransport: boolean;
+  #connecting: Promise<void> | undefined;
+  #state: ConnectionState = 'idle';
+
+  /** The transport that messages travel by. */
+  readonly transport: PulsarTransport;
+  /** `tenant/namespace` of short topic names. */
+  readonly namespace: string;
+
+  constructor(
+    @Inject(PULSAR_OPTIONS) options: ResolvedPulsarOptions,
+    @Inject(Clock) clock: Clock,
+    @Inject(Random) random: Random,
+  ) {
+    this.namespace = options.namespace;
+    this.#ownBroker = options.transport === undefined ? new InProcessBroker({ clock, random }) : undefined;
+    this.#ownsTransport = options.transport === undefined || options.ownTransport;
+    this.transport =
+      options.transport ?? new InProcessTransport(this.#ownBroker ?? new InProcessBroker({ clock, random }));
+  }
+
+  /** How the connection is now. */
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.ready();
+    const { name, durable, shared } = this.transport;
+    this.#logger.log(
+      `Connected by the ${name} transport, namespace ${this.namespace}${durable ? '' : ', not durable'}${shared ? '' : ', not shared with other processes'}`,
+    );
+  }
+
+  /** Connects once; a failed connection is tried again by the next call. */
+  ready(): Promise<void> {
+    if (this.#connecting === undefined) {
+      this.#state = 'connecting';
+      this.#connecting = this.transport.connect().then(
+        () => {
+          this.#state = 'connected';
+        },
+        (error: unknown) => {
+          this.#state = 'failed';
+          this.#connecting = undefined;
+          throw error;
+        },
+      );
+    }
+    return this.#connecting;
+  }
+
+  /**
+   * The full name of a topic: `persistent://tenant/namespace/topic`.
+   *
+   * @throws ConfigurationError when the name is no topic name.
+   */
+  topicName(name: string): string {
+    const result = resolveTopicName(name, this.namespace);
+    if (result.problem !== undefined) {
+      throw new ConfigurationError('PulsarConnection.topicName', [{ option: 'topic', problem: result.problem }]);
+    }
+    return result.topic;
+  }
+
+  /** Closes what this connection owns. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') {
+      return;
+    }
+    this.#state = 'closed';
+    if (this.#ownsTransport) {
+      await this.transport.close();
+    }
+    await this.#ownBroker?.close();
+  }
+}

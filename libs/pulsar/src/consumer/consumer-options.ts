@@ -1,0 +1,121 @@
+import type { EventContract } from '../event/define-event.js';
+import type { PulsarCodec } from '../codec/pulsar-codec.js';
+import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
+import type { PulsarContext } from './pulsar-context.js';
+import type { Settlement } from './settlement.js';
+
+/** How long to wait between two handler runs of one message. */
+export interface RetryBackoff {
+  /** Before the first retry, milliseconds. Default 1,000. */
+  readonly initialMs?: number | undefined;
+  /** Factor from one wait to the next. Default 2. */
+  readonly multiplier?: number | undefined;
+  /** The longest wait, milliseconds. Default 60,000. */
+  readonly maxMs?: number | undefined;
+  /** `equal`: half of the wait is random; `full`: all of it. Default `equal`. */
+  readonly jitter?: 'none' | 'equal' | 'full' | undefined;
+}
+
+/** Where messages go whose attempts are spent or that cannot be read. */
+export interface DeadLetterOptions {
+  /** Short or full name. Default `<topic>-<subscription>-DLQ`. */
+  readonly topic?: string | undefined;
+  /** Adds the error's stack as `x-exception-stack`. Default `false`: a stack tells more than a topic's readers may know. */
+  readonly includeStack?: boolean | undefined;
+}
+
+/** What `PulsarConsumers.register` and `@PulsarSubscribe` take. */
+export interface ConsumerOptions<T> {
+  /** Short or full topic name, or a contract: its codec and schema then apply. */
+  readonly topic: string | EventContract<T>;
+  /** The subscription's name: consumers of one name share or take over its messages. */
+  readonly subscription: string;
+  /** Names the consumer in logs, stats and the registry. Default `<topic>/<subscription>`, with a number when taken. */
+  readonly id?: string | undefined;
+  /** Default `Shared`. */
+  readonly type?: SubscriptionType | undefined;
+  /** Where a *new* subscription begins. Default `latest`; change feeds use `earliest`. */
+  readonly initialPosition?: InitialPosition | undefined;
+  /** `false`: the subscription lives as long as the consumer. Default `true`. */
+  readonly durable?: boolean | undefined;
+  /**
+   * Handlers that run at the same time, 1 to 1,000. Messages of one key never run side by side. Default 1. More than 1 needs Shared or
+   * Key_Shared: on Exclusive and Failover it would break the order that they are chosen for.
+   */
+  readonly concurrency?: number | undefined;
+  /** Messages received ahead of the running handlers, 0 to 10,000. Default: as many as `concurrency`. */
+  readonly prefetch?: number | undefined;
+  /** Default: the contract's, else JSON. */
+  readonly codec?: PulsarCodec<T> | undefined;
+  /** Handler runs in all before the message is dead-lettered, 1 to 1,000. Default 5. */
+  readonly maxAttempts?: number | undefined;
+  /** Waits between handler runs; the key's later messages wait too. */
+  readonly backoff?: RetryBackoff | undefined;
+  /** A handler run that takes longer, in milliseconds, is aborted and counts as failed. 0 = never. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * `false`: no dead letter topic. A message whose attempts are spent then goes to `onDeadLetter`, or without one comes again after
+   * `backoff.maxMs`, for ever.
+   */
+  readonly deadLetter?: DeadLetterOptions | false | undefined;
+  /** Whether an error means that infrastructure is down: the attempt is not counted and the consumer pauses until a probe succeeds. */
+  readonly isOutage?: ((error: unknown) => boolean) | undefined;
+  /** Asks the infrastructure whether it is back. Without it the message that met the outage is tried again alone. */
+  readonly probe?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** Runs after the dead letter is stored and before the message is acknowledged; a failure gives the message back. */
+  readonly onDeadLetter?: ((message: IncomingMessage, error: Error) => Promise<void>) | undefined;
+}
+
+/** Handles one message: nothing or {@link Settlement} `ack` = done, a throw = retry. */
+export type MessageHandler<T> = (payload: T, context: PulsarContext) => Promise<Settlement | void> | Settlement | void;
+
+/** Counts since the consumer began; they only grow, except `inFlight` and `waiting`. */
+export interface ConsumerStats {
+  readonly received: number;
+  readonly acked: number;
+  /** Handler runs that failed and were or will be repeated. */
+  readonly retried: number;
+  /** Messages given back to the broker by `nack`, or because a dead letter could not be stored. */
+  readonly nacked: number;
+  readonly deadLettered: number;
+  /** Handler runs that failed, whatever came of it. */
+  readonly failed: number;
+  /** Times that infrastructure was found to be down. */
+  readonly outages: number;
+  /** Acknowledgements that the broker refused; those messages come again. */
+  readonly unsettled: number;
+  /** Messages taken and neither acknowledged nor given back yet. */
+  readonly inFlight: number;
+  /** Messages of `inFlight` that wait for a free handler, their key or their retry. */
+  readonly waiting: number;
+}
+
+/** How a consumer is. */
+export type ConsumerState =
+  | { readonly status: 'waiting' }
+  | { readonly status: 'consuming' }
+  | { readonly status: 'paused' }
+  | { readonly status: 'outage'; readonly sinceMs: number }
+  | { readonly status: 'reconnecting'; readonly attempt: number }
+  | { readonly status: 'stopping' }
+  | { readonly status: 'closed' };
+
+/** One registered consumer. */
+export interface PulsarConsumerHandle {
+  /** Unique in the app. */
+  readonly id: string;
+  /** The full topic name. */
+  readonly topic: string;
+  readonly subscription: string;
+  readonly type: SubscriptionType;
+  readonly concurrency: number;
+  readonly state: ConsumerState;
+  stats(): ConsumerStats;
+  /** Starts no handler until {@link resume}; what runs goes on. */
+  pause(): void;
+  resume(): void;
+  /** Stops intake, waits for running handlers (25 s at most), gives back the rest and leaves the subscription in place. Idempotent. */
+  close(): Promise<void>;
+  /** Like {@link close}, and deletes the subscription with its cursor. */
+  unsubscribe(): Promise<void>;
+}

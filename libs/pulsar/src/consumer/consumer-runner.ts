@@ -1,0 +1,414 @@
+import { Logger } from '@nestjs/common';
+import { AutoConcurrentPartitionedQueue, type RetryLater } from '@smartpulse/batch';
+import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
+import type { PulsarConnection } from '../connection/pulsar.connection.js';
+import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
+import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
+import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
+import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.transport.js';
+import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
+import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
+import { type GatePass, OutageGate } from './outage-gate.js';
+import type { PayloadReader } from './payload-reader.js';
+import type { PulsarContext } from './pulsar-context.js';
+import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
+import { runHandler } from './run-handler.js';
+import { isSettlement, type Settlement } from './settlement.js';
+import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
+
+/** What every runner of an app shares. */
+export interface RunnerParts {
+  readonly connection: PulsarConnection;
+  readonly publisher: PulsarPublisher;
+  readonly telemetry: PulsarTelemetry;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What one runner is made of. */
+export interface RunnerOptions<T> {
+  readonly id: string;
+  /** Names the handler in headers and logs: `Mailer.mail`. */
+  readonly handlerName: string;
+  readonly consumer: ResolvedConsumerOptions;
+  readonly reader: PayloadReader<T>;
+  readonly handler: MessageHandler<T>;
+  readonly onClosed: () => void;
+}
+
+type RunResult =
+  | { readonly status: 'fulfilled'; readonly value: unknown }
+  | { readonly status: 'rejected'; readonly error: unknown }
+  | { readonly status: 'invalid'; readonly error: Error };
+
+/** Takes messages as far as its permits go, runs the handler in a lane per key, and settles. */
+export class ConsumerRunner<T> implements PulsarConsumerHandle {
+  readonly #options: RunnerOptions<T>;
+  readonly #parts: RunnerParts;
+  readonly #consumer: ResolvedConsumerOptions;
+  readonly #logger = new Logger('PulsarConsumer');
+  readonly #queue: AutoConcurrentPartitionedQueue<string, TakenMessage>;
+  readonly #link: SubscriptionLink;
+  readonly #gate: OutageGate;
+  readonly #settler: MessageSettler;
+  readonly #series: ConsumerSeries;
+  readonly #counts: SettlementCounts = {
+    received: 0,
+    acked: 0,
+    retried: 0,
+    nacked: 0,
+    deadLettered: 0,
+    failed: 0,
+    outages: 0,
+    unsettled: 0,
+    inFlight: 0,
+  };
+  #status: 'waiting' | 'consuming' | 'stopping' | 'closed' = 'waiting';
+  #paused = false;
+  #running = 0;
+  #finishing: Promise<number> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: RunnerOptions<T>, parts: RunnerParts) {
+    const { consumer, id } = options;
+    const { clock, random } = parts;
+    const window = consumer.concurrency + consumer.prefetch;
+    this.#options = options;
+    this.#parts = parts;
+    this.#consumer = consumer;
+    this.#series = parts.telemetry.addConsumer(consumer.topic, consumer.subscription);
+    this.#queue = new AutoConcurrentPartitionedQueue<string, TakenMessage>(
+      {
+        name: id,
+        concurrency: consumer.concurrency,
+        // Twice the window: after a reconnect, messages of the lost consumer may still be queued.
+        capacity: window * 2,
+        handler: (taken, { signal }) => this.#handle(taken, signal),
+        onError: (error, taken) => this.#onDefect(error, taken),
+      },
+      { clock },
+    );
+    this.#link = new SubscriptionLink({
+      clock,
+      random,
+      window,
+      subscribe: (listener) => parts.connection.transport.subscribe(this.#subscribeOptions(), listener),
+      onMessage: (message, from) => this.#take(message, from),
+      onLost: (error) => this.#logger.warn(`${id}: the consumer was closed (${error.message}) and is made anew.`),
+      onReconnectFailed: (error, attempt) =>
+        this.#logger.warn(`${id}: attempt ${attempt} to subscribe again failed (${messageOf(error)}).`),
+      onReconnected: () => this.#logger.log(`${id}: subscribed again.`),
+    });
+    this.#gate = new OutageGate({
+      clock,
+      random,
+      backoff: consumer.backoff,
+      probe: consumer.probe,
+      onProbeFailed: (error) => this.#logger.warn(`${id}: infrastructure is still down (${messageOf(error)}).`),
+      onRecovered: (downMs) => this.#logger.log(`${id}: infrastructure is back after ${Math.round(downMs)} ms.`),
+    });
+    this.#settler = new MessageSettler({
+      id,
+      handler: options.handlerName,
+      consumer,
+      publisher: parts.publisher,
+      link: this.#link,
+      counts: this.#counts,
+      series: this.#series,
+      clock,
+      random,
+      logger: this.#logger,
+    });
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  get handlerName(): string {
+    return this.#options.handlerName;
+  }
+
+  get topic(): string {
+    return this.#consumer.topic;
+  }
+
+  get subscription(): string {
+    return this.#consumer.subscription;
+  }
+
+  get type(): SubscriptionType {
+    return this.#consumer.type;
+  }
+
+  get concurrency(): number {
+    return this.#consumer.concurrency;
+  }
+
+  get state(): ConsumerState {
+    if (this.#status !== 'consuming') {
+      return { status: this.#status };
+    }
+    if (this.#link.reconnectAttempt > 0) {
+      return { status: 'reconnecting', attempt: this.#link.reconnectAttempt };
+    }
+    const sinceMs = this.#gate.downSinceMs;
+    if (sinceMs !== undefined) {
+      return { status: 'outage', sinceMs };
+    }
+    return this.#paused ? { status: 'paused' } : { status: 'consuming' };
+  }
+
+  stats(): ConsumerStats {
+    return { ...this.#counts, waiting: Math.max(0, this.#counts.inFlight - this.#running) };
+  }
+
+  /** Makes the subscription and begins to consume. */
+  async start(): Promise<void> {
+    await this.#parts.connection.ready();
+    await this.#link.connect();
+    this.#status = this.#status === 'waiting' ? 'consuming' : this.#status;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#link.pause();
+    this.#queue.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#queue.resume();
+    this.#link.resume();
+  }
+
+  /** Takes nothing more, starts nothing more, ends waits. Running handlers go on. */
+  stopIntake(): void {
+    if (this.#status !== 'closed') {
+      this.#status = 'stopping';
+    }
+    this.#link.stopIntake();
+    this.#queue.pause();
+    this.#gate.stop();
+  }
+
+  /** Waits for running handlers; answers how many were still running when the time was used up. */
+  finish(timeoutMs: number, signal?: AbortSignal): Promise<number> {
+    this.stopIntake();
+    this.#finishing ??= this.#queue.drain({ timeoutMs, signal }).then((report) => report.interrupted);
+    return this.#finishing;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close(() => this.#link.close());
+    return this.#closing;
+  }
+
+  unsubscribe(): Promise<void> {
+    if (this.#closing !== undefined) {
+      return Promise.reject(new PulsarClosedError('consumer', this.topic));
+    }
+    this.#closing = this.#close(() => this.#link.unsubscribe());
+    return this.#closing;
+  }
+
+  async #close(leave: () => Promise<void>): Promise<void> {
+    await this.finish(this.#consumer.drainTimeoutMs);
+    try {
+      await leave();
+    } finally {
+      this.#status = 'closed';
+      this.#parts.telemetry.removeConsumer(this.#series);
+      this.#options.onClosed();
+    }
+  }
+
+  #subscribeOptions() {
+    const { topic, subscription, type, initialPosition, durable } = this.#consumer;
+    return { topic, subscription, type, initialPosition, durable };
+  }
+
+  #take(message: IncomingMessage, from: LinkedConsumer): void {
+    const taken = this.#settler.take(message, from);
+    if (!this.#queue.tryEnqueue(this.#laneOf(message), taken)) {
+      // Cannot happen while permits bound the window; rather again than lost.
+      this.#settler.nack(taken, this.#consumer.backoff.initialMs);
+    }
+  }
+
+  /** Key by key; messages without one each for itself. Exclusive and Failover promise the order of the whole topic. */
+  #laneOf(message: IncomingMessage): string {
+    if (isOrdered(this.#consumer.type)) {
+      return '';
+    }
+    const key = message.orderingKey ?? message.key;
+    return key === undefined ? `m${message.id.toString()}` : `k${key}`;
+  }
+
+  #handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | void {
+    if (!this.#link.open || taken.from.lost) {
+      // Given back: unacknowledged, it goes to others when the consumer closes, or comes again on the new one.
+      this.#counts.inFlight--;
+      return;
+    }
+    if (taken.handled) {
+      return this.#settler.ack(taken);
+    }
+    if (taken.attempts >= this.#consumer.maxAttempts && taken.lastError !== undefined) {
+      return this.#settler.deadLetter(taken, 'failed', taken.lastError);
+    }
+    return this.#attempt(taken, stop);
+  }
+
+  async #attempt(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> {
+    for (;;) {
+      const pass: GatePass = this.#gate.closed ? await this.#gate.enter() : 'free';
+      if (pass === 'stopped' || taken.from.lost) {
+        if (pass === 'test') {
+          this.#gate.tested(false);
+        }
+        this.#counts.inFlight--;
+        return;
+      }
+      const result = await this.#run(taken, stop);
+      const down = result.status === 'rejected' && this.#isOutage(result.error);
+      if (pass === 'test') {
+        this.#gate.tested(!down);
+      }
+      if (!down) {
+        return this.#conclude(taken, result);
+      }
+      if (this.#gate.trip()) {
+        this.#counts.outages++;
+        this.#logger.warn(`${this.id}: paused, infrastructure is down (${messageOf(result.error)}).`);
+      }
+    }
+  }
+
+  async #run(taken: TakenMessage, stop: AbortSignal): Promise<RunResult> {
+    const { clock, telemetry } = this.#parts;
+    const { message } = taken;
+    const { timeoutMs, abortGraceMs } = this.#consumer;
+    this.#running++;
+    try {
+      const read = await this.#read(message);
+      if (read.status === 'invalid') {
+        return read;
+      }
+      const work = (signal: AbortSignal): Promise<unknown> =>
+        telemetry.process(
+          this.#series,
+          message.topic,
+          message.properties,
+          () => clock.monotonic(),
+          async () => this.#options.handler(read.payload, contextOf(message, taken.attempts + 1, signal)),
+        );
+      return {
+        status: 'fulfilled',
+        value: await runHandler({ clock, topic: message.topic, timeoutMs, abortGraceMs, stop }, work),
+      };
+    } catch (error) {
+      return { status: 'rejected', error };
+    } finally {
+      this.#running--;
+    }
+  }
+
+  async #read(
+    message: IncomingMessage,
+  ): Promise<{ readonly status: 'read'; readonly payload: T } | { readonly status: 'invalid'; readonly error: Error }> {
+    try {
+      return { status: 'read', payload: await this.#options.reader.read(message) };
+    } catch (error) {
+      return { status: 'invalid', error: asError(error) };
+    }
+  }
+
+  #isOutage(error: unknown): boolean {
+    try {
+      return this.#consumer.isOutage?.(error) ?? false;
+    } catch (thrown) {
+      this.#logger.error(`${this.id}: isOutage threw (${messageOf(thrown)}); the error counts as no outage.`);
+      return false;
+    }
+  }
+
+  #conclude(taken: TakenMessage, result: RunResult): Promise<RetryLater | void> | RetryLater | void {
+    if (result.status === 'fulfilled') {
+      return this.#settle(taken, isSettlement(result.value) ? result.value : undefined);
+    }
+    if (result.status === 'invalid') {
+      return this.#settler.deadLetter(taken, 'invalid', result.error);
+    }
+    const error = asError(result.error);
+    this.#counts.failed++;
+    if (!this.#link.open && taken.attempts + 1 < this.#consumer.maxAttempts) {
+      this.#counts.inFlight--;
+      return;
+    }
+    taken.attempts++;
+    taken.lastError = error;
+    if (taken.attempts >= this.#consumer.maxAttempts) {
+      return this.#settler.deadLetter(taken, 'failed', error);
+    }
+    this.#counts.retried++;
+    return { retryAfterMs: backoffDelayMs(this.#consumer.backoff, taken.attempts, this.#parts.random) };
+  }
+
+  #settle(taken: TakenMessage, settlement: Settlement | undefined): Promise<RetryLater | void> | void {
+    switch (settlement?.settlement) {
+      case 'nack':
+        taken.attempts++;
+        if (taken.attempts >= this.#consumer.maxAttempts) {
+          return this.#settler.deadLetter(
+            taken,
+            'nacked',
+            refusal(taken, 'The handler gave the message back too often.'),
+          );
+        }
+        return this.#settler.nack(taken, settlement.delayMs);
+      case 'deadLetter':
+        taken.attempts++;
+        return this.#settler.deadLetter(taken, 'requested', refusal(taken, settlement.reason));
+      case 'ack':
+      case undefined:
+        return this.#settler.ack(taken);
+    }
+  }
+
+  /** The queue's handler threw, which is a defect of ours or of a callback: the message comes again. */
+  #onDefect(error: unknown, taken: TakenMessage): void {
+    this.#logger.error(`${this.id}: settling failed (${messageOf(error)}); the message is given back.`);
+    this.#settler.nack(taken, this.#consumer.backoff.maxMs);
+  }
+}
+
+function contextOf(message: IncomingMessage, attempt: number, signal: AbortSignal): PulsarContext {
+  return {
+    messageId: message.id.toString(),
+    topic: message.topic,
+    key: message.key,
+    properties: message.properties,
+    attempt,
+    redeliveryCount: message.redeliveryCount,
+    publishTimeMs: message.publishTimeMs,
+    eventTimeMs: message.eventTimeMs,
+    signal,
+  };
+}
+
+function refusal(taken: TakenMessage, reason: string): PulsarError {
+  return new PulsarError('SMARTPULSE_PULSAR_REFUSED', reason, {
+    kind: 'permanent',
+    remedy: 'See the dead letter.',
+    topic: taken.message.topic,
+  });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

@@ -1,0 +1,176 @@
+import type { Logger } from '@nestjs/common';
+import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
+import { PulsarError } from '../pulsar.errors.js';
+import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
+import type { ConsumerSeries } from '../pulsar.telemetry.js';
+import type { IncomingMessage } from '../transport/pulsar.transport.js';
+import { AttemptMemory } from './attempt-memory.js';
+import { deadLetterMessage, type DeadLetterReason } from './dead-letter-message.js';
+import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
+import type { LinkedConsumer, SubscriptionLink } from './subscription-link.js';
+
+/** A message that the runner took and has not settled. */
+export interface TakenMessage {
+  readonly message: IncomingMessage;
+  readonly from: LinkedConsumer;
+  /** Handler runs that failed. */
+  attempts: number;
+  lastError: Error | undefined;
+  deadLetterStored: boolean;
+  /** Handled, or stored as a dead letter: only the acknowledgement is missing. */
+  handled: boolean;
+  ackFailures: number;
+}
+
+/** Counts that grow. */
+export interface SettlementCounts {
+  received: number;
+  acked: number;
+  retried: number;
+  nacked: number;
+  deadLettered: number;
+  failed: number;
+  outages: number;
+  unsettled: number;
+  inFlight: number;
+}
+
+/** What a {@link MessageSettler} is made of. */
+export interface MessageSettlerOptions {
+  readonly id: string;
+  readonly handler: string;
+  readonly consumer: ResolvedConsumerOptions;
+  readonly publisher: PulsarPublisher;
+  readonly link: SubscriptionLink;
+  readonly counts: SettlementCounts;
+  readonly series: ConsumerSeries;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** The wait before the queue gives the message again. */
+export interface SettleLater {
+  readonly retryAfterMs: number;
+}
+
+/** Acknowledgements that fail so often are left: the message comes again. */
+const MAX_ACK_FAILURES = 10;
+
+/** Settles messages: handled → acknowledged, dead letter stored → acknowledged, never the other way round. */
+export class MessageSettler {
+  readonly #options: MessageSettlerOptions;
+  readonly #memory = new AttemptMemory();
+
+  constructor(options: MessageSettlerOptions) {
+    this.#options = options;
+  }
+
+  /** What a message brings along from an earlier delivery in this process. */
+  take(message: IncomingMessage, from: LinkedConsumer): TakenMessage {
+    this.#options.counts.received++;
+    this.#options.counts.inFlight++;
+    this.#options.series.consumed++;
+    const known = this.#memory.take(message.id.toString());
+    return {
+      message,
+      from,
+      attempts: known?.attempts ?? 0,
+      lastError: known?.error,
+      deadLetterStored: known?.deadLetterStored ?? false,
+      handled: false,
+      ackFailures: 0,
+    };
+  }
+
+  /** Acknowledges; while the broker cannot take it, the key's lane is held and it is tried again. */
+  async ack(taken: TakenMessage): Promise<SettleLater | void> {
+    taken.handled = true;
+    try {
+      await taken.from.transport.ack(taken.message.id);
+    } catch (error) {
+      const known = PulsarError.is(error) ? error : undefined;
+      const again = known?.kind === 'transient' || known?.kind === 'backpressure';
+      if (again && ++taken.ackFailures < MAX_ACK_FAILURES && this.#options.link.open) {
+        return { retryAfterMs: this.#delayMs(taken.ackFailures) };
+      }
+      this.#options.counts.unsettled++;
+      this.#warn('An acknowledgement failed, the message will come again', error);
+      this.release(taken);
+      return;
+    }
+    this.#options.counts.acked++;
+    this.release(taken);
+  }
+
+  /** Gives the message back for later. */
+  nack(taken: TakenMessage, delayMs: number): void {
+    const { counts, series } = this.#options;
+    counts.nacked++;
+    series.nacked++;
+    this.#memory.keep(taken.message.id.toString(), {
+      attempts: taken.attempts,
+      error: taken.lastError,
+      deadLetterStored: taken.deadLetterStored,
+    });
+    taken.from.transport.nack(taken.message.id, delayMs);
+    this.release(taken);
+  }
+
+  /** Stores the dead letter and acknowledges; what cannot be stored is given back. */
+  async deadLetter(taken: TakenMessage, reason: DeadLetterReason, error: Error): Promise<SettleLater | void> {
+    const { consumer, counts, series } = this.#options;
+    taken.lastError = error;
+    if (consumer.deadLetter === undefined && consumer.onDeadLetter === undefined) {
+      taken.attempts = 0;
+      this.nack(taken, consumer.backoff.maxMs);
+      return;
+    }
+    try {
+      await this.#store(taken, reason, error);
+      await consumer.onDeadLetter?.(taken.message, error);
+    } catch (failure) {
+      this.#warn('A dead letter could not be settled, the message is given back', failure);
+      this.nack(taken, this.#delayMs(taken.message.redeliveryCount + 1));
+      return;
+    }
+    counts.deadLettered++;
+    series.deadLettered++;
+    return this.ack(taken);
+  }
+
+  /** The message is out of our hands. */
+  release(taken: TakenMessage): void {
+    this.#options.counts.inFlight--;
+    this.#options.link.settled(taken.from);
+  }
+
+  async #store(taken: TakenMessage, reason: DeadLetterReason, error: Error): Promise<void> {
+    const { consumer, publisher, handler, clock, logger, id } = this.#options;
+    if (consumer.deadLetter === undefined || taken.deadLetterStored) {
+      return;
+    }
+    const { topic, includeStack } = consumer.deadLetter;
+    const letter = deadLetterMessage(taken.message, {
+      reason,
+      error,
+      attempts: taken.attempts,
+      subscription: consumer.subscription,
+      handler,
+      includeStack,
+      nowMs: clock.now(),
+    });
+    await publisher.sendDirect(topic, letter);
+    taken.deadLetterStored = true;
+    logger.warn(`${id}: a message became a dead letter (${reason}, ${error.name}) after ${taken.attempts} attempts.`);
+  }
+
+  #delayMs(attempt: number): number {
+    return backoffDelayMs(this.#options.consumer.backoff, attempt, this.#options.random);
+  }
+
+  #warn(sentence: string, error: unknown): void {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    this.#options.logger.warn(`${this.#options.id}: ${sentence} (${text})`);
+  }
+}

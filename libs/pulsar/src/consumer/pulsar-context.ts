@@ -1,0 +1,38 @@
+import type { ExecutionContext } from '@nestjs/common';
+
+/** The context type that guards, interceptors and filters see: `context.getType() === 'pulsar'`. */
+export const PULSAR_CONTEXT_TYPE = 'pulsar';
+
+/** What a handler knows of its message beside the payload. */
+export interface PulsarContext {
+  /** The broker's identifier, as text. */
+  readonly messageId: string;
+  /** The full topic name. */
+  readonly topic: string;
+  readonly key: string | undefined;
+  readonly properties: Readonly<Record<string, string>>;
+  /** Which handler run this is for the message in this process, from 1 to `maxAttempts`. */
+  readonly attempt: number;
+  /** How often the broker delivered the message before on this subscription, from 0. */
+  readonly redeliveryCount: number;
+  /** Milliseconds since the Unix epoch, by the broker's clock. */
+  readonly publishTimeMs: number;
+  /** Milliseconds since the Unix epoch, chosen by the publisher. */
+  readonly eventTimeMs: number | undefined;
+  /** Aborts when the handler's `timeoutMs` is used up or the shutdown's deadline has come: stop, the message comes again. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Whether a guard, interceptor or filter runs for a message rather than an HTTP request.
+ *
+ * @example
+ * ```ts
+ * canActivate(context: ExecutionContext): boolean {
+ *   return isPulsarContext(context) || this.checkToken(context.switchToHttp().getRequest());
+ * }
+ * ```
+ */
+export function isPulsarContext(context: Pick<ExecutionContext, 'getType'>): boolean {
+  return context.getType<string>() === PULSAR_CONTEXT_TYPE;
+}

@@ -1,0 +1,191 @@
+import { checkOptions, ConfigurationError, type ConfigurationIssue } from '@smartpulse/resilience';
+import { z } from 'zod';
+import type { PulsarConnection } from '../connection/pulsar.connection.js';
+import { topicOf } from '../event/define-event.js';
+import {
+  backoffSchema,
+  concurrencySchema,
+  type ConsumerDefaults,
+  initialPositionSchema,
+  maxAttemptsSchema,
+  prefetchSchema,
+  subscriptionTypeSchema,
+  timeoutSchema,
+} from '../pulsar.options.js';
+import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
+import { given } from '../transport/resolve-options.js';
+import { resolveTopicName, subscriptionProblem } from '../transport/topic-name.js';
+import type { ConsumerOptions } from './consumer-options.js';
+
+const text = z.string({ error: 'expected a text' });
+const callback = z
+  .custom<(...parameters: never[]) => unknown>((value) => typeof value === 'function', {
+    error: 'expected a function',
+  })
+  .optional();
+
+const consumerOptionsSchema = z.strictObject({
+  topic: z.custom<ConsumerOptions<unknown>['topic']>(isTopic, {
+    error: 'expected a topic name or what defineEvent answers',
+  }),
+  subscription: text,
+  id: text.min(1, { error: 'expected a text that is not empty' }).optional(),
+  type: subscriptionTypeSchema.optional(),
+  initialPosition: initialPositionSchema.optional(),
+  durable: z.boolean({ error: 'expected true or false' }).optional(),
+  concurrency: concurrencySchema.optional(),
+  prefetch: prefetchSchema.optional(),
+  codec: z
+    .custom<NonNullable<ConsumerOptions<unknown>['codec']>>(isCodec, { error: 'expected a PulsarCodec' })
+    .optional(),
+  maxAttempts: maxAttemptsSchema.optional(),
+  backoff: backoffSchema.optional(),
+  timeoutMs: timeoutSchema.optional(),
+  deadLetter: z
+    .union([z.literal(false), z.strictObject({ topic: text.optional(), includeStack: z.boolean().optional() })], {
+      error: 'expected false or { topic?, includeStack? }',
+    })
+    .optional(),
+  isOutage: callback,
+  probe: callback,
+  onDeadLetter: callback,
+});
+
+/** A consumer's options after validation, defaults filled in. */
+export interface ResolvedConsumerOptions {
+  readonly topic: string;
+  readonly subscription: string;
+  readonly id: string | undefined;
+  readonly type: SubscriptionType;
+  readonly initialPosition: InitialPosition;
+  readonly durable: boolean;
+  readonly concurrency: number;
+  readonly prefetch: number;
+  readonly maxAttempts: number;
+  readonly backoff: ConsumerDefaults['backoff'];
+  readonly timeoutMs: number;
+  readonly abortGraceMs: number;
+  readonly drainTimeoutMs: number;
+  readonly deadLetter: { readonly topic: string; readonly includeStack: boolean } | undefined;
+  readonly isOutage: ((error: unknown) => boolean) | undefined;
+  readonly probe: ((signal: AbortSignal) => Promise<void>) | undefined;
+  readonly onDeadLetter: ((message: IncomingMessage, error: Error) => Promise<void>) | undefined;
+}
+
+/**
+ * Checks a consumer's options against the schema and the transport.
+ *
+ * @param owner names the handler in the error: `@PulsarSubscribe on Mailer.mail`.
+ * @throws ConfigurationError that lists everything that is wrong.
+ */
+export function resolveConsumerOptions<T>(
+  owner: string,
+  options: ConsumerOptions<T>,
+  defaults: ConsumerDefaults,
+  connection: PulsarConnection,
+): ResolvedConsumerOptions {
+  checkOptions(owner, consumerOptionsSchema, options);
+  const type = options.type ?? defaults.type;
+  const concurrency = options.concurrency ?? (isOrdered(type) ? 1 : defaults.concurrency);
+  const topic = resolveTopicName(topicOf(options.topic), connection.namespace);
+  const deadLetter = deadLetterOf(options, topic.topic, connection.namespace);
+  const issues = [
+    issue('topic', topic.problem),
+    issue('subscription', subscriptionProblem(options.subscription)),
+    issue('deadLetter.topic', deadLetter.problem),
+    ...capabilityIssues(options, type, concurrency, connection),
+  ].filter((found) => found !== undefined);
+  if (issues.length > 0 || topic.topic === undefined) {
+    throw new ConfigurationError(owner, issues, 'Correct the options of this handler and start again.');
+  }
+  return {
+    topic: topic.topic,
+    subscription: options.subscription,
+    id: options.id,
+    type,
+    initialPosition: options.initialPosition ?? defaults.initialPosition,
+    durable: options.durable ?? true,
+    concurrency,
+    prefetch: options.prefetch ?? concurrency,
+    maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
+    backoff: { ...defaults.backoff, ...given(options.backoff) },
+    timeoutMs: options.timeoutMs ?? defaults.timeoutMs,
+    abortGraceMs: defaults.abortGraceMs,
+    drainTimeoutMs: defaults.drainTimeoutMs,
+    deadLetter: deadLetter.target,
+    isOutage: options.isOutage,
+    probe: options.probe,
+    onDeadLetter: options.onDeadLetter,
+  };
+}
+
+/** Exclusive and Failover are chosen for the order of the whole topic. */
+export function isOrdered(type: SubscriptionType): boolean {
+  return type === 'Exclusive' || type === 'Failover';
+}
+
+function capabilityIssues<T>(
+  options: ConsumerOptions<T>,
+  type: SubscriptionType,
+  concurrency: number,
+  { transport }: PulsarConnection,
+): (ConfigurationIssue | undefined)[] {
+  const { subscriptionTypes, nonDurable } = transport.capabilities;
+  return [
+    issue(
+      'concurrency',
+      isOrdered(type) && concurrency > 1
+        ? `${concurrency} handlers at a time would break the order of a subscription of type ${type}; expected 1, or type Shared or Key_Shared`
+        : undefined,
+    ),
+    issue(
+      'type',
+      subscriptionTypes.includes(type) ? undefined : `${type} is not offered by the ${transport.name} transport`,
+    ),
+    issue(
+      'durable',
+      options.durable === false && !nonDurable ? `false is not offered by the ${transport.name} transport` : undefined,
+    ),
+    issue('probe', options.probe !== undefined && options.isOutage === undefined ? 'needs isOutage' : undefined),
+  ];
+}
+
+function deadLetterOf<T>(
+  { deadLetter, subscription }: ConsumerOptions<T>,
+  topic: string | undefined,
+  namespace: string,
+): { readonly target: ResolvedConsumerOptions['deadLetter']; readonly problem: string | undefined } {
+  if (deadLetter === false || topic === undefined) {
+    return { target: undefined, problem: undefined };
+  }
+  const name = resolveTopicName(deadLetter?.topic ?? `${topic}-${subscription}-DLQ`, namespace);
+  if (name.problem !== undefined) {
+    return { target: undefined, problem: name.problem };
+  }
+  if (name.topic === topic) {
+    return { target: undefined, problem: 'is the topic itself, expected another one' };
+  }
+  return { target: { topic: name.topic, includeStack: deadLetter?.includeStack ?? false }, problem: undefined };
+}
+
+function issue(option: string, problem: string | undefined): ConfigurationIssue | undefined {
+  return problem === undefined ? undefined : { option, problem };
+}
+
+function isTopic(value: unknown): boolean {
+  return (
+    typeof value === 'string' ||
+    (typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'event' && 'topic' in value)
+  );
+}
+
+function isCodec(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'encode' in value &&
+    typeof value.encode === 'function' &&
+    'decode' in value &&
+    typeof value.decode === 'function'
+  );
+}

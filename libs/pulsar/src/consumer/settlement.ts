@@ -1,0 +1,35 @@
+/** What a handler may answer instead of nothing: nothing and {@link ack} mean done. */
+export type Settlement =
+  | { readonly settlement: 'ack' }
+  | { readonly settlement: 'nack'; readonly delayMs: number }
+  | { readonly settlement: 'deadLetter'; readonly reason: string };
+
+const ACK: Settlement = Object.freeze({ settlement: 'ack' });
+
+/** Done: the message is acknowledged. The same as answering nothing. */
+export function ack(): Settlement {
+  return ACK;
+}
+
+/**
+ * Gives the message back; it comes again no sooner than `delayMs` milliseconds from now, perhaps to another consumer, and no longer in
+ * the order of its key. It counts as an attempt: after `maxAttempts` of them the message is dead-lettered.
+ */
+export function nack(delayMs = 0): Settlement {
+  return { settlement: 'nack', delayMs };
+}
+
+/** Sends the message to the dead letter topic at once, with `reason` in its headers. */
+export function deadLetter(reason: string): Settlement {
+  return { settlement: 'deadLetter', reason };
+}
+
+/** Whether what a handler answered is a settlement; anything else means done. */
+export function isSettlement(value: unknown): value is Settlement {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'settlement' in value &&
+    (value.settlement === 'ack' || value.settlement === 'nack' || value.settlement === 'deadLetter')
+  );
+}

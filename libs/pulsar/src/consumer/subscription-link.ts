@@ -1,0 +1,163 @@
+import { backoffDelayMs, type BackoffOptions, type Clock, type Random, type Timer } from '@smartpulse/resilience';
+import type { IncomingMessage, TransportConsumer, TransportConsumerListener } from '../transport/pulsar.transport.js';
+
+/** One transport consumer and whether it is gone. */
+export interface LinkedConsumer {
+  readonly transport: TransportConsumer;
+  lost: boolean;
+}
+
+/** What a {@link SubscriptionLink} is made of. */
+export interface SubscriptionLinkOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Messages that may be out at once. */
+  readonly window: number;
+  readonly subscribe: (listener: TransportConsumerListener) => Promise<TransportConsumer>;
+  readonly onMessage: (message: IncomingMessage, from: LinkedConsumer) => void;
+  readonly onLost: (error: Error) => void;
+  readonly onReconnectFailed: (error: unknown, attempt: number) => void;
+  readonly onReconnected: () => void;
+}
+
+const RECONNECT: BackoffOptions = Object.freeze({ initialMs: 100, multiplier: 2, maxMs: 30_000, jitter: 'full' });
+
+/** Keeps a subscription connected: a consumer that its transport gives up is made anew, with growing waits. Owns the permits. */
+export class SubscriptionLink {
+  readonly #options: SubscriptionLinkOptions;
+  #current: LinkedConsumer | undefined;
+  #reconnectAttempt = 0;
+  #timer: Timer | undefined;
+  #reconnecting: Promise<void> | undefined;
+  #paused = false;
+  #owed = 0;
+  #stopped = false;
+
+  constructor(options: SubscriptionLinkOptions) {
+    this.#options = options;
+  }
+
+  /** Which attempt to come back is under way; 0 = connected. */
+  get reconnectAttempt(): number {
+    return this.#reconnectAttempt;
+  }
+
+  /** Whether messages are taken at all. */
+  get open(): boolean {
+    return !this.#stopped;
+  }
+
+  /** @throws what the transport says when the subscription cannot be made. */
+  async connect(): Promise<void> {
+    // Nothing is delivered before the first permit, so the listener finds `linked` set.
+    let linked: LinkedConsumer | undefined;
+    let closedBy: Error | undefined;
+    const transport = await this.#options.subscribe({
+      onMessage: (message) => {
+        if (linked !== undefined && !this.#stopped) {
+          this.#options.onMessage(message, linked);
+        }
+      },
+      onClosed: (error) => {
+        closedBy = error;
+        if (linked !== undefined) {
+          this.#lose(linked, error);
+        }
+      },
+    });
+    linked = { transport, lost: false };
+    if (this.#stopped) {
+      await transport.close();
+      return;
+    }
+    this.#current = linked;
+    this.#owed = this.#paused ? this.#options.window : 0;
+    if (closedBy !== undefined) {
+      this.#lose(linked, closedBy);
+    } else if (!this.#paused) {
+      transport.permit(this.#options.window);
+    }
+  }
+
+  /** A message of that consumer is settled: another may come. */
+  settled(consumer: LinkedConsumer): void {
+    if (this.#stopped || consumer.lost || consumer !== this.#current) {
+      return;
+    }
+    if (this.#paused) {
+      this.#owed++;
+    } else {
+      consumer.transport.permit(1);
+    }
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    const owed = this.#owed;
+    this.#owed = 0;
+    if (owed > 0 && !this.#stopped) {
+      this.#current?.transport.permit(owed);
+    }
+  }
+
+  /** No more permits, no more messages. */
+  stopIntake(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Closes the transport's consumer: what it has not acknowledged goes to others. */
+  async close(): Promise<void> {
+    this.stopIntake();
+    await this.#reconnecting;
+    if (this.#current?.lost === false) {
+      await this.#current.transport.close();
+    }
+  }
+
+  async unsubscribe(): Promise<void> {
+    this.stopIntake();
+    await this.#reconnecting;
+    await this.#current?.transport.unsubscribe();
+  }
+
+  #lose(linked: LinkedConsumer, error: Error): void {
+    if (linked.lost) {
+      return;
+    }
+    linked.lost = true;
+    if (!this.#stopped) {
+      this.#options.onLost(error);
+      this.#scheduleReconnect();
+    }
+  }
+
+  #scheduleReconnect(): void {
+    this.#reconnectAttempt++;
+    const { clock, random } = this.#options;
+    this.#timer = clock.setTimer(backoffDelayMs(RECONNECT, this.#reconnectAttempt, random), () => {
+      this.#timer = undefined;
+      this.#reconnecting = this.#reconnect();
+    });
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.connect();
+      if (this.#current?.lost === false) {
+        this.#reconnectAttempt = 0;
+        this.#options.onReconnected();
+      }
+    } catch (error) {
+      if (!this.#stopped) {
+        this.#options.onReconnectFailed(error, this.#reconnectAttempt);
+        this.#scheduleReconnect();
+      }
+    }
+  }
+}

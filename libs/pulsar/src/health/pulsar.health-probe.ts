@@ -1,0 +1,52 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { HealthProbe, type ProbeResult } from '@smartpulse/resilience';
+import { PulsarConnection } from '../connection/pulsar.connection.js';
+import { PulsarConsumers } from '../consumer/pulsar.consumers.js';
+import { PulsarPublisher } from '../producer/pulsar.publisher.js';
+
+/** `down` without a connection, `degraded` while a consumer reconnects or waits for its infrastructure. */
+@Injectable()
+export class PulsarHealthProbe extends HealthProbe {
+  readonly name = 'pulsar';
+  readonly #connection: PulsarConnection;
+  readonly #consumers: PulsarConsumers;
+  readonly #publisher: PulsarPublisher;
+
+  constructor(
+    @Inject(PulsarConnection) connection: PulsarConnection,
+    @Inject(PulsarConsumers) consumers: PulsarConsumers,
+    @Inject(PulsarPublisher) publisher: PulsarPublisher,
+  ) {
+    super();
+    this.#connection = connection;
+    this.#consumers = consumers;
+    this.#publisher = publisher;
+  }
+
+  override started(): boolean {
+    return this.#connection.state === 'connected' && this.#consumers.subscribed;
+  }
+
+  override check(): ProbeResult {
+    const consumers = this.#consumers.all;
+    const count = (status: string): number => consumers.filter(({ state }) => state.status === status).length;
+    const impaired = count('outage') + count('reconnecting');
+    const connected = this.#connection.state === 'connected';
+    return {
+      status: connected ? (impaired > 0 ? 'degraded' : 'up') : 'down',
+      details: {
+        transport: this.#connection.transport.name,
+        durable: this.#connection.transport.durable,
+        shared: this.#connection.transport.shared,
+        connection: this.#connection.state,
+        consumers: consumers.length,
+        inOutage: count('outage'),
+        reconnecting: count('reconnecting'),
+        paused: count('paused'),
+        inFlight: consumers.reduce((sum, consumer) => sum + consumer.stats().inFlight, 0),
+        producers: this.#publisher.producers,
+        pendingSends: this.#publisher.pending,
+      },
+    };
+  }
+}

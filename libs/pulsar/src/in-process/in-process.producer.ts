@@ -1,0 +1,226 @@
+import type { Timer } from '@smartpulse/resilience';
+import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
+import type {
+  MessageId,
+  OutgoingMessage,
+  TransportProducer,
+  TransportProducerOptions,
+} from '../transport/pulsar.transport.js';
+import { Fifo } from './fifo.js';
+import type { InProcessBroker } from './in-process.broker.js';
+import { ownCopy, sizeOf } from './stored-message.js';
+
+interface Send {
+  readonly message: OutgoingMessage;
+  readonly bytes: number;
+  readonly resolve: (id: MessageId) => void;
+  readonly reject: (error: Error) => void;
+  withdrawn: boolean;
+  /** Lets go of the caller's signal. */
+  release: (() => void) | undefined;
+}
+
+interface Flush {
+  /** Resolves when so many sends, in the order of the calls, are settled. */
+  readonly target: number;
+  readonly resolve: () => void;
+}
+
+/** One producer of the in-process broker: batches with linger, waits at the pending limit, stores in the order of the calls. */
+export class InProcessProducer implements TransportProducer {
+  readonly #broker: InProcessBroker;
+  readonly #options: TransportProducerOptions;
+  readonly #maxPayloadBytes: number;
+  readonly #name: string;
+  readonly #onClose: () => void;
+  readonly #waiting = new Fifo<Send>();
+  readonly #flushes = new Fifo<Flush>();
+  #withdrawn = 0;
+  #called = 0;
+  #batch: Send[] = [];
+  #batchBytes = 0;
+  #pending = 0;
+  #linger: Timer | undefined;
+  #sequenceId: bigint;
+  #closed = false;
+
+  constructor(
+    broker: InProcessBroker,
+    options: TransportProducerOptions,
+    maxPayloadBytes: number,
+    onClose: () => void,
+  ) {
+    this.#broker = broker;
+    this.#options = options;
+    this.#maxPayloadBytes = maxPayloadBytes;
+    this.#name = options.producerName ?? broker.nextProducerName();
+    this.#sequenceId = broker.topic(options.topic).lastSequenceId(this.#name);
+    this.#onClose = onClose;
+  }
+
+  get topic(): string {
+    return this.#options.topic;
+  }
+
+  get pending(): number {
+    return this.#pending + this.#waiting.size - this.#withdrawn;
+  }
+
+  send(message: OutgoingMessage, signal?: AbortSignal): Promise<MessageId> {
+    const refused = this.#refusal(message, signal);
+    if (refused !== undefined) {
+      return Promise.reject(refused);
+    }
+    return new Promise<MessageId>((resolve, reject) => {
+      const own = ownCopy(message);
+      const send: Send = { message: own, bytes: sizeOf(own), resolve, reject, withdrawn: false, release: undefined };
+      this.#called++;
+      if (this.#pending < this.#options.maxPendingMessages && this.#waiting.size === 0) {
+        this.#accept(send);
+      } else {
+        this.#wait(send, signal);
+      }
+    });
+  }
+
+  flush(): Promise<void> {
+    if (this.#pending + this.#waiting.size === 0) {
+      return Promise.resolve();
+    }
+    return new Promise<void>((resolve) => {
+      this.#flushes.push({ target: this.#called, resolve });
+      this.#store();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.flush();
+    this.#linger?.cancel();
+    this.#linger = undefined;
+    this.#onClose();
+  }
+
+  #refusal(message: OutgoingMessage, signal: AbortSignal | undefined): PulsarError | undefined {
+    if (this.#closed || this.#broker.closed) {
+      return new PulsarClosedError(this.#closed ? 'producer' : 'broker', this.topic);
+    }
+    if (message.payload.byteLength > this.#maxPayloadBytes) {
+      return new PulsarError(
+        'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE',
+        `A payload of ${message.payload.byteLength} bytes for ${this.topic} is above ${this.#maxPayloadBytes}.`,
+        { kind: 'permanent', remedy: 'Send a reference to the content, or split it.', topic: this.topic },
+      );
+    }
+    return signal?.aborted === true ? abortedError(this.topic, signal) : undefined;
+  }
+
+  #wait(send: Send, signal: AbortSignal | undefined): void {
+    this.#waiting.push(send);
+    if (signal !== undefined) {
+      const onAbort = (): void => {
+        send.withdrawn = true;
+        this.#withdrawn++;
+        send.reject(abortedError(this.topic, signal));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      send.release = () => signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #accept(send: Send): void {
+    this.#pending++;
+    this.#batch.push(send);
+    this.#batchBytes += send.bytes;
+    const { enabled, maxMessages, maxBytes, maxDelayMs } = this.#options.batching;
+    const full =
+      !enabled ||
+      maxDelayMs === 0 ||
+      this.#flushes.size > 0 ||
+      send.message.deliverAtMs !== undefined ||
+      this.#batch.length >= maxMessages ||
+      this.#batchBytes >= maxBytes ||
+      // Whoever waits for room must not also wait for the linger.
+      this.#pending >= this.#options.maxPendingMessages;
+    if (full) {
+      this.#store();
+    } else {
+      this.#linger ??= this.#broker.clock.setTimer(maxDelayMs, () => {
+        this.#linger = undefined;
+        this.#store();
+      });
+    }
+  }
+
+  /** Hands the batch over; the answer comes in a later microtask, as from any broker. */
+  #store(): void {
+    this.#linger?.cancel();
+    this.#linger = undefined;
+    const batch = this.#batch;
+    if (batch.length === 0) {
+      return;
+    }
+    this.#batch = [];
+    this.#batchBytes = 0;
+    queueMicrotask(() => {
+      for (const send of batch) {
+        this.#append(send);
+      }
+      this.#pending -= batch.length;
+      this.#admit();
+      this.#announceSettled();
+    });
+  }
+
+  #append(send: Send): void {
+    const { message, resolve, reject } = send;
+    try {
+      const explicit = message.sequenceId !== undefined;
+      const sequenceId = message.sequenceId ?? this.#sequenceId + 1n;
+      if (sequenceId > this.#sequenceId) {
+        this.#sequenceId = sequenceId;
+      }
+      const deduplicate = explicit && this.#options.producerName !== undefined;
+      resolve(this.#broker.topic(this.topic).append(message, this.#name, sequenceId, deduplicate));
+    } catch (error) {
+      reject(PulsarError.from(error, this.topic));
+    }
+  }
+
+  #admit(): void {
+    for (let send = this.#waiting.peek(); send !== undefined; send = this.#waiting.peek()) {
+      if (send.withdrawn) {
+        this.#withdrawn--;
+        this.#waiting.shift();
+      } else if (this.#pending < this.#options.maxPendingMessages) {
+        this.#waiting.shift();
+        send.release?.();
+        this.#accept(send);
+      } else {
+        break;
+      }
+    }
+  }
+
+  /** Sends settle in the order of the calls, so their number tells which flushes are done. */
+  #announceSettled(): void {
+    const settled = this.#called - this.#pending - this.#waiting.size;
+    for (
+      let flush = this.#flushes.peek();
+      flush !== undefined && flush.target <= settled;
+      flush = this.#flushes.peek()
+    ) {
+      this.#flushes.shift();
+      flush.resolve();
+    }
+  }
+}
+
+function abortedError(topic: string, signal: AbortSignal): PulsarError {
+  return new PulsarError('SMARTPULSE_PULSAR_ABORTED', `A send to ${topic} was given up while it waited for room.`, {
+    kind: 'transient',
+    remedy: 'Nothing was sent; publish again when there is time.',
+    topic,
+    cause: signal.reason,
+  });
+}

@@ -1,0 +1,58 @@
+export { bytesCodec, jsonCodec, type PulsarCodec, textCodec } from './codec/pulsar-codec.js';
+export { type ConnectionState, PulsarConnection } from './connection/pulsar.connection.js';
+export type {
+  ConsumerOptions,
+  ConsumerState,
+  ConsumerStats,
+  DeadLetterOptions,
+  MessageHandler,
+  PulsarConsumerHandle,
+  RetryBackoff,
+} from './consumer/consumer-options.js';
+export { isPulsarContext, PULSAR_CONTEXT_TYPE, type PulsarContext } from './consumer/pulsar-context.js';
+export { PulsarConsumers } from './consumer/pulsar.consumers.js';
+export { PulsarRegistry } from './consumer/pulsar.registry.js';
+export { ack, deadLetter, nack, type Settlement } from './consumer/settlement.js';
+export { Ctx, type ParameterPipe, Payload, Properties } from './decorators/handler-parameters.js';
+export { PulsarSubscribe, type PulsarSubscribeOptions } from './decorators/pulsar-subscribe.decorator.js';
+export { defineEvent, type EventContract, type EventDefinition } from './event/define-event.js';
+export type { PublishOptions, PublishOutcome, PublishResult } from './producer/publish-options.js';
+export { PulsarPublisher } from './producer/pulsar.publisher.js';
+export { PulsarHealthProbe } from './health/pulsar.health-probe.js';
+export { PulsarCoreModule } from './pulsar.core.module.js';
+export {
+  BacklogQuotaError,
+  ConsumerBusyError,
+  HandlerTimeoutError,
+  InvalidPayloadError,
+  PulsarClosedError,
+  PulsarError,
+  type PulsarErrorCode,
+  type PulsarErrorDetails,
+  type PulsarErrorKind,
+  TransportUnavailableError,
+} from './pulsar.errors.js';
+export { PulsarModule } from './pulsar.module.js';
+export {
+  CONSUMER_DEFAULTS,
+  type ConsumerDefaults,
+  PRODUCER_DEFAULTS,
+  type ProducerDefaults,
+  type PulsarModuleAsyncOptions,
+  type PulsarModuleOptions,
+} from './pulsar.options.js';
+export {
+  type IncomingMessage,
+  type InitialPosition,
+  type MessageId,
+  type OutgoingMessage,
+  PulsarTransport,
+  type SubscriptionType,
+  type TransportCapabilities,
+  type TransportConsumer,
+  type TransportConsumerListener,
+  type TransportProducer,
+  type TransportProducerOptions,
+  type TransportSubscribeOptions,
+} from './transport/pulsar.transport.js';
+export { escapeTopicPart } from './transport/topic-name.js';

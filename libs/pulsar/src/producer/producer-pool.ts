@@ -1,0 +1,222 @@
+import type { Clock, Timer } from '@smartpulse/resilience';
+import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
+import type { TransportProducer, TransportProducerOptions } from '../transport/pulsar.transport.js';
+
+/** How a kind of producer sends; the topic comes with each use. */
+export type ProducerProfile = Omit<TransportProducerOptions, 'topic'>;
+
+/** What a {@link ProducerPool} is made of. */
+export interface ProducerPoolOptions {
+  readonly max: number;
+  readonly idleMs: number;
+  readonly clock: Clock;
+  readonly create: (options: TransportProducerOptions) => Promise<TransportProducer>;
+  /** Told of producers that could not be closed; nothing waits for them. */
+  readonly onCloseFailed: (topic: string, error: unknown) => void;
+}
+
+interface PoolEntry {
+  readonly key: string;
+  readonly topic: string;
+  readonly creating: Promise<TransportProducer>;
+  producer: TransportProducer | undefined;
+  /** Uses that wait for the creation; the next one must queue behind them to keep the order of the calls. */
+  queued: number;
+  inUse: number;
+  usedMs: number;
+}
+
+/**
+ * One producer per topic and options. However many ask at once, it is created once; a failed creation is forgotten, so that the next use
+ * tries again. Idle producers are closed, the one unused longest makes room, none with sends on their way; closing flushes first.
+ */
+export class ProducerPool {
+  readonly #options: ProducerPoolOptions;
+  /** In the order of use: the first was unused longest. */
+  readonly #entries = new Map<string, PoolEntry>();
+  readonly #closing = new Map<string, Promise<void>>();
+  readonly #profileKeys = new WeakMap<ProducerProfile, string>();
+  #idleTimer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: ProducerPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Producers in the pool. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Sends that are called and not settled, over all producers. */
+  get pending(): number {
+    let sum = 0;
+    for (const entry of this.#entries.values()) {
+      sum += entry.inUse;
+    }
+    return sum;
+  }
+
+  /**
+   * Runs `work` on the topic's producer. `work` is called in the order of the calls.
+   *
+   * @throws PulsarClosedError after close; PulsarError of kind `backpressure` when every producer of a full pool is in use.
+   */
+  async use<R>(topic: string, profile: ProducerProfile, work: (producer: TransportProducer) => Promise<R>): Promise<R> {
+    const entry = this.#entry(topic, profile);
+    entry.inUse++;
+    try {
+      if (entry.producer !== undefined && entry.queued === 0) {
+        return await work(entry.producer);
+      }
+      entry.queued++;
+      let producer: TransportProducer;
+      try {
+        producer = await entry.creating;
+      } finally {
+        entry.queued--;
+      }
+      return await work(producer);
+    } finally {
+      entry.inUse--;
+      entry.usedMs = this.#options.clock.monotonic();
+      this.#armIdle();
+    }
+  }
+
+  /** Forgets a producer that its transport has given up; the next use makes another one. */
+  discard(topic: string, profile: ProducerProfile, producer: TransportProducer): void {
+    const entry = this.#entries.get(this.#key(topic, profile));
+    if (entry?.producer === producer) {
+      this.#evict(entry);
+    }
+  }
+
+  /** Flushes the producers of a topic, or all. */
+  async flush(topic?: string): Promise<void> {
+    const entries = [...this.#entries.values()].filter((entry) => topic === undefined || entry.topic === topic);
+    await Promise.all(entries.map(async (entry) => (await entry.creating).flush()));
+  }
+
+  /** Refuses further uses, flushes and closes every producer. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#idleTimer?.cancel();
+    this.#idleTimer = undefined;
+    for (const entry of this.#entries.values()) {
+      this.#evict(entry);
+    }
+    await Promise.all(this.#closing.values());
+  }
+
+  #entry(topic: string, profile: ProducerProfile): PoolEntry {
+    if (this.#closed) {
+      throw new PulsarClosedError('publisher', topic);
+    }
+    const key = this.#key(topic, profile);
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      // Moves to the end: used last.
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      return known;
+    }
+    this.#makeRoom(topic);
+    const creating = this.#create(key, { ...profile, topic });
+    const entry: PoolEntry = { key, topic, creating, producer: undefined, queued: 0, inUse: 0, usedMs: 0 };
+    this.#entries.set(key, entry);
+    creating.then(
+      (producer) => {
+        entry.producer = producer;
+      },
+      () => {
+        // The uses that wait for it are told; the next one tries again.
+        if (this.#entries.get(key) === entry) {
+          this.#entries.delete(key);
+        }
+      },
+    );
+    return entry;
+  }
+
+  async #create(key: string, options: TransportProducerOptions): Promise<TransportProducer> {
+    // A name may be taken by one producer at a time.
+    await this.#closing.get(key);
+    return this.#options.create(options);
+  }
+
+  #makeRoom(topic: string): void {
+    if (this.#entries.size < this.#options.max) {
+      return;
+    }
+    for (const entry of this.#entries.values()) {
+      if (entry.inUse === 0) {
+        this.#evict(entry);
+        return;
+      }
+    }
+    throw new PulsarError(
+      'SMARTPULSE_PULSAR_POOL_FULL',
+      `All ${this.#options.max} producers have sends on their way.`,
+      {
+        kind: 'backpressure',
+        remedy: 'Publish again later, to fewer topics at a time, or raise producer.poolMax.',
+        topic,
+      },
+    );
+  }
+
+  #evict(entry: PoolEntry): void {
+    if (this.#entries.get(entry.key) === entry) {
+      this.#entries.delete(entry.key);
+    }
+    const before = this.#closing.get(entry.key) ?? Promise.resolve();
+    const closing = before
+      .then(async () => (await entry.creating).close())
+      .catch((error: unknown) => this.#options.onCloseFailed(entry.topic, error))
+      .finally(() => {
+        if (this.#closing.get(entry.key) === closing) {
+          this.#closing.delete(entry.key);
+        }
+      });
+    this.#closing.set(entry.key, closing);
+  }
+
+  #armIdle(): void {
+    if (this.#idleTimer !== undefined || this.#closed || this.#entries.size === 0) {
+      return;
+    }
+    this.#idleTimer = this.#options.clock.setTimer(this.#options.idleMs, () => this.#closeIdle(), { unref: true });
+  }
+
+  #closeIdle(): void {
+    this.#idleTimer = undefined;
+    const limitMs = this.#options.clock.monotonic() - this.#options.idleMs;
+    for (const entry of this.#entries.values()) {
+      if (entry.inUse === 0 && entry.usedMs <= limitMs) {
+        this.#evict(entry);
+      }
+    }
+    this.#armIdle();
+  }
+
+  #key(topic: string, profile: ProducerProfile): string {
+    let key = this.#profileKeys.get(profile);
+    if (key === undefined) {
+      key = stableText(profile);
+      this.#profileKeys.set(profile, key);
+    }
+    return `${topic}\n${key}`;
+  }
+}
+
+/** The same text for the same data, whatever the order in which it was written. */
+function stableText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) {
+    return String(value);
+  }
+  const entries = Object.entries(value)
+    .filter(([, part]) => part !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, part]) => `${name}:${stableText(part)}`).join(',')}}`;
+}

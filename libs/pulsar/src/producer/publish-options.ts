@@ -1,0 +1,37 @@
+import type { PulsarCodec } from '../codec/pulsar-codec.js';
+import type { PulsarError } from '../pulsar.errors.js';
+
+/** How one message is published. */
+export interface PublishOptions<T = unknown> {
+  /** Keeps the order among messages of the same key. Default: the contract's `key`. */
+  readonly key?: string | undefined;
+  /** Overrides `key` for order on Key_Shared subscriptions. */
+  readonly orderingKey?: string | undefined;
+  /** Text headers; the trace context (`traceparent`, `tracestate`) is added to them. */
+  readonly properties?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds since the Unix epoch, for the application's use. */
+  readonly eventTimeMs?: number | undefined;
+  /** Delivered no sooner than this wall time, milliseconds since the Unix epoch; Shared and Key_Shared subscriptions only. */
+  readonly deliverAtMs?: number | undefined;
+  /** Delivered no sooner than this many milliseconds from now; not together with `deliverAtMs`. */
+  readonly deliverAfterMs?: number | undefined;
+  /** Rising per producer name: the broker stores each once. Needs `producer.producerName`. */
+  readonly sequenceId?: bigint | undefined;
+  /** Default: the contract's, else JSON. */
+  readonly codec?: PulsarCodec<T> | undefined;
+  /** Ends the wait for room; a message that is on its way is not called back. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A stored message. */
+export interface PublishResult {
+  /** The full topic name. */
+  readonly topic: string;
+  /** The broker's identifier, as text. */
+  readonly messageId: string;
+}
+
+/** What became of one item of `publishMany`. */
+export type PublishOutcome =
+  | { readonly status: 'fulfilled'; readonly value: PublishResult }
+  | { readonly status: 'rejected'; readonly error: PulsarError };

@@ -1,0 +1,16 @@
+import { Global, Module } from '@nestjs/common';
+import { PulsarConnection } from './connection/pulsar.connection.js';
+import { PulsarConsumers } from './consumer/pulsar.consumers.js';
+import { PulsarRegistry } from './consumer/pulsar.registry.js';
+import { PulsarHealthProbe } from './health/pulsar.health-probe.js';
+import { PulsarPublisher } from './producer/pulsar.publisher.js';
+import { PulsarClaim } from './pulsar.claim.js';
+import { PulsarShutdown } from './pulsar.shutdown.js';
+import { PulsarTelemetry } from './pulsar.telemetry.js';
+
+const SHARED = [PulsarClaim, PulsarConnection, PulsarPublisher, PulsarRegistry, PulsarConsumers, PulsarHealthProbe];
+
+/** What there is exactly once in an app: the connection, the producers, the registered consumers. */
+@Global()
+@Module({ providers: [...SHARED, PulsarTelemetry, PulsarShutdown], exports: SHARED })
+export class PulsarCoreModule {}

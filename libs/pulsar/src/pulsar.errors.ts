@@ -1,0 +1,203 @@
+import { SmartPulseError, type StandardSchemaV1 } from '@smartpulse/resilience';
+
+/**
+ * What to do with an error, whatever transport it comes from. `transient`: try again later. `backpressure`: the broker or the pool is
+ * full, slow down. `recreate`: the producer or consumer is gone, make another one. `permanent`: trying again changes nothing.
+ */
+export type PulsarErrorKind = 'transient' | 'backpressure' | 'recreate' | 'permanent';
+
+/** Stable codes of {@link PulsarError}. */
+export type PulsarErrorCode =
+  | 'SMARTPULSE_PULSAR_ABORTED'
+  | 'SMARTPULSE_PULSAR_BACKLOG_QUOTA'
+  | 'SMARTPULSE_PULSAR_CLOSED'
+  | 'SMARTPULSE_PULSAR_CONSUMER_BUSY'
+  | 'SMARTPULSE_PULSAR_ENCODING'
+  | 'SMARTPULSE_PULSAR_HANDLER_TIMEOUT'
+  | 'SMARTPULSE_PULSAR_INJECTED'
+  | 'SMARTPULSE_PULSAR_INVALID_MESSAGE_ID'
+  | 'SMARTPULSE_PULSAR_INVALID_OPTIONS'
+  | 'SMARTPULSE_PULSAR_INVALID_PAYLOAD'
+  | 'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE'
+  | 'SMARTPULSE_PULSAR_POOL_FULL'
+  | 'SMARTPULSE_PULSAR_REFUSED'
+  | 'SMARTPULSE_PULSAR_SUBSCRIPTION_MISMATCH'
+  | 'SMARTPULSE_PULSAR_TIMEOUT'
+  | 'SMARTPULSE_PULSAR_TOO_MANY_TOPICS'
+  | 'SMARTPULSE_PULSAR_TRANSPORT_UNAVAILABLE'
+  | 'SMARTPULSE_PULSAR_UNKNOWN';
+
+/** What a {@link PulsarError} carries beside its sentence. */
+export interface PulsarErrorDetails {
+  readonly kind: PulsarErrorKind;
+  /** What to do about it: a full sentence. */
+  readonly remedy: string;
+  /** `true`: the broker may have stored the message although the call failed. Default `false`. */
+  readonly ambiguous?: boolean | undefined;
+  /** The full topic name, where one is concerned. */
+  readonly topic?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Every rejection of a transport, the publisher and the consumers: a stable `code`, a `kind` that says what to do. */
+export class PulsarError extends SmartPulseError {
+  readonly code: PulsarErrorCode;
+  readonly kind: PulsarErrorKind;
+  /** `true`: the message may have been stored all the same; sending it again may store it twice. */
+  readonly ambiguous: boolean;
+  /** The full topic name, where one is concerned. */
+  readonly topic: string | undefined;
+
+  constructor(code: PulsarErrorCode, problem: string, details: PulsarErrorDetails) {
+    super(problem, { remedy: details.remedy, cause: details.cause });
+    this.code = code;
+    this.kind = details.kind;
+    this.ambiguous = details.ambiguous ?? false;
+    this.topic = details.topic;
+  }
+
+  static is(error: unknown): error is PulsarError {
+    return (
+      error instanceof Error &&
+      'code' in error &&
+      typeof error.code === 'string' &&
+      error.code.startsWith('SMARTPULSE_PULSAR_')
+    );
+  }
+
+  /** The error itself when it is a {@link PulsarError}, else one of code `SMARTPULSE_PULSAR_UNKNOWN`, permanent, with it as its cause. */
+  static from(error: unknown, topic: string): PulsarError {
+    if (PulsarError.is(error)) {
+      return error;
+    }
+    const name = error instanceof Error ? error.name : typeof error;
+    return new PulsarError('SMARTPULSE_PULSAR_UNKNOWN', `The transport failed on ${topic} with ${name}.`, {
+      kind: 'permanent',
+      remedy: 'See the cause.',
+      topic,
+      cause: error,
+    });
+  }
+}
+
+/** The subscription is Exclusive and has its consumer. */
+export class ConsumerBusyError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_CONSUMER_BUSY';
+
+  constructor(topic: string, subscription: string) {
+    super(
+      ConsumerBusyError.code,
+      `Subscription "${subscription}" on ${topic} is Exclusive and already has a consumer.`,
+      {
+        kind: 'permanent',
+        remedy: 'Close the other consumer, or subscribe with type Shared, Key_Shared or Failover.',
+        topic,
+      },
+    );
+  }
+
+  static override is(error: unknown): error is ConsumerBusyError {
+    return SmartPulseError.hasCode(error, ConsumerBusyError.code);
+  }
+}
+
+/** The topic's log is full of messages that a durable subscription still needs: nothing was stored. */
+export class BacklogQuotaError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_BACKLOG_QUOTA';
+
+  constructor(topic: string, subscription: string) {
+    super(
+      BacklogQuotaError.code,
+      `The log of ${topic} is full: subscription "${subscription}" has not acknowledged its oldest messages.`,
+      {
+        kind: 'backpressure',
+        remedy: 'Publish again when its consumers have caught up, delete the subscription, or raise the retention.',
+        topic,
+      },
+    );
+  }
+
+  static override is(error: unknown): error is BacklogQuotaError {
+    return SmartPulseError.hasCode(error, BacklogQuotaError.code);
+  }
+}
+
+/** The URL is right but its transport is not part of this version. */
+export class TransportUnavailableError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_TRANSPORT_UNAVAILABLE';
+
+  /** @param transport the transport that the scheme asks for: `wire` or `websocket`. */
+  constructor(scheme: string, transport: string) {
+    super(
+      TransportUnavailableError.code,
+      `PulsarModule.forRoot: option "url": ${scheme}// needs the ${transport} transport, which is not built in yet.`,
+      {
+        kind: 'permanent',
+        remedy: 'Use memory:// or pass a PulsarTransport of your own as option "transport".',
+      },
+    );
+  }
+
+  static override is(error: unknown): error is TransportUnavailableError {
+    return SmartPulseError.hasCode(error, TransportUnavailableError.code);
+  }
+}
+
+/** A payload that the codec cannot read or the schema refuses. It is dead-lettered at once: trying again changes nothing. */
+export class InvalidPayloadError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_INVALID_PAYLOAD';
+
+  /** @param issues what the schema found; empty when the codec could not read the payload at all. */
+  constructor(
+    topic: string,
+    readonly issues: readonly StandardSchemaV1.Issue[],
+    cause?: unknown,
+  ) {
+    super(
+      InvalidPayloadError.code,
+      issues.length === 0
+        ? `A payload on ${topic} cannot be decoded.`
+        : `A payload on ${topic} does not fit its schema: ${issues.length} issue${issues.length === 1 ? '' : 's'}.`,
+      { kind: 'permanent', remedy: 'Mend the producer; the message stands in the dead letter topic.', topic, cause },
+    );
+  }
+
+  static override is(error: unknown): error is InvalidPayloadError {
+    return SmartPulseError.hasCode(error, InvalidPayloadError.code);
+  }
+}
+
+/** A handler that did not settle within its `timeoutMs`; counts as a failed attempt. */
+export class HandlerTimeoutError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_HANDLER_TIMEOUT';
+
+  constructor(topic: string, timeoutMs: number) {
+    super(HandlerTimeoutError.code, `A handler on ${topic} took longer than ${timeoutMs} ms.`, {
+      kind: 'transient',
+      remedy: 'Raise timeoutMs, or make the handler faster and let it honour context.signal.',
+      topic,
+    });
+  }
+
+  static override is(error: unknown): error is HandlerTimeoutError {
+    return SmartPulseError.hasCode(error, HandlerTimeoutError.code);
+  }
+}
+
+/** The producer, consumer, transport or broker was closed. */
+export class PulsarClosedError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_CLOSED';
+
+  /** @param part what is closed: `producer`, `consumer`, `transport`, `publisher`, `broker`. */
+  constructor(part: string, topic?: string) {
+    super(PulsarClosedError.code, `The ${part}${topic === undefined ? '' : ` on ${topic}`} is closed.`, {
+      kind: 'recreate',
+      remedy: 'Make another one; during a shutdown, stop publishing before the clients close.',
+      topic,
+    });
+  }
+
+  static override is(error: unknown): error is PulsarClosedError {
+    return SmartPulseError.hasCode(error, PulsarClosedError.code);
+  }
+}

@@ -1,0 +1,190 @@
+import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
+import { z } from 'zod';
+import type { RetryBackoff } from './consumer/consumer-options.js';
+import type { InitialPosition, SubscriptionType, TransportProducerOptions } from './transport/pulsar.transport.js';
+import { PulsarTransport } from './transport/pulsar.transport.js';
+
+/** How producers send where nothing else is said. */
+export interface ProducerDefaults {
+  /** Collects messages into batches. Default `true`. */
+  readonly batching: boolean;
+  /** Messages in a batch at most. Default 100. */
+  readonly batchMaxMessages: number;
+  /** Payload bytes in a batch at most. Default 131,072. */
+  readonly batchMaxBytes: number;
+  /** How long a message waits for others, milliseconds. Default 100. */
+  readonly batchMaxDelayMs: number;
+  /** Sends of one producer that await the broker; further ones wait in `publish`. Default 500. */
+  readonly maxPendingMessages: number;
+  /** Default `none`. */
+  readonly compression: TransportProducerOptions['compression'];
+  /** Milliseconds until an unacknowledged send is rejected as ambiguous; 0 = never. Default 30,000. */
+  readonly sendTimeoutMs: number;
+  /** Names the producers for deduplication by `sequenceId`; one app instance at a time may use a name. Default: none. */
+  readonly producerName: string | undefined;
+  /** Producers kept at most, over all topics. Default 256. */
+  readonly poolMax: number;
+  /** A producer unused for so long is closed, milliseconds. Default 60,000. */
+  readonly poolIdleMs: number;
+}
+
+/** The defaults of {@link ProducerDefaults}. */
+export const PRODUCER_DEFAULTS: ProducerDefaults = Object.freeze({
+  batching: true,
+  batchMaxMessages: 100,
+  batchMaxBytes: 131_072,
+  batchMaxDelayMs: 100,
+  maxPendingMessages: 500,
+  compression: 'none',
+  sendTimeoutMs: 30_000,
+  producerName: undefined,
+  poolMax: 256,
+  poolIdleMs: 60_000,
+});
+
+/** How consumers behave where nothing else is said. */
+export interface ConsumerDefaults {
+  /** Default `Shared`. */
+  readonly type: SubscriptionType;
+  /** Default `latest`. */
+  readonly initialPosition: InitialPosition;
+  /** Handlers at the same time. Default 1. */
+  readonly concurrency: number;
+  /** Handler runs in all. Default 5. */
+  readonly maxAttempts: number;
+  /** Milliseconds a handler run may take; 0 = no limit. Default 30,000. */
+  readonly timeoutMs: number;
+  /** How long an aborted handler may take to settle before it is counted as failed all the same, milliseconds. Default 5,000. */
+  readonly abortGraceMs: number;
+  /** Default 1,000 ms, doubled up to 60,000 ms, jitter `equal`. */
+  readonly backoff: Required<{ [K in keyof RetryBackoff]: NonNullable<RetryBackoff[K]> }>;
+  /** How long `close()` of a consumer waits for running handlers, milliseconds. Default 25,000. */
+  readonly drainTimeoutMs: number;
+}
+
+/** The defaults of {@link ConsumerDefaults}. */
+export const CONSUMER_DEFAULTS: ConsumerDefaults = Object.freeze({
+  type: 'Shared',
+  initialPosition: 'latest',
+  concurrency: 1,
+  maxAttempts: 5,
+  timeoutMs: 30_000,
+  abortGraceMs: 5_000,
+  backoff: Object.freeze({ initialMs: 1_000, multiplier: 2, maxMs: 60_000, jitter: 'equal' }),
+  drainTimeoutMs: 25_000,
+});
+
+/** What `PulsarModule.forRoot` takes. */
+export interface PulsarModuleOptions {
+  /**
+   * Where the broker is: `memory://` (in this process). `pulsar://`, `pulsar+ssl://`, `ws://` and `wss://` are known and refused until
+   * their transports are built in. Credentials do not belong here.
+   */
+  readonly url: string;
+  /** A transport of your own, used instead of the URL's; borrowed, closed by its owner. */
+  readonly transport?: PulsarTransport | undefined;
+  /** `true`: this module closes `transport` at the end. Default `false`. */
+  readonly ownTransport?: boolean | undefined;
+  /** `tenant/namespace` that short topic names belong to. Required outside `memory://`; there `public/default`. */
+  readonly namespace?: string | undefined;
+  readonly producer?: Partial<ProducerDefaults> | undefined;
+  readonly consumer?:
+    (Partial<Omit<ConsumerDefaults, 'backoff'>> & { readonly backoff?: RetryBackoff | undefined }) | undefined;
+  /**
+   * `true`: guards, pipes and interceptors registered for the whole app (`APP_GUARD`, `useGlobalPipes`) also run for messages. Global
+   * exception filters never do: one that answers would make a failed message look handled. Default `false`.
+   */
+  readonly applyGlobalEnhancers?: boolean | undefined;
+}
+
+/** What `PulsarModule.forRootAsync` takes. */
+export interface PulsarModuleAsyncOptions {
+  /** Modules whose providers `inject` names. */
+  readonly imports?: ModuleMetadata['imports'];
+  /** What `useFactory` is called with. */
+  readonly inject?: FactoryProvider['inject'];
+  /** Makes the options. */
+  readonly useFactory: FactoryProvider<PulsarModuleOptions>['useFactory'];
+}
+
+/** Options after validation, defaults filled in. */
+export interface ResolvedPulsarOptions {
+  readonly url: string;
+  readonly transport: PulsarTransport | undefined;
+  readonly ownTransport: boolean;
+  readonly namespace: string;
+  readonly producer: ProducerDefaults;
+  readonly consumer: ConsumerDefaults;
+  readonly applyGlobalEnhancers: boolean;
+}
+
+/** The injection token of {@link ResolvedPulsarOptions}. */
+export const PULSAR_OPTIONS = Symbol('PULSAR_OPTIONS');
+
+const whole = (min: number, max: number, unit: string) =>
+  z
+    .number({ error: `expected a whole number of ${unit}, ${min} to ${max}` })
+    .int({ error: `expected a whole number of ${unit}, ${min} to ${max}` })
+    .min(min, { error: `expected at least ${min} (${unit})` })
+    .max(max, { error: `expected at most ${max} (${unit})` });
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `expected one of ${values.join(', ')}` });
+
+const DAY_MS = 86_400_000;
+
+export const subscriptionTypeSchema = oneOf(['Exclusive', 'Failover', 'Shared', 'Key_Shared']);
+export const initialPositionSchema = oneOf(['earliest', 'latest']);
+export const concurrencySchema = whole(1, 1_000, 'handlers');
+export const prefetchSchema = whole(0, 10_000, 'messages');
+export const maxAttemptsSchema = whole(1, 1_000, 'handler runs');
+export const timeoutSchema = whole(0, DAY_MS, 'milliseconds');
+export const backoffSchema = z.strictObject({
+  initialMs: whole(0, DAY_MS, 'milliseconds').optional(),
+  multiplier: z
+    .number({ error: 'expected a number from 1 to 10' })
+    .min(1, { error: 'expected a number from 1 to 10' })
+    .max(10, { error: 'expected a number from 1 to 10' })
+    .optional(),
+  maxMs: whole(0, DAY_MS, 'milliseconds').optional(),
+  jitter: oneOf(['none', 'equal', 'full']).optional(),
+});
+
+const producerSchema = z.strictObject({
+  batching: z.boolean({ error: 'expected true or false' }).optional(),
+  batchMaxMessages: whole(1, 100_000, 'messages').optional(),
+  batchMaxBytes: whole(1, 5_242_880, 'bytes').optional(),
+  batchMaxDelayMs: whole(0, 60_000, 'milliseconds').optional(),
+  maxPendingMessages: whole(1, 1_000_000, 'messages').optional(),
+  compression: oneOf(['none', 'lz4', 'zlib', 'zstd', 'snappy']).optional(),
+  sendTimeoutMs: timeoutSchema.optional(),
+  producerName: z
+    .string({ error: 'expected a text' })
+    .min(1, { error: 'expected a text that is not empty' })
+    .optional(),
+  poolMax: whole(1, 100_000, 'producers').optional(),
+  poolIdleMs: whole(1, DAY_MS, 'milliseconds').optional(),
+});
+
+const consumerSchema = z.strictObject({
+  type: subscriptionTypeSchema.optional(),
+  initialPosition: initialPositionSchema.optional(),
+  concurrency: concurrencySchema.optional(),
+  maxAttempts: maxAttemptsSchema.optional(),
+  timeoutMs: timeoutSchema.optional(),
+  abortGraceMs: timeoutSchema.optional(),
+  backoff: backoffSchema.optional(),
+  drainTimeoutMs: timeoutSchema.optional(),
+});
+
+/** The schema of {@link PulsarModuleOptions}; URL scheme and namespace are checked by `resolveOptions`. */
+export const pulsarOptionsSchema = z.strictObject({
+  url: z.string({ error: 'expected a text such as memory:// or pulsar://host:6650' }),
+  transport: z
+    .custom<PulsarTransport>((value) => value instanceof PulsarTransport, { error: 'expected a PulsarTransport' })
+    .optional(),
+  ownTransport: z.boolean({ error: 'expected true or false' }).optional(),
+  namespace: z.string({ error: 'expected a text of the form tenant/namespace' }).optional(),
+  producer: producerSchema.optional(),
+  consumer: consumerSchema.optional(),
+  applyGlobalEnhancers: z.boolean({ error: 'expected true or false' }).optional(),
+});
