@@ -25,9 +25,16 @@ export type ResyncReason =
   | 'epochChanged'
   | 'sourceRolledBack';
 
-/** What happens to the feed itself, in order with the changes. */
+/**
+ * What happens to the feed itself, in order with the changes.
+ *
+ * A reader that keeps the table's rows sweeps when a resync is complete: gone is every row that is stamped at or below the resync's
+ * `fromVersion` (in its epoch, or in an earlier one) and was not offered since `resyncStarted`. "At or below", because truncate moves no
+ * version; for the same reason hand-offs of a lower fence than that of `resyncStarted` no longer count.
+ */
 export type FeedEvent =
   | { readonly kind: 'resyncStarted'; readonly reason: ResyncReason; readonly fromVersion: bigint }
+  /** Every row was offered, and every change up to `version` (at or above the resync's `fromVersion`). */
   | { readonly kind: 'resyncCompleted'; readonly reason: ResyncReason; readonly version: bigint }
   /** The feed is complete up to `version`; sent when nothing else was. */
   | { readonly kind: 'heartbeat'; readonly version: bigint }

@@ -1,4 +1,4 @@
-import { EpochNotRaisedError, TableNotFoundError } from '../cdc.errors.js';
+import { EpochNotRaisedError, TableNotFoundError, TableNotTrackedError } from '../cdc.errors.js';
 import type { PrimaryKey, Row, RowChange } from '../change/row-change.js';
 import {
   type ChangePage,
@@ -57,9 +57,9 @@ export class InMemoryChangeSource extends ChangeSource {
     return this.#closed;
   }
 
-  /** One transaction: all its rows get one version. A throw inside leaves nothing. Answers the version. */
+  /** One transaction: all its rows get one version, which it answers. One that changes nothing, or throws, moves nothing. */
   commit(work: (transaction: InMemoryTransaction) => void, context?: { origin?: string; atMs?: number }): bigint {
-    const steps: ((version: bigint) => void)[] = [];
+    const steps: ((version: bigint) => boolean)[] = [];
     const entry = (key: string, primaryKey: PrimaryKey, version: bigint): LogEntry => ({
       key,
       primaryKey,
@@ -74,21 +74,19 @@ export class InMemoryChangeSource extends ChangeSource {
         const key = table.keyOf(primaryKey);
         steps.push((version) => {
           table.rows.set(key, row);
-          table.log.set(key, entry(key, primaryKey, version));
+          return record(table, entry(key, primaryKey, version));
         });
       },
       delete: (name, primaryKey) => {
         const table = this.#table(name);
         const key = table.keyOf(primaryKey);
-        steps.push((version) => {
-          if (table.rows.delete(key)) {
-            table.log.set(key, entry(key, primaryKey, version));
-          }
-        });
+        steps.push((version) => table.rows.delete(key) && record(table, entry(key, primaryKey, version)));
       },
     });
-    this.#version += 1n;
-    steps.forEach((step) => step(this.#version));
+    const next = this.#version + 1n;
+    if (steps.map((step) => step(next)).includes(true)) {
+      this.#version = next;
+    }
     return this.#version;
   }
 
@@ -184,6 +182,9 @@ export class InMemoryChangeSource extends ChangeSource {
   override async readPage({ table: name, after, cursor, limit, signal }: PageRequest): Promise<ChangePage> {
     signal.throwIfAborted();
     const table = this.#table(name);
+    if (!table.tracked) {
+      throw new TableNotTrackedError(name, this.name);
+    }
     const entries = [...table.log.values()]
       .filter((entry) => entry.version > after && (cursor === null || isAfter(entry, cursor)))
       .sort((a, b) => (isAfter(a, b) ? 1 : -1))
@@ -248,6 +249,14 @@ export class InMemoryChangeSource extends ChangeSource {
   #named(names: readonly string[]): readonly TrackedTable[] {
     return names.length === 0 ? [...this.#tables.values()] : names.map((name) => this.#table(name));
   }
+}
+
+/** Whether the change counts: one of a table that is not tracked moves no version. */
+function record(table: TrackedTable, entry: LogEntry): boolean {
+  if (table.tracked) {
+    table.log.set(entry.key, entry);
+  }
+  return table.tracked;
 }
 
 interface Place {

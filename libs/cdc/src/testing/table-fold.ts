@@ -6,18 +6,24 @@ interface Entry {
   readonly stamp: ChangeVersion;
   /** `null` = deleted. */
   readonly row: Row | null;
+  /** How many resyncs had begun when it was offered last. */
+  readonly offeredIn: number;
 }
 
 const BEGINNING: ChangeVersion = { epoch: -1n, version: -1n };
 
 /**
- * The rule by which a reader keeps a table, for tests: a change counts when its (epoch, version) is not below the row's; a complete
- * resync sweeps what is stamped below its start, and nothing below that comes back.
+ * The rules by which a reader keeps a table, for tests. A change counts when its (epoch, version) is not below the row's. When a resync is
+ * complete, every row that is not stamped above its start and was not offered since is gone, and nothing stamped below comes back. After
+ * a resync began, hand-offs of earlier holders no longer count: truncate moves no version, so what they read before it looks as new as
+ * what the resync reads.
  */
 export class TableFold {
   readonly #entries = new Map<string, Entry>();
   readonly #keyOf: (primaryKey: PrimaryKey) => string;
+  #resyncs = 0;
   #resyncFrom: ChangeVersion = BEGINNING;
+  #fence = -1n;
   #floor: ChangeVersion = BEGINNING;
 
   constructor(keyOf: (primaryKey: PrimaryKey) => string) {
@@ -41,23 +47,30 @@ export class TableFold {
     return compareChangeVersions(own, this.#floor) < 0 ? this.#floor : own;
   }
 
-  accept(changes: readonly RowChange[]): void {
+  accept(changes: readonly RowChange[], { fence }: Pick<HandOff, 'fence'>): void {
+    if (fence < this.#fence) {
+      return;
+    }
     for (const { primaryKey, version, row } of changes) {
       const key = this.#keyOf(primaryKey);
       if (compareChangeVersions(version, this.stampOf(key)) >= 0) {
-        this.#entries.set(key, { stamp: version, row });
+        this.#entries.set(key, { stamp: version, row, offeredIn: this.#resyncs });
       }
     }
   }
 
-  announce(event: FeedEvent, { epoch }: Pick<HandOff, 'epoch'>): void {
+  announce(event: FeedEvent, { epoch, fence }: Pick<HandOff, 'epoch' | 'fence'>): void {
+    if (fence < this.#fence) {
+      return;
+    }
     if (event.kind === 'resyncStarted') {
-      const from = { epoch, version: event.fromVersion };
-      this.#resyncFrom = compareChangeVersions(from, this.#resyncFrom) > 0 ? from : this.#resyncFrom;
+      this.#resyncs += 1;
+      this.#fence = fence;
+      this.#resyncFrom = { epoch, version: event.fromVersion };
     } else if (event.kind === 'resyncCompleted') {
       this.#floor = this.#resyncFrom;
-      this.#entries.forEach(({ stamp }, key) => {
-        if (compareChangeVersions(stamp, this.#floor) < 0) {
+      this.#entries.forEach(({ stamp, offeredIn }, key) => {
+        if (compareChangeVersions(stamp, this.#floor) <= 0 && offeredIn < this.#resyncs) {
           this.#entries.delete(key);
         }
       });

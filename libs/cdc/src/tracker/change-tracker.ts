@@ -7,7 +7,10 @@ import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
 import type { ChangeSource } from '../source/change.source.js';
 import { Deferred } from './deferred.js';
+import { LeaseDesk } from './lease-desk.js';
+import { PauseGate } from './pause-gate.js';
 import { PollPace } from './poll-pace.js';
+import { progressOf } from './progress.js';
 import { FencedSignal, type StepResult, TableFeed } from './table-feed.js';
 import { TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
@@ -33,6 +36,10 @@ interface Run {
   readonly stopping: AbortController;
   /** Aborts when it may not even wait for the running page. */
   readonly cutting: AbortController;
+  /** The last page failed while it was to be finished. */
+  left: boolean;
+  /** `start` was called while it was ending. */
+  again: boolean;
   ended: Promise<void>;
 }
 
@@ -49,26 +56,29 @@ export class ChangeTracker {
   readonly #parts: TrackerParts;
   readonly #pace: PollPace;
   readonly #tally = new TrackerTally();
-  readonly #resource: string;
+  readonly #gate = new PauseGate();
+  readonly #desk: LeaseDesk;
   #onPoll: PollListener | undefined;
   #run: Run | undefined;
   #feed: TableFeed | undefined;
   #lastFeed: TableFeed | undefined;
-  #idle: TrackerState = { kind: 'stopped' };
+  #idle: Extract<TrackerState, { kind: 'stopped' | 'starting' | 'waitingForLease' }> = { kind: 'stopped' };
   #failure: Extract<TrackerState, { kind: 'failing' }> | undefined;
   #attempts = 0;
   #lastError: Error | undefined;
   #caughtUpAtMs: number | undefined;
-  #paused = false;
-  #wakePaused: (() => void) | undefined;
   #resync: Deferred | undefined;
 
   constructor(options: ResolvedTrackerOptions, parts: TrackerParts) {
     this.#options = options;
     this.#parts = parts;
     this.#pace = new PollPace(options, parts.clock, parts.random);
-    this.#resource = `cdc:${options.consumer}:${parts.source.name}:${options.table}`;
     this.#logger = new Logger(`${ChangeTracker.name} ${options.consumer}:${options.table}`);
+    this.#desk = new LeaseDesk(
+      parts.leadership,
+      `cdc:${options.consumer}:${parts.source.name}:${options.table}`,
+      this.#logger,
+    );
   }
 
   /** The consumer whose position this is. */
@@ -86,28 +96,35 @@ export class ChangeTracker {
     if (this.#failure !== undefined) {
       return this.#failure;
     }
-    const phase = this.#feed?.checkpoint?.phase;
-    if (this.#idle.kind !== 'streaming' || phase === undefined) {
+    if (this.#gate.standing) {
+      return { kind: 'paused' };
+    }
+    const feed = this.#feed;
+    if (feed === undefined) {
       return this.#idle;
+    }
+    const phase = feed.checkpoint?.phase;
+    if (phase === undefined) {
+      return { kind: 'starting' };
     }
     return phase.kind === 'streaming'
       ? { kind: 'streaming', version: phase.version }
-      : {
-          kind: 'bootstrapping',
-          stage: this.#feed?.stage ?? 'scanning',
-          reason: phase.reason,
-          fromVersion: phase.fromVersion,
-        };
+      : { kind: 'bootstrapping', stage: feed.stage, reason: phase.reason, fromVersion: phase.fromVersion };
   }
 
-  /** Begins to follow the table; does nothing when it does already. A nudge of the table's `PollSignal` makes it poll at once. */
+  /**
+   * Begins to follow the table; does nothing when it does already, and waits for the end of a stop that is under way. A nudge of the
+   * table's `PollSignal` makes it poll at once.
+   */
   start(): void {
     if (this.#run !== undefined) {
+      this.#run.again = this.#run.stopping.signal.aborted;
       return;
     }
-    const run: Run = { stopping: new AbortController(), cutting: new AbortController(), ended: Promise.resolve() };
+    const [stopping, cutting] = [new AbortController(), new AbortController()];
+    const run: Run = { stopping, cutting, left: false, again: false, ended: Promise.resolve() };
     this.#run = run;
-    this.#paused = false;
+    this.#gate.resume();
     this.#idle = { kind: 'starting' };
     run.ended = this.#live(run);
   }
@@ -116,7 +133,7 @@ export class ChangeTracker {
    * Ends: the running page is finished and checkpointed, then the lease is given back. No timer stays behind.
    *
    * @param signal when it aborts, the running page is left where it is and not checkpointed: it comes again after the next start.
-   * @returns `true` when the running page was finished, `false` when it was left.
+   * @returns `true` when the running page was finished, `false` when it was left or failed.
    */
   async stop(signal?: AbortSignal): Promise<boolean> {
     const run = this.#run;
@@ -129,10 +146,11 @@ export class ChangeTracker {
     if (signal?.aborted === true) {
       cut();
     }
+    run.again = false;
     run.stopping.abort(new Error('The tracker is stopped.'));
     await run.ended;
     signal?.removeEventListener('abort', cut);
-    return !run.cutting.signal.aborted;
+    return !run.left && !run.cutting.signal.aborted;
   }
 
   /** A poll follows at once, or right after the running one. Calls coalesce; without the lease it does nothing. */
@@ -143,14 +161,13 @@ export class ChangeTracker {
 
   /** Finishes the running page and stands still; a lease that is held is kept, so no other replica goes on instead. */
   pause(): void {
-    this.#paused = true;
+    this.#gate.pause();
     this.#pace.nudge();
   }
 
   /** Ends a {@link pause}. */
   resume(): void {
-    this.#paused = false;
-    this.#wakePaused?.();
+    this.#gate.resume();
   }
 
   /**
@@ -174,23 +191,15 @@ export class ChangeTracker {
 
   /** The tracker in numbers. */
   snapshot(): TrackerSnapshot {
-    const feed = this.#feed ?? this.#lastFeed;
-    const checkpoint = feed?.checkpoint;
-    const version = checkpoint?.phase.kind === 'streaming' ? checkpoint.phase.version : null;
-    const position = checkpoint?.phase.kind === 'bootstrap' ? checkpoint.phase.fromVersion : version;
-    const currentVersion = feed?.currentVersion ?? null;
-    const behind = position === null || currentVersion === null ? null : currentVersion - position;
+    const { clock, source } = this.#parts;
     return {
       consumer: this.consumer,
-      source: this.#parts.source.name,
+      source: source.name,
       table: this.table,
       phase: this.state.kind,
       leading: this.#feed !== undefined,
-      epoch: checkpoint?.epoch ?? null,
-      version,
-      currentVersion,
-      behind: behind === null || behind > 0n ? behind : 0n,
-      caughtUpAgoMs: this.#caughtUpAtMs === undefined ? null : this.#parts.clock.monotonic() - this.#caughtUpAtMs,
+      ...progressOf(this.#feed ?? this.#lastFeed),
+      caughtUpAgoMs: this.#caughtUpAtMs === undefined ? null : clock.monotonic() - this.#caughtUpAtMs,
       tieDepth: this.#tally.tieDepth,
       consecutiveErrors: this.#attempts,
       lastError: this.#lastError?.name ?? null,
@@ -215,8 +224,8 @@ export class ChangeTracker {
       await this.#begin(run);
       const fresh = { first: true };
       for (let attempts = 0; !signal.aborted;) {
-        if (this.#paused) {
-          await this.#standStill(signal);
+        if (this.#gate.paused) {
+          await this.#gate.wait(signal);
           continue;
         }
         const lease = await this.#acquire(run);
@@ -241,6 +250,9 @@ export class ChangeTracker {
       this.#attempts = 0;
       this.#idle = { kind: 'stopped' };
       this.#run = undefined;
+      if (run.again) {
+        this.start();
+      }
     }
   }
 
@@ -253,6 +265,7 @@ export class ChangeTracker {
     }
     while (!signal.aborted) {
       try {
+        this.#failure = undefined;
         await untilAborted(startAfter(), signal);
         this.#recovered();
         return;
@@ -265,21 +278,12 @@ export class ChangeTracker {
   }
 
   /** The lease, or nothing when another holds it, the attempt failed (and was waited out), or the tracker stops. */
-  async #acquire(run: Run): Promise<Lease | undefined> {
-    const { signal } = run.stopping;
-    const asked = Promise.resolve().then(() => this.#parts.leadership.acquire(this.#resource));
+  async #acquire({ stopping: { signal } }: Run): Promise<Lease | undefined> {
     try {
-      const lease = await untilAborted(asked, signal);
+      const lease = await this.#desk.acquire(signal);
       this.#recovered();
       return lease;
     } catch (error) {
-      if (signal.aborted) {
-        // It may still be granted: it is given back unread.
-        asked
-          .then((late) => late?.release())
-          .catch((late: unknown) => this.#logger.warn(`A late lease was not released: ${nameOf(late)}`));
-        return undefined;
-      }
       await this.#fail(error, signal);
       return undefined;
     }
@@ -297,29 +301,27 @@ export class ChangeTracker {
     }
     fresh.first = false;
     this.#feed = feed;
-    this.#idle = { kind: 'streaming', version: 0n };
     try {
       while (!rest.aborted) {
-        await (this.#paused ? this.#standStill(rest) : this.#turn(feed, rest));
+        await (this.#gate.paused ? this.#gate.wait(rest) : this.#turn(feed, run, rest));
       }
     } catch (error) {
-      if (error instanceof FencedSignal) {
-        this.#logger.warn(`A newer holder has saved a checkpoint: fence ${lease.fence} gives up.`);
-      } else if (!work.aborted) {
+      if (!(error instanceof FencedSignal)) {
         throw error;
       }
+      this.#logger.warn(`A newer holder has saved a checkpoint: fence ${lease.fence} gives up.`);
     } finally {
       this.#feed = undefined;
       this.#lastFeed = feed;
       this.#failure = undefined;
       this.#resync?.reject(new TrackerNotLeadingError(this.table, this.consumer));
       this.#resync = undefined;
-      await this.#release(lease);
+      await this.#desk.release(lease);
     }
   }
 
   /** One page or chunk, and the wait after it. */
-  async #turn(feed: TableFeed, rest: AbortSignal): Promise<void> {
+  async #turn(feed: TableFeed, run: Run, rest: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     let step: StepResult;
     try {
@@ -329,10 +331,14 @@ export class ChangeTracker {
       step = await feed.step();
       this.#onPoll?.({ phase, durationMs: clock.monotonic() - beganAtMs });
     } catch (error) {
-      if (error instanceof FencedSignal || rest.aborted) {
+      if (error instanceof FencedSignal) {
         throw error;
       }
       feed.forget();
+      if (rest.aborted) {
+        run.left = run.stopping.signal.aborted;
+        return;
+      }
       await this.#fail(error, rest);
       return;
     }
@@ -379,32 +385,6 @@ export class ChangeTracker {
     this.#attempts = 0;
   }
 
-  async #standStill(signal: AbortSignal): Promise<void> {
-    const before = this.#idle;
-    this.#idle = { kind: 'paused' };
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        signal.removeEventListener('abort', done);
-        this.#wakePaused = undefined;
-        resolve();
-      };
-      this.#wakePaused = done;
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) {
-        done();
-      }
-    });
-    this.#idle = before;
-  }
-
-  async #release(lease: Lease): Promise<void> {
-    try {
-      await lease.release();
-    } catch (error) {
-      this.#logger.warn(`The lease was not released (${nameOf(error)}); it ends by itself.`);
-    }
-  }
-
   /** Sleeps; an abort ends the sleep and is no error. */
   async #nap(delayMs: number, signal: AbortSignal): Promise<void> {
     try {
@@ -415,8 +395,4 @@ export class ChangeTracker {
       }
     }
   }
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error;
 }

@@ -48,6 +48,7 @@ export class TableFeed {
   readonly #tally: TrackerTally;
   readonly #outlet: Outlet;
   #checkpoint: Checkpoint | undefined;
+  #known: Checkpoint | undefined;
   #schemaHash: string | undefined;
   #describedAtMs = 0;
   #currentVersion: bigint | null = null;
@@ -64,9 +65,14 @@ export class TableFeed {
     this.#outlet = new Outlet(options, tenure, tally, parts.clock);
   }
 
-  /** The checkpoint as last saved or loaded. */
+  /** The checkpoint that the next step continues; nothing before the first step and after {@link forget}. */
   get checkpoint(): Checkpoint | undefined {
     return this.#checkpoint;
+  }
+
+  /** The checkpoint as last saved or loaded. */
+  get known(): Checkpoint | undefined {
+    return this.#known;
   }
 
   /** The database's version as last seen. */
@@ -138,6 +144,7 @@ export class TableFeed {
       return undefined;
     }
     this.#checkpoint = stored;
+    this.#known = stored;
     return stored;
   }
 
@@ -305,6 +312,7 @@ export class TableFeed {
     }
     this.#tally.pages += 1;
     this.#checkpoint = checkpoint;
+    this.#known = checkpoint;
   }
 
   async #look(): Promise<Seen> {

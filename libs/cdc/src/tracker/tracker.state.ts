@@ -4,7 +4,7 @@ import type { ResyncReason } from '../sink/change.sink.js';
 export type TrackerState =
   /** Not started, or stopped. */
   | { readonly kind: 'stopped' }
-  /** `startAfter` has not resolved yet. */
+  /** `startAfter` has not resolved yet, or the position is being loaded. */
   | { readonly kind: 'starting' }
   /** Another replica reads the table. */
   | { readonly kind: 'waitingForLease'; readonly attempts: number }
