@@ -1,11 +1,12 @@
+import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 // Tests run on the sources of every package; the condition is what each package's `exports` calls them.
-const conditions = ['@smartpulse/source', 'import', 'module', 'node', 'default'];
+const conditions = ['@smartpulse/source', ...defaultServerConditions];
 
 const project = (name: string, include: string[], extra: object = {}) => ({
   resolve: { conditions },
-  ssr: { resolve: { conditions, externalConditions: conditions } },
+  ssr: { resolve: { conditions } },
   test: { name, include, environment: 'node', setupFiles: ['test/support/setup.ts'], ...extra },
 });
 

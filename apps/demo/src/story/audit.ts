@@ -92,7 +92,7 @@ export class Audit {
 
   async #missingEvents(witness: Witness): Promise<number> {
     const events = await this.dataSource.getRepository(ForecastOutboxEntity).find({ select: { id: true } });
-    return events.filter(({ id }) => !witness.sawEvent(id)).length;
+    return events.filter(({ id }) => !witness.sawEvent(String(id))).length;
   }
 
   async #storedValues(): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>> {

@@ -6,6 +6,9 @@ import { rowName } from './row-name.js';
 /** Where the topics of both apps are on an in-process broker. */
 const NAMESPACE = 'persistent://public/default';
 
+/** The property that names a relayed event's row in the outbox. */
+const OUTBOX_ID = 'outbox-id';
+
 /** Messages that may be on their way to the witness. */
 const PERMITS = 1_000;
 
@@ -97,8 +100,10 @@ export class Witness {
   }
 
   #noteEvent(message: IncomingMessage): void {
-    const { id } = JSON.parse(Buffer.from(message.payload).toString('utf8')) as { readonly id: string };
-    this.#events.add(id);
+    const id = message.properties[OUTBOX_ID];
+    if (id !== undefined) {
+      this.#events.add(id);
+    }
   }
 
   #check(): void {
