@@ -21,7 +21,7 @@ export class ForecastChangeHandler {
     @Inject(DataSource) private readonly dataSource: DataSource,
     @Inject(KnownValueStore) private readonly known: KnownValueStore,
     @Inject(NotificationStore) private readonly notifications: NotificationStore,
-    @Inject(NotificationDelivery) private readonly delivery: NotificationDelivery,
+    @Inject(NotificationDelivery) private readonly delivery: Pick<NotificationDelivery, 'hand'>,
     @Inject(RULE_OPTIONS) private readonly rules: ResolvedRuleOptions,
   ) {}
 

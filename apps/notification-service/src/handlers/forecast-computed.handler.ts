@@ -14,7 +14,7 @@ export class ForecastComputedHandler {
   constructor(
     @Inject(DataSource) private readonly dataSource: DataSource,
     @Inject(NotificationStore) private readonly notifications: NotificationStore,
-    @Inject(NotificationDelivery) private readonly delivery: NotificationDelivery,
+    @Inject(NotificationDelivery) private readonly delivery: Pick<NotificationDelivery, 'hand'>,
     @Inject(RULE_OPTIONS) private readonly rules: ResolvedRuleOptions,
   ) {}
 

@@ -27,7 +27,7 @@ export class ForecastSaver {
     @Inject(BatchRegistry) batches: BatchRegistry,
     @Inject(DataSource) private readonly dataSource: DataSource,
     @Inject(ForecastWriter) private readonly writer: ForecastWriter,
-    @Inject(DataSync) private readonly dataSync: DataSync,
+    @Inject(DataSync) private readonly dataSync: Pick<DataSync, 'committed'>,
   ) {
     this.#worker = batches.createWorker<SaveRequest, SaveResult>({
       name: 'forecast-saver',
