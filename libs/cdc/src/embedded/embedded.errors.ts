@@ -26,10 +26,9 @@ export class EmbeddedDatabaseBusyError extends SmartPulseError {
     readonly waiting: number,
     readonly holder: string,
   ) {
-    super(
-      `${waiting} callers wait for their turn on the embedded database "${database}"; it is held by "${holder}".`,
-      { remedy: 'Slow the callers down, shorten what the holder does in its transaction, or raise maxWaitingTurns.' },
-    );
+    super(`${waiting} callers wait for their turn on the embedded database "${database}"; it is held by "${holder}".`, {
+      remedy: 'Slow the callers down, shorten what the holder does in its transaction, or raise maxWaitingTurns.',
+    });
   }
 
   static is(error: unknown): error is EmbeddedDatabaseBusyError {
@@ -127,7 +126,8 @@ export class EmbeddedTableNameError extends SmartPulseError {
     problem: string,
   ) {
     super(`Table name "${table}" ${problem}.`, {
-      remedy: 'Name it as on SQL Server, "schema.table"; the embedded database uses the last part, so it must be unique.',
+      remedy:
+        'Name it as on SQL Server, "schema.table"; the embedded database uses the last part, so it must be unique.',
     });
   }
 

@@ -44,14 +44,22 @@ export const embeddedDatabaseSchema = z.strictObject({
     message: 'expected 1 to 64 letters, digits, dots, dashes or underscores',
   }),
   clock: z.custom<Clock>((value) => value instanceof Clock, 'expected a Clock of @smartpulse/resilience'),
-  file: z.string('expected a file name or ":memory:"').min(1, 'expected a file name or ":memory:"').default(EMBEDDED_DATABASE_DEFAULTS.file),
+  file: z
+    .string('expected a file name or ":memory:"')
+    .min(1, 'expected a file name or ":memory:"')
+    .default(EMBEDDED_DATABASE_DEFAULTS.file),
   turnTimeoutMs: whole('milliseconds', 10, 3_600_000).default(EMBEDDED_DATABASE_DEFAULTS.turnTimeoutMs),
   maxWaitingTurns: whole('callers', 1, 1_000_000).default(EMBEDDED_DATABASE_DEFAULTS.maxWaitingTurns),
   outsideEpoch: z.bigint('expected a bigint').nonnegative('expected a bigint of 0 or more').optional(),
   retentionMs: z
-    .union([z.literal(false), whole('milliseconds', 1_000, 31_536_000_000)], 'expected milliseconds from 1000 to 31536000000, or false')
+    .union(
+      [z.literal(false), whole('milliseconds', 1_000, 31_536_000_000)],
+      'expected milliseconds from 1000 to 31536000000, or false',
+    )
     .default(EMBEDDED_DATABASE_DEFAULTS.retentionMs),
-  synchronous: z.enum(['full', 'normal'], 'expected "full" or "normal"').default(EMBEDDED_DATABASE_DEFAULTS.synchronous),
+  synchronous: z
+    .enum(['full', 'normal'], 'expected "full" or "normal"')
+    .default(EMBEDDED_DATABASE_DEFAULTS.synchronous),
 });
 
 /** {@link EmbeddedDatabaseOptions} with the defaults filled in. */

@@ -14,20 +14,16 @@ export type SqlValue = SQLOutputValue;
  * @throws EmbeddedStatementError for any other object: `node:sqlite` would take the first one for named parameters and bind NULL.
  */
 export function toSqlInput(value: unknown): SQLInputValue {
-  switch (typeof value) {
-    case 'number':
-      return Number.isSafeInteger(value) ? BigInt(value) : value;
-    case 'string':
-    case 'bigint':
-      return value;
-    case 'boolean':
-      return value ? 1n : 0n;
-    case 'undefined':
-      return null;
-    default:
-      break;
+  if (typeof value === 'number') {
+    return Number.isSafeInteger(value) ? BigInt(value) : value;
   }
-  if (value === null) {
+  if (typeof value === 'string' || typeof value === 'bigint' || value === null) {
+    return value;
+  }
+  if (typeof value === 'boolean') {
+    return value ? 1n : 0n;
+  }
+  if (value === undefined) {
     return null;
   }
   if (value instanceof Uint8Array) {
@@ -53,9 +49,38 @@ export function withSafeNumbers(rows: SqlRow[]): SqlRow[] {
     for (const column in row) {
       const value = row[column];
       if (typeof value === 'bigint') {
-        row[column] = toSafeNumber(value) as SqlValue;
+        row[column] = toSafeNumber(value);
       }
     }
   }
   return rows;
+}
+
+/** An integer of one of our own tables, read as `bigint`. */
+export function integerOf(row: SqlRow | undefined, column: string): bigint {
+  return optionalIntegerOf(row, column) ?? missing(column);
+}
+
+/** As {@link integerOf}, of a column that may be NULL. */
+export function optionalIntegerOf(row: SqlRow | undefined, column: string): bigint | null {
+  const value = row?.[column] ?? null;
+  return value === null || typeof value === 'bigint' ? value : missing(column);
+}
+
+/** A text of one of our own tables. */
+export function textOf(row: SqlRow | undefined, column: string): string {
+  return optionalTextOf(row, column) ?? missing(column);
+}
+
+/** As {@link textOf}, of a column that may be NULL. */
+export function optionalTextOf(row: SqlRow | undefined, column: string): string | null {
+  const value = row?.[column] ?? null;
+  return value === null || typeof value === 'string' ? value : missing(column);
+}
+
+function missing(column: string): never {
+  throw new EmbeddedStatementError(
+    `Column "${column}" of the tracking tables does not hold what it must.`,
+    'Something else wrote to the tables whose names begin with "smartpulse_": restore the file, or begin with a new one.',
+  );
 }

@@ -83,7 +83,7 @@ export class SqliteConnection {
 
   /** Rows with integers as `bigint`. */
   all(sql: string, ...parameters: readonly unknown[]): SqlRow[] {
-    return this.prepare(sql, true).statement.all(...parameters.map(toSqlInput)) as SqlRow[];
+    return this.prepare(sql, true).statement.all(...parameters.map(toSqlInput));
   }
 
   /** The first row, integers as `bigint`. */

@@ -3,16 +3,7 @@
  * `VACUUM`); `schema` is a `write` after which prepared statements are stale.
  */
 export type StatementKind =
-  | 'read'
-  | 'write'
-  | 'schema'
-  | 'outside'
-  | 'begin'
-  | 'commit'
-  | 'rollback'
-  | 'savepoint'
-  | 'rollbackTo'
-  | 'release';
+  'read' | 'write' | 'schema' | 'outside' | 'begin' | 'commit' | 'rollback' | 'savepoint' | 'rollbackTo' | 'release';
 
 const LEADING = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|;)*([A-Za-z]+)/;
 const ROLLBACK_TO = /^[^A-Za-z]*ROLLBACK\s+(?:TRANSACTION\s+)?TO\b/i;

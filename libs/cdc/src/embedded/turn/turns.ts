@@ -1,5 +1,9 @@
 import type { Clock, Timer } from '@smartpulse/resilience';
-import { EmbeddedDatabaseBusyError, EmbeddedDatabaseClosedError, EmbeddedTurnExpiredError } from '../embedded.errors.js';
+import {
+  EmbeddedDatabaseBusyError,
+  EmbeddedDatabaseClosedError,
+  EmbeddedTurnExpiredError,
+} from '../embedded.errors.js';
 
 /** The right to use the one connection, until it is given back or expires. */
 export interface Turn {
