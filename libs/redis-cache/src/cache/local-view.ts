@@ -187,6 +187,7 @@ export class LocalView<T> {
     this.takeOutIfBehind(load);
   }
 
+  /** Rule: what was learned is remembered for everything in flight. */
   protected mark(flight: Flight, version: EntryVersion, showing: Flight | undefined): void {
     const order = version.compare(flight.floor);
     if (order > 0) {
@@ -198,20 +199,27 @@ export class LocalView<T> {
     }
   }
 
+  /** Rule: nobody joins a load whose stamp is behind what is known. */
   protected takeOutIfBehind(load: SharedLoad<T>): void {
     if (load.stamp !== undefined && !this.accepts(load.flight, load.stamp)) {
       this.#takeOut(load);
     }
   }
 
+  /** Whether what a flight brought may stay in the first level. */
   protected mayFill(flight: Flight, version: EntryVersion): boolean {
     return (
       flight.mayFill &&
-      flight.generation === this.#generation &&
+      !this.begunBeforeFlush(flight) &&
       this.#untrustedSinceMs === undefined &&
       this.accepts(flight, version) &&
       (this.#entries.inspect(flight.key)?.version.compare(version) ?? -1) <= 0
     );
+  }
+
+  /** Rule: what began before the first level was dropped never fills it. */
+  protected begunBeforeFlush(flight: Flight): boolean {
+    return flight.generation !== this.#generation;
   }
 
   #takeOut(load: SharedLoad<T> | undefined): void {

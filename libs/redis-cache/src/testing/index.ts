@@ -1,1 +1,16 @@
-export { EntryProtocol } from '../embedded/entry.protocol.js';
+export type { Flight, SharedLoad } from '../cache/local-view.js';
+export { LocalView } from '../cache/local-view.js';
+export { cacheStoreContract, type CacheStoreSubject } from './cache-store.contract.js';
+export { invalidationBusContract, type InvalidationBusSubject } from './invalidation-bus.contract.js';
+export { simulate } from './simulator/simulation.js';
+export {
+  type Invariant,
+  SIMULATION_WEIGHTS,
+  type SimulatedValue,
+  type SimulationOptions,
+  type SimulationResult,
+  type SimulationWeights,
+  type Violation,
+} from './simulator/simulation.options.js';
+export { LossyInvalidationBus } from './twins/lossy.bus.js';
+export { type StoreWeather, UnreliableCacheStore } from './twins/unreliable.store.js';

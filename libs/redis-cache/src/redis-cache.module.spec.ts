@@ -1,0 +1,139 @@
+import { Injectable, type LoggerService, Module } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { describe, expect, it } from 'vitest';
+import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
+import {
+  CacheRegistry,
+  CacheTransportNotBuiltInError,
+  defineCache,
+  EntryVersion,
+  InjectCache,
+  RedisCacheModule,
+  type RedisCacheModuleOptions,
+  RedisCacheProbe,
+  UnknownCacheError,
+  type VersionedCache,
+} from './index.js';
+
+const quiet: LoggerService = { log: () => {}, warn: () => {}, error: () => {} };
+const prices = defineCache<string>({ name: 'prices', synced: false });
+const at = (version: bigint): EntryVersion => new EntryVersion(1n, version);
+
+@Injectable()
+class PriceReader {
+  constructor(@InjectCache('prices') readonly cache: VersionedCache<string>) {}
+}
+
+@Module({ imports: [RedisCacheModule.forFeature([prices])], providers: [PriceReader] })
+class PriceModule {}
+
+const app = async (clock: VirtualClock, options: RedisCacheModuleOptions): Promise<TestingModule> => {
+  const module = await Test.createTestingModule({
+    imports: [
+      ResilienceModule.forRoot({ clock }),
+      RedisCacheModule.forRoot(options),
+      PriceModule,
+      RedisCacheModule.forFeature([prices]),
+    ],
+  })
+    .setLogger(quiet)
+    .compile();
+  return await module.init();
+};
+
+describe('RedisCacheModule', () => {
+  it('injects a cache that is trusted when the app has started, and closes it with the clients', async () => {
+    const clock = new VirtualClock();
+    const module = await app(clock, { url: 'memory://' });
+    const { cache } = module.get(PriceReader);
+    expect(cache.trusted).toBe(true);
+    expect(await cache.set('a', '7.25', at(1n))).toBe('applied');
+    expect(await cache.get('a')).toMatchObject({ value: '7.25', level: 'l1' });
+    expect(module.get(CacheRegistry).get('prices')).toBe(cache);
+    expect(module.get(CacheRegistry).list()).toHaveLength(1);
+    expect(() => module.get(CacheRegistry).get('other')).toThrow(UnknownCacheError);
+    await module.close();
+    expect(cache.trusted).toBe(false);
+    await expect(cache.get('b')).rejects.toThrow('closed');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('lets two apps of one process share a server, and nothing else', async () => {
+    const clock = new VirtualClock();
+    const server = new EmbeddedCacheServer({ clock });
+    const one = await app(clock, { url: 'memory://', prefix: 'shop', server });
+    const two = await app(clock, { url: 'memory://', prefix: 'shop', server });
+    const apart = await app(clock, { url: 'memory://', prefix: 'other', server });
+    const [a, b, c] = [one, two, apart].map((module) => module.get(PriceReader).cache);
+    expect(a).not.toBe(b);
+    await a?.set('k', 'old', at(1n));
+    await b?.get('k');
+    await a?.set('k', 'new', at(2n));
+    await clock.settle();
+    expect(await b?.get('k')).toMatchObject({ value: 'new', level: 'l2' });
+    expect(await c?.get('k')).toBeUndefined();
+    await one.close();
+    expect(await b?.get('k')).toMatchObject({ value: 'new', level: 'l1' });
+    await Promise.all([two.close(), apart.close()]);
+    expect(server.stats().subscribers).toBe(0);
+    server.close();
+  });
+
+  it('reports degraded while the backplane is not to be trusted', async () => {
+    const clock = new VirtualClock();
+    const server = new EmbeddedCacheServer({ clock });
+    const module = await app(clock, { url: 'memory://', server });
+    const probe = module.get(RedisCacheProbe);
+    expect(probe.started()).toBe(true);
+    expect(probe.check()).toEqual({ status: 'up', details: { caches: 1, untrusted: 0, storeFailing: false } });
+    server.close();
+    expect(probe.check()).toMatchObject({ status: 'degraded' });
+    await module.close();
+  });
+
+  it('takes options that a factory makes, and checks them at start', async () => {
+    const compile = (url: string): Promise<TestingModule> =>
+      Test.createTestingModule({
+        imports: [
+          ResilienceModule.forRoot(),
+          RedisCacheModule.forRootAsync({ useFactory: async () => ({ url }) }),
+          PriceModule,
+        ],
+      })
+        .setLogger(quiet)
+        .compile();
+    const module = await compile('memory://');
+    expect(module.get(CacheRegistry).has('prices')).toBe(true);
+    await module.close();
+    await expect(compile('http://x')).rejects.toThrow(ConfigurationError);
+  });
+
+  it('refuses what it cannot do, at start, and says what to do instead', async () => {
+    expect(() => RedisCacheModule.forRoot({ url: 'redis://user:secret@host', prefix: 'shop' })).toThrow(
+      CacheTransportNotBuiltInError,
+    );
+    expect(() => RedisCacheModule.forRoot({ url: 'redis://user:secret@host', prefix: 'shop' })).toThrow(
+      /^(?!.*secret)/,
+    );
+    expect(() => RedisCacheModule.forRoot({ url: 'redis+cluster://host' })).toThrow(/option "prefix"/);
+    expect(() => RedisCacheModule.forRoot({ url: 'localhost' })).toThrow(/option "url"/);
+    expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefix: 'a b' })).toThrow(/option "prefix"/);
+    expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefx: 'a' } as RedisCacheModuleOptions)).toThrow(
+      ConfigurationError,
+    );
+  });
+
+  it('refuses a second forRoot, a feature without forRoot, and two namespaces of one name', async () => {
+    const compile = (imports: NonNullable<Parameters<typeof Test.createTestingModule>[0]['imports']>) =>
+      Test.createTestingModule({ imports }).setLogger(quiet).compile();
+    const root = (): ReturnType<typeof RedisCacheModule.forRoot> => RedisCacheModule.forRoot({ url: 'memory://' });
+    await expect(compile([ResilienceModule.forRoot(), root(), root()])).rejects.toThrow(ConfigurationError);
+    await expect(compile([ResilienceModule.forRoot(), PriceModule])).rejects.toThrow(ConfigurationError);
+    const twin = defineCache<number>({ name: 'prices', synced: true });
+    await expect(
+      compile([ResilienceModule.forRoot(), root(), PriceModule, RedisCacheModule.forFeature([twin])]),
+    ).rejects.toThrow(/two different caches/);
+  });
+});

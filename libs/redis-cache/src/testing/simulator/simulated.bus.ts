@@ -1,0 +1,82 @@
+import {
+  InvalidationBus,
+  type InvalidationListener,
+  type InvalidationMessage,
+  type InvalidationSubscription,
+} from '../../invalidation/invalidation.bus.js';
+import type { StepScheduler } from './step.scheduler.js';
+
+/** One replica's line to the backplane: messages come in order, each as a step of its own; the line can be cut. */
+export class SimulatedBus extends InvalidationBus {
+  readonly #inbox: (InvalidationMessage | 'untrusted' | 'trusted')[] = [];
+  #listener: InvalidationListener | undefined;
+  #cut = false;
+
+  constructor(
+    private readonly bus: InvalidationBus,
+    private readonly replica: string,
+    private readonly scheduler: StepScheduler,
+    private readonly announces: boolean,
+  ) {
+    super();
+  }
+
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  override async subscribe(channel: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
+    this.#listener = listener;
+    return await this.bus.subscribe(channel, {
+      onMessage: (message) => {
+        if (!this.#cut) {
+          this.#enqueue(message);
+        }
+      },
+      onUntrusted: (reason) => listener.onUntrusted(reason),
+      onTrusted: () => listener.onTrusted(),
+    });
+  }
+
+  /** What is on its way is lost, and what follows; the replica notices later. */
+  cutLine(): void {
+    this.scheduler.note(`${this.replica}: line cut`);
+    this.#cut = true;
+    this.#inbox.length = 0;
+    this.#enqueue('untrusted');
+  }
+
+  /** The subscription is acknowledged anew. */
+  mendLine(): void {
+    this.scheduler.note(`${this.replica}: line mended`);
+    this.#cut = false;
+    this.#enqueue('trusted');
+  }
+
+  #enqueue(item: InvalidationMessage | 'untrusted' | 'trusted'): void {
+    this.#inbox.push(item);
+    this.scheduler.add(`${this.replica}: hears ${describe(item)}`, () => this.#deliver());
+  }
+
+  /** Each step delivers the head: chance decides when, not in which order. */
+  #deliver(): void {
+    const item = this.#inbox.shift();
+    if (item === 'untrusted' || item === 'trusted') {
+      if (this.announces) {
+        if (item === 'trusted') {
+          this.#listener?.onTrusted();
+        } else {
+          this.#listener?.onUntrusted('The line was cut.');
+        }
+      }
+    } else if (item !== undefined) {
+      this.#listener?.onMessage(item);
+    }
+  }
+}
+
+function describe(item: InvalidationMessage | 'untrusted' | 'trusted'): string {
+  return typeof item === 'string'
+    ? item
+    : `the next message (published after ${item.action} ${item.version?.version ?? ''})`;
+}

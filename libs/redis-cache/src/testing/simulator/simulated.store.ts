@@ -1,0 +1,76 @@
+import {
+  CacheStore,
+  type ChangeReply,
+  type LeaseReply,
+  type SetReply,
+  type StoredEntry,
+  type StoreOrigin,
+  type StoreWrite,
+} from '../../store/cache.store.js';
+import type { EntryVersion } from '../../version/entry-version.js';
+import type { StepScheduler } from './step.scheduler.js';
+
+/** One replica's line to the store: every request and every reply is a step of its own, so that they overtake each other. */
+export class SimulatedStore extends CacheStore {
+  readonly durable = false;
+  readonly shared = true;
+
+  constructor(
+    private readonly store: CacheStore,
+    private readonly replica: string,
+    private readonly scheduler: StepScheduler,
+  ) {
+    super();
+  }
+
+  override get(key: string): Promise<StoredEntry | undefined> {
+    return this.#call('get', () => this.store.get(key));
+  }
+
+  override getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]> {
+    return this.#call('getMany', () => this.store.getMany(keys));
+  }
+
+  override set(write: StoreWrite, leaseToken?: string): Promise<SetReply> {
+    const what = `set(${write.version.version}${leaseToken === undefined ? '' : ', lease'})`;
+    return this.#call(what, () => this.store.set(write, leaseToken));
+  }
+
+  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+    return this.#call(`refresh(${write.version.version})`, () => this.store.refresh(write));
+  }
+
+  override invalidate(
+    key: string,
+    version: EntryVersion,
+    origin: StoreOrigin,
+    tombstoneTtlMs: number,
+  ): Promise<ChangeReply> {
+    return this.#call(`invalidate(${version.version})`, () =>
+      this.store.invalidate(key, version, origin, tombstoneTtlMs),
+    );
+  }
+
+  override evict(key: string, origin: StoreOrigin): Promise<void> {
+    return this.#call('evict', () => this.store.evict(key, origin));
+  }
+
+  override getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
+    return this.#call('getOrLease', () => this.store.getOrLease(key, token, leaseMs));
+  }
+
+  override renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
+    return this.#call('renewLease', () => this.store.renewLease(key, token, leaseMs));
+  }
+
+  override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
+    return this.#call('releaseLease', () => this.store.releaseLease(key, token, origin));
+  }
+
+  async #call<R>(what: string, execute: () => Promise<R>): Promise<R> {
+    await this.scheduler.gate(`${this.replica}: ${what} executes`);
+    const reply = await execute();
+    await this.scheduler.gate(`${this.replica}: reply of ${what}`);
+    return reply;
+  }
+}

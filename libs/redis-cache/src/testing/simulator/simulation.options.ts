@@ -1,0 +1,94 @@
+import type { LocalView } from '../../cache/local-view.js';
+import type { EntryProtocol } from '../../embedded/entry.protocol.js';
+
+/** The value that the simulation caches: the version of the row's latest commit that it reflects. */
+export interface SimulatedValue {
+  readonly content: number;
+}
+
+/** What may happen in a history; each number is a weight, 0 = never. */
+export interface SimulationWeights {
+  /** A replica commits and calls `committed()`. */
+  readonly commit: number;
+  /** Somebody else commits. */
+  readonly foreignCommit: number;
+  /** Another row moves the counter. */
+  readonly otherRow: number;
+  /** `getOrLoad`. */
+  readonly load: number;
+  /** `get`. */
+  readonly read: number;
+  /** `set` without a lease, of what the database held earlier. */
+  readonly userSet: number;
+  readonly evict: number;
+  readonly expireStore: number;
+  readonly expireLocal: number;
+  readonly cutLine: number;
+  /** Time passes, so that waiters poll. */
+  readonly tick: number;
+}
+
+/** How a simulated history is made. */
+export interface SimulationOptions {
+  readonly seed: number;
+  /** `row`: changes refresh. `aggregate`: changes invalidate. */
+  readonly shape: 'row' | 'aggregate';
+  /** When a loader reads its stamp: with the data, in an earlier statement, or (wrong) afterwards. Default `snapshot`. */
+  readonly stamp?: 'snapshot' | 'earlier' | 'later' | undefined;
+  /** Default 2. */
+  readonly replicas?: number | undefined;
+  /** Things that begin. Default 12. */
+  readonly actions?: number | undefined;
+  /** At most so many commits of the row. Default 3. */
+  readonly maxCommits?: number | undefined;
+  /** Share of loaders that fail. Default 0.1. */
+  readonly failingLoaders?: number | undefined;
+  readonly weights?: Partial<SimulationWeights> | undefined;
+  /** The rules of a key in the store; a twin may lack one. */
+  readonly protocol?: EntryProtocol | undefined;
+  /** The rules of a replica; a twin may lack one. */
+  readonly view?: ((options: { readonly maxEntries: number }) => LocalView<SimulatedValue>) | undefined;
+  /** Whether the backplane announces a lost connection. Default `true`. */
+  readonly announcesLoss?: boolean | undefined;
+}
+
+/** How often what happens by default. */
+export const SIMULATION_WEIGHTS: SimulationWeights = Object.freeze({
+  commit: 3,
+  foreignCommit: 1,
+  otherRow: 1,
+  load: 8,
+  read: 4,
+  userSet: 1,
+  evict: 0.5,
+  expireStore: 2,
+  expireLocal: 2,
+  cutLine: 0.5,
+  tick: 1,
+});
+
+/**
+ * The promises of the cache. I1: on a trusted replica a read returns at least everything shown there before it began. I2: a stored value is
+ * never replaced by a lower stamp, and its content is not below its stamp. I3: at quiet every entry has the latest content, with nothing healed by
+ * expiry. I4: a read begun after `committed()` returned shows at least that commit. I5: at quiet a read gets the latest content. I6: one loader
+ * run per lease.
+ */
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6';
+
+/** A promise that did not hold. */
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly detail: string;
+}
+
+/** What became of a history. */
+export interface SimulationResult {
+  readonly violations: readonly Violation[];
+  /** Every step, in order. */
+  readonly history: readonly string[];
+  readonly steps: number;
+  readonly reads: number;
+  readonly staleAnswers: number;
+  readonly loaderRuns: number;
+  readonly refusedSets: number;
+}

@@ -1,0 +1,363 @@
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import type { CacheHit, LoadContext, Loaded } from '../../cache/cache-hit.js';
+import { MemoryInvalidationBus } from '../../embedded/memory.bus.js';
+import { MemoryCacheStore } from '../../embedded/memory.store.js';
+import { defineCache } from '../../namespace/define-cache.js';
+import { NamespaceNames } from '../../namespace/names.js';
+import type { StoredEntry } from '../../store/cache.store.js';
+import { ModelDatabase, stampOf } from './model.database.js';
+import { ObservedServer } from './observed.server.js';
+import { SimulatedBus } from './simulated.bus.js';
+import { SimulatedReplica } from './simulated.replica.js';
+import { SimulatedStore } from './simulated.store.js';
+import {
+  type Invariant,
+  SIMULATION_WEIGHTS,
+  type SimulatedValue,
+  type SimulationOptions,
+  type SimulationResult,
+  type SimulationWeights,
+  type Violation,
+} from './simulation.options.js';
+import { settled, StepScheduler } from './step.scheduler.js';
+
+const ACTIONS: readonly (keyof SimulationWeights)[] = [
+  'commit',
+  'foreignCommit',
+  'otherRow',
+  'load',
+  'read',
+  'userSet',
+  'evict',
+  'expireStore',
+  'expireLocal',
+  'cutLine',
+  'tick',
+];
+const KEY = 'row';
+const HOUR_MS = 3_600_000;
+// Expiry happens as a step of its own, never by time passing: an error must not be healed by it unseen.
+const namespace = defineCache<SimulatedValue>({
+  name: 'model',
+  synced: true,
+  l1TtlMs: 24 * HOUR_MS,
+  l2TtlMs: 24 * HOUR_MS,
+  leaseMs: 600_000,
+  loadTimeoutMs: HOUR_MS,
+  waitTimeoutMs: HOUR_MS,
+  storeTimeoutMs: HOUR_MS,
+});
+
+class LoaderFailure extends Error {}
+
+/**
+ * One random history of several replicas over one store, repeatable by its seed: commits, changes that come late, twice and in any order, loads,
+ * reads, late user sets, evictions, expiry and cut lines, with every request, reply and message as a step of its own.
+ */
+export class Simulation {
+  readonly #random: SeededRandom;
+  readonly #scheduler: StepScheduler;
+  readonly #clock = new VirtualClock();
+  readonly #database = new ModelDatabase();
+  readonly #server: ObservedServer;
+  readonly #replicas: readonly SimulatedReplica[];
+  readonly #violations: Violation[] = [];
+  readonly #running = new Set<Promise<void>>();
+  readonly #storedKey = new NamespaceNames('sim', namespace.name).stored(KEY);
+  #commits = 0;
+  #reads = 0;
+  #staleAnswers = 0;
+  #loaderRuns = 0;
+  #steps = 0;
+
+  constructor(private readonly options: SimulationOptions) {
+    this.#random = new SeededRandom(options.seed);
+    this.#scheduler = new StepScheduler(this.#random);
+    this.#server = new ObservedServer({ clock: this.#clock, protocol: options.protocol }, (before, after) =>
+      this.#checkWrite(before, after),
+    );
+    const store = new MemoryCacheStore(this.#server);
+    const bus = new MemoryInvalidationBus(this.#server);
+    this.#replicas = Array.from({ length: options.replicas ?? 2 }, (_, index) => {
+      const name = `r${index + 1}`;
+      return new SimulatedReplica(name, new SimulatedBus(bus, name, this.#scheduler, options.announcesLoss ?? true), {
+        namespace,
+        store: new SimulatedStore(store, name, this.#scheduler),
+        clock: this.#clock,
+        random: this.#random,
+        view: options.view,
+      });
+    });
+  }
+
+  /** Runs the history to its quiet end and says which promises did not hold. */
+  async run(): Promise<SimulationResult> {
+    await Promise.all(this.#replicas.map((replica) => replica.cache.connect(replica.bus)));
+    for (let action = 0; action < (this.options.actions ?? 12); action++) {
+      await this.#act();
+      for (let steps = this.#random.int(6); steps > 0 && this.#scheduler.waiting; steps--) {
+        await this.#step();
+      }
+    }
+    await this.#quiet();
+    this.#checkQuiet();
+    await this.#checkReadable();
+    await Promise.all(this.#replicas.map((replica) => replica.cache.close()));
+    return {
+      violations: this.#violations,
+      history: this.#scheduler.history,
+      steps: this.#steps,
+      reads: this.#reads,
+      staleAnswers: this.#staleAnswers,
+      loaderRuns: this.#loaderRuns,
+      refusedSets: this.#sum((replica) => replica.cache.stats().refused),
+    };
+  }
+
+  async #act(): Promise<void> {
+    const replica = this.#anyReplica();
+    const what = this.#chosen();
+    this.#scheduler.note(`-- ${replica.name}: ${what}`);
+    switch (what) {
+      case 'commit':
+      case 'foreignCommit':
+        if (this.#commits++ < (this.options.maxCommits ?? 3)) {
+          this.#commit(what === 'commit' ? replica : undefined);
+        }
+        break;
+      case 'otherRow':
+        this.#database.commitElsewhere();
+        break;
+      case 'load':
+        this.#start(this.#read(replica, () => replica.cache.getOrLoad(KEY, (context) => this.#load(replica, context))));
+        break;
+      case 'read':
+        this.#start(this.#read(replica, () => replica.cache.get(KEY)));
+        break;
+      case 'userSet':
+        this.#start(this.#userSet(replica));
+        break;
+      case 'evict':
+        this.#start(replica.cache.evict(KEY));
+        break;
+      case 'expireStore':
+        this.#server.expire(this.#storedKey);
+        break;
+      case 'expireLocal':
+        replica.view.expire(KEY);
+        break;
+      case 'cutLine':
+        if (replica.bus.cut) {
+          replica.bus.mendLine();
+        } else {
+          replica.bus.cutLine();
+        }
+        break;
+      case 'tick':
+        await this.#clock.advance(50);
+        break;
+    }
+    await settled();
+  }
+
+  #commit(writer: SimulatedReplica | undefined): void {
+    const version = this.#database.commit();
+    for (let copies = 1 + this.#random.int(2); copies > 0; copies--) {
+      this.#start(this.#apply(version));
+    }
+    if (writer !== undefined) {
+      this.#start(this.#committed(writer, version));
+    }
+  }
+
+  async #committed(writer: SimulatedReplica, version: number): Promise<void> {
+    await this.#scheduler.gate(`${writer.name}: committed(${version}) reads the counter`);
+    await writer.cache.invalidate(KEY, stampOf(this.#database.version));
+    writer.committed = Math.max(writer.committed, version);
+    this.#scheduler.note(`${writer.name}: committed(${version}) returned`);
+  }
+
+  async #apply(version: number): Promise<void> {
+    await this.#scheduler.gate(`change ${version} is delivered`);
+    const { cache } = this.#anyReplica();
+    if (this.options.shape === 'row') {
+      await cache.refresh(KEY, { content: version }, stampOf(version));
+    } else {
+      await cache.invalidate(KEY, stampOf(version));
+    }
+  }
+
+  async #userSet(replica: SimulatedReplica): Promise<void> {
+    const { content, version } = this.#database;
+    await this.#scheduler.gate(`${replica.name}: user set of ${content} at ${version} begins`);
+    await replica.cache.set(KEY, { content }, stampOf(version));
+  }
+
+  async #load(replica: SimulatedReplica, _context: LoadContext): Promise<Loaded<SimulatedValue>> {
+    this.#loaderRuns++;
+    const database = this.#database;
+    await this.#scheduler.gate(`${replica.name}: loader's first statement`);
+    const before = { content: database.content, version: database.version };
+    await this.#scheduler.gate(
+      `${replica.name}: loader's second statement (first saw ${before.content}@${before.version})`,
+    );
+    if (this.#random.next() < (this.options.failingLoaders ?? 0.1)) {
+      throw new LoaderFailure('The loader failed.');
+    }
+    const stamp = this.options.stamp ?? 'snapshot';
+    const content = stamp === 'earlier' ? database.content : before.content;
+    const version = stamp === 'later' ? database.version : before.version;
+    return { value: { content }, version: stampOf(version) };
+  }
+
+  async #read(replica: SimulatedReplica, read: () => Promise<CacheHit<SimulatedValue> | undefined>): Promise<void> {
+    const { shown, committed } = replica;
+    const flushesBefore = replica.view.counts.flushes;
+    const trustedBefore = replica.cache.trusted;
+    let hit: CacheHit<SimulatedValue> | undefined;
+    try {
+      hit = await read();
+    } catch (error) {
+      if (error instanceof LoaderFailure) {
+        return;
+      }
+      throw error;
+    }
+    const content = hit?.value?.content;
+    if (hit === undefined || content === undefined) {
+      return;
+    }
+    this.#reads++;
+    this.#scheduler.note(
+      `${replica.name}: shown ${content}@${hit.version.version} from ${hit.level}${hit.stale ? ', stale' : ''}`,
+    );
+    if (hit.stale) {
+      this.#staleAnswers++;
+      return;
+    }
+    const trusted = trustedBefore && replica.cache.trusted && flushesBefore === replica.view.counts.flushes;
+    this.#check('I1', !trusted || content >= shown, `${replica.name} showed ${content} after it had shown ${shown}`);
+    this.#check('I4', content >= committed, `${replica.name} showed ${content} after its commit ${committed}`);
+    replica.shown = Math.max(replica.shown, content);
+  }
+
+  /** Nothing begins any more: what is under way ends, lines are mended, time passes only for those who wait. */
+  async #quiet(): Promise<void> {
+    for (const replica of this.#replicas.filter(({ bus }) => bus.cut)) {
+      replica.bus.mendLine();
+    }
+    for (let turns = 0; this.#running.size > 0 || this.#scheduler.waiting; turns++) {
+      if (turns > 100_000) {
+        throw new Error(`The history of seed ${this.options.seed} does not come to rest.`);
+      }
+      if (this.#scheduler.waiting) {
+        await this.#step();
+      } else {
+        await this.#clock.until(() => this.#scheduler.waiting || this.#running.size === 0);
+      }
+    }
+  }
+
+  #checkWrite(before: StoredEntry | undefined, after: StoredEntry | undefined): void {
+    if (before?.kind !== 'value' || after?.kind !== 'value' || before.version.compare(after.version) === 0) {
+      return this.#checkContent(after);
+    }
+    const higher = after.version.compare(before.version) > 0;
+    this.#check('I2', higher, `${before.version.version} was replaced by ${after.version.version}`);
+    this.#checkContent(after);
+  }
+
+  #checkContent(entry: StoredEntry | undefined): void {
+    if (entry?.kind === 'value') {
+      const least = this.#database.contentAt(Number(entry.version.version));
+      const { content } = namespace.codec.decode(entry.payload);
+      this.#check('I2', content >= least, `content ${content} was stored under the stamp ${entry.version.version}`);
+    }
+  }
+
+  #checkQuiet(): void {
+    const latest = this.#database.content;
+    const entry = this.#server.get(this.#storedKey);
+    if (entry?.kind === 'value') {
+      const { content } = namespace.codec.decode(entry.payload);
+      this.#check('I3', content === latest, `the store kept ${content}, the latest is ${latest}`);
+    }
+    for (const replica of this.#replicas) {
+      const content = replica.view.inspect(KEY)?.value?.content;
+      this.#check(
+        'I3',
+        content === undefined || content === latest,
+        `${replica.name} kept ${content}, the latest is ${latest}`,
+      );
+    }
+    const leases = this.#sum((replica) => replica.cache.stats().leasesAcquired + replica.cache.stats().unstored);
+    this.#check('I6', this.#loaderRuns <= leases, `${this.#loaderRuns} loaders ran under ${leases} leases`);
+  }
+
+  async #checkReadable(): Promise<void> {
+    const latest = this.#database.content;
+    for (const replica of this.#replicas) {
+      const loaded: Loaded<SimulatedValue> = { value: { content: latest }, version: stampOf(this.#database.version) };
+      let content: number | undefined;
+      this.#start(
+        replica.cache
+          .getOrLoad(KEY, async () => loaded)
+          .then((hit) => {
+            content = hit.value?.content;
+          }),
+      );
+      await this.#quiet();
+      this.#check('I5', content === latest, `${replica.name} reads ${content} at quiet, the latest is ${latest}`);
+    }
+  }
+
+  #check(invariant: Invariant, holds: boolean, detail: string): void {
+    if (!holds) {
+      this.#scheduler.note(`!! ${invariant}: ${detail}`);
+      this.#violations.push({ invariant, detail });
+    }
+  }
+
+  /** A failure that the model does not foresee ends the history. */
+  #start(call: Promise<void>): void {
+    const running = call
+      .catch((error: unknown) => {
+        this.#violations.push({
+          invariant: 'I5',
+          detail: error instanceof Error ? String(error.stack) : String(error),
+        });
+      })
+      .finally(() => {
+        this.#running.delete(running);
+      });
+    this.#running.add(running);
+  }
+
+  async #step(): Promise<void> {
+    this.#steps++;
+    await this.#scheduler.next();
+  }
+
+  #chosen(): keyof SimulationWeights {
+    const weights: SimulationWeights = { ...SIMULATION_WEIGHTS, ...this.options.weights };
+    let left = this.#random.next() * ACTIONS.reduce((sum, action) => sum + weights[action], 0);
+    return ACTIONS.find((action) => (left -= weights[action]) < 0) ?? 'load';
+  }
+
+  #anyReplica(): SimulatedReplica {
+    const replica = this.#replicas[this.#random.int(this.#replicas.length)];
+    if (replica === undefined) {
+      throw new Error('A simulation needs a replica.');
+    }
+    return replica;
+  }
+
+  #sum(of: (replica: SimulatedReplica) => number): number {
+    return this.#replicas.reduce((sum, replica) => sum + of(replica), 0);
+  }
+}
+
+/** Runs one simulated history. */
+export function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  return new Simulation(options).run();
+}

@@ -1,0 +1,55 @@
+import type { Random } from '@smartpulse/resilience';
+
+/** A thing that may happen next. */
+interface PendingStep {
+  readonly label: string;
+  run(): void;
+}
+
+/** Decides what happens next: every request, reply and delivery waits here until chance lets it go. The same seed gives the same history. */
+export class StepScheduler {
+  readonly #steps: PendingStep[] = [];
+  readonly #history: string[] = [];
+
+  constructor(private readonly random: Random) {}
+
+  /** Something waits to happen. */
+  get waiting(): boolean {
+    return this.#steps.length > 0;
+  }
+
+  /** What has happened, in order: printed with a violated invariant. */
+  get history(): readonly string[] {
+    return this.#history;
+  }
+
+  /** Resolves when chance lets this step happen. */
+  gate(label: string): Promise<void> {
+    return new Promise((resolve) => this.add(label, resolve));
+  }
+
+  add(label: string, run: () => void): void {
+    this.#steps.push({ label, run });
+  }
+
+  note(text: string): void {
+    this.#history.push(text);
+  }
+
+  /** Lets one step happen, and everything that follows from it without another step. */
+  async next(): Promise<void> {
+    const [step] = this.#steps.splice(this.random.int(this.#steps.length), 1);
+    if (step !== undefined) {
+      this.note(step.label);
+      step.run();
+    }
+    await settled();
+  }
+}
+
+/** Every promise that can settle has settled: microtasks run out before the event loop turns. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

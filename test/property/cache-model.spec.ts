@@ -1,0 +1,187 @@
+import { type EntryVersion } from '@smartpulse/redis-cache';
+import { EntryProtocol, type EntryState, type EntryWrite, type Step } from '@smartpulse/redis-cache/embedded';
+import {
+  type Flight,
+  type Invariant,
+  LocalView,
+  type SharedLoad,
+  simulate,
+  type SimulatedValue,
+  type SimulationOptions,
+} from '@smartpulse/redis-cache/testing';
+import { describe, expect, it } from 'vitest';
+
+type History = Omit<SimulationOptions, 'seed'>;
+type SetStep = ReturnType<EntryProtocol['set']>;
+
+interface Finding {
+  readonly seed: number;
+  readonly invariants: readonly Invariant[];
+  readonly story: string;
+}
+
+/** Runs seeded histories until one breaks a promise (`among`: one of these). */
+async function search(options: History, histories: number, among?: readonly Invariant[]): Promise<Finding | undefined> {
+  for (let seed = 1; seed <= histories; seed++) {
+    const { violations, history } = await simulate({ ...options, seed });
+    const invariants = violations.map(({ invariant }) => invariant);
+    if (invariants.some((invariant) => among?.includes(invariant) ?? true)) {
+      return { seed, invariants, story: history.join('\n') };
+    }
+  }
+  return undefined;
+}
+
+const sound: readonly (readonly [string, History])[] = [
+  ['two replicas, changes refresh', { shape: 'row' }],
+  ['two replicas, changes invalidate', { shape: 'aggregate' }],
+  ['stamps read in an earlier statement', { shape: 'aggregate', stamp: 'earlier', actions: 16 }],
+  ['three replicas, longer, more commits', { shape: 'row', replicas: 3, actions: 20, maxCommits: 5 }],
+  [
+    'three replicas, invalidating, many readers',
+    { shape: 'aggregate', replicas: 3, actions: 24, maxCommits: 4, weights: { load: 14, read: 8 } },
+  ],
+  ['lines that are cut often', { shape: 'row', actions: 16, weights: { cutLine: 4 } }],
+  ['loaders that fail often', { shape: 'aggregate', actions: 16, failingLoaders: 0.5 }],
+  ['evictions and late user sets', { shape: 'row', actions: 16, weights: { evict: 3, userSet: 5, expireStore: 4 } }],
+];
+
+describe('random histories of the cache', () => {
+  it.each(sound)('keep I1 to I6: %s', async (_, options) => {
+    const finding = await search(options, 2_500);
+    expect(finding?.story).toBeUndefined();
+  });
+
+  it('exercise what they are about: sets are refused, loads repeated, almost no answer is stale', async () => {
+    const total = { reads: 0, refused: 0, stale: 0, loaders: 0 };
+    for (let seed = 1; seed <= 500; seed++) {
+      const result = await simulate({ shape: 'row', seed });
+      total.reads += result.reads;
+      total.refused += result.refusedSets;
+      total.stale += result.staleAnswers;
+      total.loaders += result.loaderRuns;
+    }
+    expect(total.reads).toBeGreaterThan(1_500);
+    expect(total.refused).toBeGreaterThan(100);
+    expect(total.loaders).toBeGreaterThan(700);
+    expect(total.stale).toBeLessThan(total.reads / 100);
+  });
+
+  it('repeat exactly by their seed', async () => {
+    const options: SimulationOptions = { shape: 'aggregate', seed: 4711, replicas: 3, actions: 20 };
+    expect((await simulate(options)).history).toEqual((await simulate(options)).history);
+  });
+});
+
+class FloorNotRaised extends EntryProtocol {
+  protected override raisedFloor(floor: EntryVersion): EntryVersion {
+    return floor;
+  }
+}
+
+class SilentWhenNothingFound extends EntryProtocol {
+  protected override foundNothing(
+    action: 'refresh' | 'invalidate',
+    version: EntryVersion,
+  ): ReturnType<EntryProtocol['refresh']> {
+    return { ...super.foundNothing(action, version), publish: undefined };
+  }
+}
+
+class LateSetLandsOnNothing extends EntryProtocol {
+  protected override setAfterLeaseWasLost(state: EntryState | undefined, write: EntryWrite): SetStep {
+    return state === undefined ? this.stored(write) : super.setAfterLeaseWasLost(state, write);
+  }
+}
+
+class SetWithoutLeaseCreates extends EntryProtocol {
+  protected override setWithoutLeaseOnNothing(_state: EntryState | undefined, write: EntryWrite): SetStep {
+    return this.stored(write);
+  }
+}
+
+class ChangesCreate extends EntryProtocol {
+  override refresh(
+    state: EntryState | undefined,
+    version: EntryVersion,
+    payload: string,
+  ): Step<'applied' | 'duplicate' | 'stale' | 'absent' | 'deferred'> {
+    const step = super.refresh(state, version, payload);
+    return step.outcome === 'absent' ? { ...step, next: { kind: 'value', version, payload }, life: 'own' } : step;
+  }
+}
+
+class FlightsNotMarked extends LocalView<SimulatedValue> {
+  protected override mark(): void {}
+}
+
+class OldLoadsJoined extends LocalView<SimulatedValue> {
+  protected override takeOutIfBehind(_load: SharedLoad<SimulatedValue>): void {}
+}
+
+class RepliesTeachNothing extends LocalView<SimulatedValue> {
+  override learn(key: string, version: EntryVersion, showing?: Flight): void {
+    if (showing === undefined) {
+      super.learn(key, version);
+    }
+  }
+}
+
+class FlushForgetsFlights extends LocalView<SimulatedValue> {
+  protected override begunBeforeFlush(): boolean {
+    return false;
+  }
+}
+
+const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
+  ['the floor is not raised on a lease', ['I3'], { shape: 'aggregate', protocol: new FloorNotRaised() }],
+  [
+    'nothing is published when a change finds nothing',
+    ['I3'],
+    { shape: 'aggregate', protocol: new SilentWhenNothingFound() },
+  ],
+  ['reads and loads in flight are not marked', ['I3', 'I4'], { shape: 'row', view: (o) => new FlightsNotMarked(o) }],
+  ['a set whose lease is gone lands on an absent key', ['I3'], { shape: 'row', protocol: new LateSetLandsOnNothing() }],
+  [
+    'a set without a lease creates',
+    ['I3', 'I4'],
+    { shape: 'row', protocol: new SetWithoutLeaseCreates(), weights: { userSet: 3 } },
+  ],
+  ['changes create', ['I3'], { shape: 'row', protocol: new ChangesCreate() }],
+  ['a load with a lower stamp is still joined', ['I1', 'I4'], { shape: 'row', view: (o) => new OldLoadsJoined(o) }],
+  ['the stamp is read after the data', ['I2'], { shape: 'row', stamp: 'later' }],
+  ['a lost connection is not announced', ['I3'], { shape: 'row', announcesLoss: false, weights: { cutLine: 3 } }],
+  [
+    'a read begun before a flush fills',
+    ['I3'],
+    { shape: 'row', view: (o) => new FlushForgetsFlights(o), weights: { cutLine: 5, read: 8 } },
+  ],
+  [
+    'stamps learned from replies do not act like messages',
+    ['I1'],
+    {
+      shape: 'row',
+      actions: 14,
+      view: (o) => new RepliesTeachNothing(o),
+      weights: {
+        commit: 0,
+        foreignCommit: 3,
+        otherRow: 0.3,
+        read: 8,
+        userSet: 0,
+        evict: 0,
+        expireStore: 1,
+        expireLocal: 5,
+        cutLine: 0,
+        tick: 0.3,
+      },
+    },
+  ],
+];
+
+describe('what each rule is for: without it a promise breaks', () => {
+  it.each(twins)('%s: breaks %j', async (_, broken, options) => {
+    const finding = await search(options, 30_000, broken);
+    expect(finding?.invariants.some((invariant) => broken.includes(invariant))).toBe(true);
+  });
+});
