@@ -30,9 +30,8 @@ export class AbortListeners {
     }
     const targets = new Set([target]);
     const listener = (): void => {
+      // Calling one off may free room for another, who then leaves the set before its turn.
       for (const each of targets) {
-        // Calling one off may free room for another, who then leaves the set before its turn.
-        targets.delete(each);
         each.callOff(signal.reason);
       }
       this.#watches.delete(signal);

@@ -503,6 +503,17 @@ describe('AutoBatchWorker: drain', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
   });
 
+  it('ends when the last item that waits for its batch is taken back', async () => {
+    const { clock, calls, worker } = heldWorker();
+    const controller = new AbortController();
+    const result = caught(worker.submit('a', { signal: controller.signal }));
+    const drained = worker.drain();
+    controller.abort();
+    await expect(drained).resolves.toEqual({ completed: 0, failed: 0, leftover: [], interrupted: 0 });
+    expect(await result).toBe(controller.signal.reason);
+    expect([calls.started, clock.pendingTimers]).toEqual([0, 0]);
+  });
+
   it('takes 10 seconds at most when nobody says how long', async () => {
     const { clock, worker } = heldWorker();
     worker.tryEnqueue('a');
