@@ -151,6 +151,7 @@ const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
   ['a load with a lower stamp is still joined', ['I1', 'I4'], { shape: 'row', view: (o) => new OldLoadsJoined(o) }],
   ['the stamp is read after the data', ['I2'], { shape: 'row', stamp: 'later' }],
   ['a lost connection is not announced', ['I3'], { shape: 'row', announcesLoss: false, weights: { cutLine: 3 } }],
+  ['committed() does not clean its own replica', ['I4'], { shape: 'row', committedThrough: 'another' }],
   [
     'a read begun before a flush fills',
     ['I3'],

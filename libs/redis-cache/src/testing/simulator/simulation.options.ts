@@ -48,6 +48,8 @@ export interface SimulationOptions {
   readonly protocol?: EntryProtocol | undefined;
   /** The rules of a replica; a twin may lack one. */
   readonly view?: ((options: { readonly maxEntries: number }) => LocalView<SimulatedValue>) | undefined;
+  /** Through which replica `committed()` invalidates; `another` = the writer itself learns of it by the message only. Default `writer`. */
+  readonly committedThrough?: 'writer' | 'another' | undefined;
   /** Whether the backplane announces a lost connection. Default `true`. */
   readonly announcesLoss?: boolean | undefined;
 }

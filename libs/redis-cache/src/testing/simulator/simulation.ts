@@ -172,7 +172,9 @@ export class Simulation {
 
   async #committed(writer: SimulatedReplica, version: number): Promise<void> {
     await this.#scheduler.gate(`${writer.name}: committed(${version}) reads the counter`);
-    await writer.cache.invalidate(KEY, stampOf(this.#database.version));
+    const other =
+      this.options.committedThrough === 'another' ? this.#replicas.find((one) => one !== writer) : undefined;
+    await (other ?? writer).cache.invalidate(KEY, stampOf(this.#database.version));
     writer.committed = Math.max(writer.committed, version);
     this.#scheduler.note(`${writer.name}: committed(${version}) returned`);
   }
