@@ -1,1 +1,10 @@
-export {};
+export {
+  FaultInjectingTransport,
+  type FaultPlan,
+  type FaultPoint,
+  type FaultQuestion,
+  injectedFault,
+} from './fault-injecting.transport.js';
+export { inProcessFixture } from './in-process.fixture.js';
+export { pulsarTransportContract } from './pulsar-transport.contract.js';
+export type { PulsarTransportFixture } from './transport-fixture.js';

@@ -1,0 +1,30 @@
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { InProcessBroker } from '../in-process/in-process.broker.js';
+import { InProcessTransport } from '../in-process/in-process.transport.js';
+import type { PulsarTransport } from '../transport/pulsar.transport.js';
+import type { PulsarTransportFixture } from './transport-fixture.js';
+
+/** A fixture over a new {@link InProcessBroker} on a virtual clock. */
+export function inProcessFixture(
+  wrap: (transport: PulsarTransport) => PulsarTransport = (transport) => transport,
+): PulsarTransportFixture {
+  const clock = new VirtualClock();
+  const broker = new InProcessBroker({ clock, random: new SeededRandom() });
+  const transports: PulsarTransport[] = [];
+  let topics = 0;
+  return {
+    transport: async () => {
+      const transport = wrap(new InProcessTransport(broker));
+      transports.push(transport);
+      await transport.connect();
+      return transport;
+    },
+    topic: () => `persistent://public/default/contract-${topics++}`,
+    advance: (ms) => clock.advance(ms),
+    close: async () => {
+      await Promise.all(transports.map((transport) => transport.close()));
+      await broker.close();
+    },
+    pendingTimers: () => clock.pendingTimers,
+  };
+}
