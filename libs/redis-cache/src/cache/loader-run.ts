@@ -33,10 +33,15 @@ export async function runLoader<T>(parts: CacheParts<T>, loader: Loader<T>, floo
         onClosing();
         return;
       }
-      loader({ signal: abort.signal, floor }).then((loaded) => {
-        settle();
-        resolve(loaded);
-      }, fail);
+      try {
+        loader({ signal: abort.signal, floor }).then((loaded) => {
+          settle();
+          resolve(loaded);
+        }, fail);
+      } catch (error) {
+        // A loader that is no async function may throw before it answers a promise.
+        fail(error);
+      }
     });
   } catch (error) {
     stats.loadFailures++;

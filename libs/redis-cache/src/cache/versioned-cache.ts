@@ -8,26 +8,19 @@ import { checkCacheKey } from '../namespace/cache-key.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import { NamespaceNames } from '../namespace/names.js';
 import { CacheClosedError } from '../redis-cache.errors.js';
-import type {
-  CacheStore,
-  ChangeOutcome,
-  ChangeReply,
-  SetOutcome,
-  StoredEntry,
-  StoreOrigin,
-} from '../store/cache.store.js';
+import type { CacheStore, ChangeOutcome, SetOutcome, StoreOrigin } from '../store/cache.store.js';
 import { TimedCacheStore } from '../store/timed.store.js';
-import { EntryVersion } from '../version/entry-version.js';
+import type { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loader } from './cache-hit.js';
 import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
 import { type CacheStats, emptyStats } from './cache.stats.js';
-import { EntryCodec, isUsable } from './entry.codec.js';
-import { fillFirstLevel } from './filling.js';
+import { EntryCodec } from './entry.codec.js';
 import type { FirstLevelEntry } from './first-level.js';
 import { KeyWaiters } from './key-waiters.js';
 import { LoadRun } from './load-run.js';
-import { type Flight, LocalView, type SharedLoad } from './local-view.js';
+import { LocalView, type SharedLoad } from './local-view.js';
 import { OutageGate } from './outage-gate.js';
+import { StoreAccess } from './store-access.js';
 
 /** What a {@link VersionedCache} is made of. */
 export interface VersionedCacheParts<T> {
@@ -62,6 +55,7 @@ export interface VersionedCacheParts<T> {
  */
 export class VersionedCache<T> {
   readonly #parts: CacheParts<T>;
+  readonly #access: StoreAccess<T>;
   readonly #closing = new AbortController();
   readonly #subscriptions = new Set<InvalidationSubscription>();
   readonly #loads = new Set<Promise<unknown>>();
@@ -89,6 +83,7 @@ export class VersionedCache<T> {
       closing: this.#closing.signal,
       onLoaded: options.onLoaded ?? ((): void => {}),
     };
+    this.#access = new StoreAccess(this.#parts);
   }
 
   /** The namespace's name. */
@@ -144,7 +139,11 @@ export class VersionedCache<T> {
    */
   async get(key: string): Promise<CacheHit<T> | undefined> {
     const hit = this.#hitFirstLevel(key);
-    return hit ?? (await this.#read(key));
+    if (hit !== undefined) {
+      return hit;
+    }
+    this.#checkOpen();
+    return await this.#access.read(key);
   }
 
   /**
@@ -155,8 +154,9 @@ export class VersionedCache<T> {
    * @throws {@link InvalidCacheKeyError}, {@link CachePayloadTooLargeError}, {@link CacheValueNotEncodableError}; {@link CacheStoreUnavailableError}
    * when the store fails (it may have stored).
    */
-  set(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
-    return this.#write(key, value, version);
+  async set(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
+    this.#checkOpen();
+    return await this.#access.write(key, value, version);
   }
 
   /**
@@ -164,9 +164,10 @@ export class VersionedCache<T> {
    *
    * @throws as {@link set}.
    */
-  refresh(key: string, value: T, version: EntryVersion): Promise<ChangeOutcome> {
+  async refresh(key: string, value: T, version: EntryVersion): Promise<ChangeOutcome> {
     const { store, origin, codec, namespace, random } = this.#parts;
-    return this.#change(key, version, (storedKey) => {
+    this.#checkOpen();
+    return await this.#access.change(key, version, (storedKey) => {
       const { payload } = codec.encode(value);
       if (payload === null) {
         return store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs);
@@ -182,9 +183,10 @@ export class VersionedCache<T> {
    *
    * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
    */
-  invalidate(key: string, version: EntryVersion): Promise<ChangeOutcome> {
+  async invalidate(key: string, version: EntryVersion): Promise<ChangeOutcome> {
     const { store, origin, namespace } = this.#parts;
-    return this.#change(key, version, (storedKey) =>
+    this.#checkOpen();
+    return await this.#access.change(key, version, (storedKey) =>
       store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs),
     );
   }
@@ -195,14 +197,8 @@ export class VersionedCache<T> {
    * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
    */
   async evict(key: string): Promise<void> {
-    const { view, store, origin, names, stats } = this.#parts;
     this.#checkOpen();
-    checkCacheKey(key);
-    stats.changesSent++;
-    view.evict(key);
-    await store.evict(names.stored(key), origin);
-    // Again: a read that began in between may carry what was there before.
-    view.evict(key);
+    await this.#access.evict(key);
   }
 
   /**
@@ -266,69 +262,6 @@ export class VersionedCache<T> {
     await Promise.all(subscriptions.map((subscription) => subscription.close()));
   }
 
-  async #read(key: string): Promise<CacheHit<T> | undefined> {
-    const { view, store, names, stats, codec } = this.#parts;
-    this.#checkOpen();
-    checkCacheKey(key);
-    const flight = view.begin(key);
-    try {
-      const entry = await store.get(names.stored(key));
-      this.#learnFrom(flight, entry);
-      const decoded = isUsable(entry) && codec.decode(entry);
-      if (!isUsable(entry) || decoded === false) {
-        stats.misses++;
-        stats.undecodable += isUsable(entry) ? 1 : 0;
-        return undefined;
-      }
-      const { version, ttlMs } = entry;
-      fillFirstLevel(this.#parts, flight, { value: decoded.value, version, ttlMs });
-      stats.l2Hits++;
-      stats.negativeHits += decoded.value === undefined ? 1 : 0;
-      return { value: decoded.value, version, level: 'l2', stale: false };
-    } finally {
-      view.end(flight);
-    }
-  }
-
-  async #write(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
-    const { view, store, names, origin, codec, namespace, random } = this.#parts;
-    this.#checkOpen();
-    checkCacheKey(key);
-    const encoded = codec.encode(value);
-    const ttlMs = jitteredTtlMs(encoded.payload === null ? namespace.negativeTtlMs : namespace.l2TtlMs, random);
-    const flight = view.begin(key);
-    try {
-      const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ttlMs };
-      const { outcome, current } = await store.set(write);
-      if (outcome === 'applied') {
-        // Store first, then the own first level; a stamp learned meanwhile wins.
-        view.learn(key, version, flight);
-        fillFirstLevel(this.#parts, flight, { value: encoded.value, version, ttlMs });
-      } else {
-        this.#learnFrom(flight, current);
-      }
-      return outcome;
-    } finally {
-      view.end(flight);
-    }
-  }
-
-  async #change(
-    key: string,
-    version: EntryVersion,
-    send: (storedKey: string) => Promise<ChangeReply>,
-  ): Promise<ChangeOutcome> {
-    const { view, names, stats } = this.#parts;
-    this.#checkOpen();
-    checkCacheKey(key);
-    stats.changesSent++;
-    view.learn(key, version);
-    const reply = await send(names.stored(key));
-    // Again at the reply: a read that began in between may carry what was there before, and the own message may come later.
-    view.learn(key, reply.version === undefined ? version : EntryVersion.max(version, reply.version));
-    return reply.outcome;
-  }
-
   #begin(key: string, loader: Loader<T>): Promise<CacheHit<T>> {
     const { view } = this.#parts;
     const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
@@ -374,15 +307,6 @@ export class VersionedCache<T> {
       return undefined;
     }
     return view.entry(key, nowMs);
-  }
-
-  /** Whatever stamp a reply carries acts like a message. */
-  #learnFrom(flight: Flight, entry: StoredEntry | undefined): void {
-    if (entry === undefined) {
-      return;
-    }
-    const version = entry.kind === 'lease' ? entry.floor : entry.version;
-    this.#parts.view.learn(flight.key, version, isUsable(entry) ? flight : undefined);
   }
 
   #hear(message: InvalidationMessage): void {

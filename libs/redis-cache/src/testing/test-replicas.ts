@@ -1,0 +1,61 @@
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { VersionedCache } from '../cache/versioned-cache.js';
+import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
+import { MemoryInvalidationBus } from '../embedded/memory.bus.js';
+import { MemoryCacheStore } from '../embedded/memory.store.js';
+import { type CacheNamespaceOptions, defineCache } from '../namespace/define-cache.js';
+import { LossyInvalidationBus } from './twins/lossy.bus.js';
+import { UnreliableCacheStore } from './twins/unreliable.store.js';
+
+/** What the specs cache. */
+export interface TestRow {
+  readonly text: string;
+  readonly tags?: readonly string[];
+}
+
+/** One replica and its lines, which can be made to fail. */
+export interface TestReplica {
+  readonly cache: VersionedCache<TestRow>;
+  readonly store: UnreliableCacheStore;
+  readonly bus: LossyInvalidationBus;
+}
+
+/** Replicas over one embedded server and one clock that stands still. */
+export class TestReplicas {
+  readonly clock = new VirtualClock();
+  readonly server = new EmbeddedCacheServer({ clock: this.clock });
+  readonly #caches: VersionedCache<TestRow>[] = [];
+
+  async add(options: Partial<CacheNamespaceOptions<TestRow>> = {}): Promise<TestReplica> {
+    const store = new UnreliableCacheStore(new MemoryCacheStore(this.server), this.clock);
+    const bus = new LossyInvalidationBus(new MemoryInvalidationBus(this.server));
+    const cache = new VersionedCache<TestRow>({
+      namespace: defineCache<TestRow>({ name: 'rows', synced: true, ...options }),
+      prefix: 'test',
+      nodeId: `n${this.#caches.length}`,
+      store,
+      clock: this.clock,
+      random: new SeededRandom(this.#caches.length + 1),
+    });
+    this.#caches.push(cache);
+    await cache.connect(bus);
+    return { cache, store, bus };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#caches.map((cache) => cache.close()));
+    this.server.close();
+  }
+}
+
+/** A promise that a test settles. */
+export class Gate<T> {
+  readonly promise: Promise<T>;
+  open: (value: T) => void = () => {};
+
+  constructor() {
+    this.promise = new Promise<T>((resolve) => {
+      this.open = resolve;
+    });
+  }
+}
