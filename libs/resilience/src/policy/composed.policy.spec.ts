@@ -343,21 +343,33 @@ describe('bulkhead', () => {
     expect(policy.snapshot().bulkhead).toEqual({ active: 0, waiting: 0 });
   });
 
-  it('hands a place to the one who waits longest, however many newcomers there are', async () => {
+  it('hands a place to the one who waits longest, however many newcomers there are, and never runs more than its limit', async () => {
     const policy = create({ bulkhead: { limit: 1, queueLimit: 1 }, breaker: false });
-    let finish: () => void = () => {};
-    const first = policy.execute(() => new Promise<void>((resolve) => (finish = resolve)));
-    const queued = policy.execute(() => 'queued');
-    await clock.settle();
-    finish();
-    for (let turn = 0; turn < 12; turn++) {
+    let running = 0;
+    let most = 0;
+    // All in one turn of the event loop, so that newcomers come between any two steps of the hand-over.
+    const work = async (): Promise<string> => {
+      most = Math.max(most, ++running);
+      for (let step = 0; step < 5; step++) {
+        await Promise.resolve();
+      }
+      running -= 1;
+      return 'ran';
+    };
+    const first = policy.execute(work);
+    const queued = policy.execute(work);
+    const newcomers: Promise<unknown>[] = [];
+    for (let turn = 0; turn < 100; turn++) {
       await Promise.resolve();
-      policy.execute(() => 1).catch(() => undefined);
-      policy.execute(() => 1).catch(() => undefined);
+      for (let newcomer = 0; newcomer < 2; newcomer++) {
+        newcomers.push(policy.execute(work).catch((error: unknown) => BulkheadFullError.is(error) || error));
+      }
     }
-    await first;
 
-    expect(await queued).toBe('queued');
+    expect(await first).toBe('ran');
+    expect(await queued).toBe('ran');
+    expect(new Set(await Promise.all(newcomers))).toEqual(new Set([true, 'ran']));
+    expect(most).toBe(1);
   });
 
   it('takes a caller that aborts out of the queue', async () => {

@@ -132,10 +132,20 @@ describe('ShutdownCoordinator', () => {
 
   it('stops what is registered after its phase at once, and waits for it', async () => {
     coordinator.register({ name: 'opens a client', phase: 'flush', stop: () => void note('client', 'clients') });
-    coordinator.register({ name: 'starts work', phase: 'flush', stop: () => void note('late work', 'work') });
-    const report = await coordinator.runThrough('clients');
+    coordinator.register({
+      name: 'starts work',
+      phase: 'flush',
+      stop: () => {
+        coordinator.register({ name: 'late work', phase: 'work', stop: () => clock.sleep(500) });
+      },
+    });
+    const stopping = coordinator.runThrough('clients');
+    await clock.advance(499);
+    expect(coordinator.phase).toBe('clients');
+    await clock.advance(1);
+    const report = await stopping;
 
-    expect(order).toEqual(['late work', 'client']);
+    expect(order).toEqual(['client']);
     expect(outcomes(report)).toContain('late work stopped');
   });
 
