@@ -1,5 +1,5 @@
 import type { PollSignal, StampedReader } from '@smartpulse/cdc';
-import type { CacheRegistry, EntryVersion, VersionedCache } from '@smartpulse/redis-cache';
+import type { EntryVersion, VersionedCache } from '@smartpulse/redis-cache';
 import { SyncNotRegisteredError } from '../data-sync.errors.js';
 import type { WireKey } from '../definition/change-contract.js';
 import type { SyncDefinition } from '../definition/sync-definition.js';
@@ -8,10 +8,16 @@ import type { SyncRegistry } from '../registry/sync.registry.js';
 import type { SyncActivity } from '../supervise/sync.activity.js';
 import type { DataSyncStats } from '../supervise/data-sync.stats.js';
 
+/** Caches by name: a `CacheRegistry`. */
+export interface NamedCaches {
+  has(name: string): boolean;
+  get(name: string): VersionedCache<unknown>;
+}
+
 /** What {@link DataSync} works with. */
 export interface DataSyncParts {
   readonly registry: SyncRegistry;
-  readonly caches: CacheRegistry;
+  readonly caches: NamedCaches;
   readonly reader: StampedReader;
   readonly signal: PollSignal;
   readonly activity: SyncActivity;

@@ -102,6 +102,8 @@ export class ChangeHandlerExplorer {
         durable,
         concurrency: options.concurrency ?? 1,
         codec: envelopeCodec,
+        // One dead letter topic for all replicas: the names of their own subscriptions end with them.
+        deadLetter: { topic: `${contract.topic}-${common}-DLQ` },
         isOutage,
       },
       (envelope, context) => feed.handle(envelope, context),
@@ -114,10 +116,12 @@ export class ChangeHandlerExplorer {
 
   #find(): readonly FoundHandler[] {
     const found: FoundHandler[] = [];
-    const seen = new Set<object>();
+    const seen = new Set<unknown>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
-      const prototype: unknown = wrapper.metatype?.prototype;
-      if (typeof prototype !== 'object' || prototype === null || seen.has(prototype)) {
+      const prototype = prototypeOf(wrapper);
+      // An alias, or a second token for the same object, is not a second handler.
+      const identity: unknown = wrapper.isDependencyTreeStatic() ? (wrapper.instance as unknown) : wrapper;
+      if (prototype === undefined || wrapper.isAlias || seen.has(identity)) {
         continue;
       }
       const methods = this.scanner
@@ -125,16 +129,17 @@ export class ChangeHandlerExplorer {
         .map((name) => ({ name, method: Reflect.get(prototype, name) as unknown }))
         .flatMap(({ name, method }) => (isMethod(method) ? handlerMarks(method).map((mark) => ({ name, mark })) : []));
       if (methods.length > 0) {
-        seen.add(prototype);
-        found.push(...methods.map(({ name, mark }) => handlerOf(wrapper, name, mark)));
+        seen.add(identity);
+        found.push(
+          ...methods.map(({ name, mark }) => handlerOf(wrapper, `${prototype.constructor.name}.${name}`, name, mark)),
+        );
       }
     }
     return found;
   }
 }
 
-function handlerOf(wrapper: InstanceWrapper, name: string, mark: HandlerMark): FoundHandler {
-  const owner = `${wrapper.name}.${name}`;
+function handlerOf(wrapper: InstanceWrapper, owner: string, name: string, mark: HandlerMark): FoundHandler {
   const instance: unknown = wrapper.instance;
   if (!wrapper.isDependencyTreeStatic() || typeof instance !== 'object' || instance === null) {
     throw new ConfigurationError(
@@ -155,6 +160,18 @@ function handlerOf(wrapper: InstanceWrapper, name: string, mark: HandlerMark): F
       await method.call(instance, argument);
     },
   };
+}
+
+/** Where the decorated methods are: on the class, or on that of a ready object (`useValue`, `useFactory`). */
+function prototypeOf(wrapper: InstanceWrapper): object | undefined {
+  const metatype: unknown = wrapper.metatype;
+  if (!wrapper.isNotMetatype && typeof metatype === 'function') {
+    const prototype: unknown = metatype.prototype;
+    return typeof prototype === 'object' && prototype !== null ? prototype : undefined;
+  }
+  const instance: unknown = wrapper.isDependencyTreeStatic() ? wrapper.instance : undefined;
+  const prototype: unknown = typeof instance === 'object' && instance !== null ? Object.getPrototypeOf(instance) : null;
+  return typeof prototype === 'object' && prototype !== null && prototype !== Object.prototype ? prototype : undefined;
 }
 
 function feedOf({ contract, options }: HandlerMark): string {

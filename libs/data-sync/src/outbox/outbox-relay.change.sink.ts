@@ -6,10 +6,10 @@ import {
   type HandOff,
   type RowChange,
 } from '@smartpulse/cdc';
-import type { PulsarPublisher, PulsarTransport } from '@smartpulse/pulsar';
 import { OutboxRowError } from '../data-sync.errors.js';
 import type { PoisonChange } from '../publish/key-groups.js';
-import { PoisonLetters } from '../publish/poison-letters.js';
+import { type MessagePublisher, PoisonLetters } from '../publish/poison-letters.js';
+import type { Broker } from '../publish/publisher.change.sink.js';
 import { toWireRow, toWireValue } from '../envelope/wire-value.js';
 import type { OutboxDefinition, OutboxEvent } from './outbox-definition.js';
 
@@ -44,12 +44,12 @@ const encoder = new TextEncoder();
  */
 export class OutboxRelay extends ChangeSink {
   readonly #outbox: OutboxDefinition;
-  readonly #publisher: PulsarPublisher;
-  readonly #transport: PulsarTransport;
+  readonly #publisher: MessagePublisher;
+  readonly #transport: Broker;
   readonly #letters: PoisonLetters;
   readonly #stats = { relayed: 0, poison: 0, failures: 0, inFlight: 0 };
 
-  constructor(outbox: OutboxDefinition, publisher: PulsarPublisher, transport: PulsarTransport) {
+  constructor(outbox: OutboxDefinition, publisher: MessagePublisher, transport: Broker) {
     super();
     this.#outbox = outbox;
     this.#publisher = publisher;
@@ -109,7 +109,7 @@ export class OutboxRelay extends ChangeSink {
   }
 
   async #publish(topic: string, messages: readonly OutboxMessage[]): Promise<void> {
-    const settled = this.#publisher.publishMany(
+    const results = await this.#publisher.publishMany(
       topic,
       messages.map(({ payload, key, id, event }) => ({
         data: payload,
@@ -120,7 +120,7 @@ export class OutboxRelay extends ChangeSink {
         },
       })),
     );
-    const [results] = await Promise.all([settled, this.#publisher.flush(topic)]);
+    await this.#publisher.flush(topic);
     for (const result of results) {
       if (result.status === 'rejected') {
         throw result.error;

@@ -4,6 +4,9 @@ import type { SyncDefinition } from '../definition/sync-definition.js';
 import { ENVELOPE_PROPERTIES } from '../envelope/envelope-properties.js';
 import type { PoisonChange } from './key-groups.js';
 
+/** What sinks need of the publisher. */
+export type MessagePublisher = Pick<PulsarPublisher, 'publishMany' | 'flush'>;
+
 /** What is kept of a change that cannot travel: enough to find the row, and nothing of its content. */
 export interface PoisonLetter {
   readonly source: string;
@@ -24,16 +27,16 @@ export interface PoisonLetter {
 export class PoisonLetters {
   /** Short topic name. */
   readonly topic: string;
-  readonly #publisher: PulsarPublisher;
+  readonly #publisher: MessagePublisher;
   readonly #codec = jsonCodec<PoisonLetter>();
 
-  constructor(publisher: PulsarPublisher, topic: string) {
+  constructor(publisher: MessagePublisher, topic: string) {
     this.#publisher = publisher;
     this.topic = `${topic}-publish-DLQ`;
   }
 
   /** The name of a sync's letters. */
-  static of(publisher: PulsarPublisher, sync: SyncDefinition): PoisonLetters {
+  static of(publisher: MessagePublisher, sync: SyncDefinition): PoisonLetters {
     return new PoisonLetters(publisher, sync.contract.topic);
   }
 

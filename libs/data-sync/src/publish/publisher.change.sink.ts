@@ -1,5 +1,5 @@
 import { type AcceptOutcome, ChangeSink, type FeedEvent, type HandOff, type RowChange } from '@smartpulse/cdc';
-import type { PulsarPublisher, PulsarTransport } from '@smartpulse/pulsar';
+import type { PulsarTransport } from '@smartpulse/pulsar';
 import { Logger } from '@nestjs/common';
 import { UnencodableValueError } from '../data-sync.errors.js';
 import type { SyncDefinition } from '../definition/sync-definition.js';
@@ -10,10 +10,13 @@ import { ChangeEnvelopes, type EncodedEnvelope } from './change-envelopes.js';
 import { encodedEnvelopeCodec } from '../envelope/envelope.pulsar.codec.js';
 import { FeedNumbering } from './feed-numbering.js';
 import { groupByKey, type PoisonChange } from './key-groups.js';
-import { PoisonLetters } from './poison-letters.js';
+import { type MessagePublisher, PoisonLetters } from './poison-letters.js';
 import type { PublishStats } from './publish.stats.js';
 
 const ACCEPTED: AcceptOutcome = Object.freeze({ status: 'accepted' });
+
+/** What a sink needs to know of the broker. */
+export type Broker = Pick<PulsarTransport, 'brokerInstance' | 'capabilities'>;
 
 /** The place of the last envelope that this publisher numbered. */
 export interface FeedPosition {
@@ -30,8 +33,8 @@ export interface FeedPosition {
 export class ChangePublisher extends ChangeSink {
   readonly #logger = new Logger(ChangePublisher.name);
   readonly #sync: SyncDefinition;
-  readonly #publisher: PulsarPublisher;
-  readonly #transport: PulsarTransport;
+  readonly #publisher: MessagePublisher;
+  readonly #transport: Broker;
   readonly #envelopes: ChangeEnvelopes;
   readonly #letters: PoisonLetters;
   #stats = {
@@ -45,7 +48,7 @@ export class ChangePublisher extends ChangeSink {
   };
   #position: FeedPosition | undefined;
 
-  constructor(sync: SyncDefinition, publisher: PulsarPublisher, transport: PulsarTransport) {
+  constructor(sync: SyncDefinition, publisher: MessagePublisher, transport: Broker) {
     super();
     this.#sync = sync;
     this.#publisher = publisher;
@@ -127,7 +130,7 @@ export class ChangePublisher extends ChangeSink {
 
   async #send(items: readonly { readonly envelope: ChangeEnvelope; readonly payload: Uint8Array }[]): Promise<void> {
     const { topic } = this.#sync.contract;
-    const settled = this.#publisher.publishMany(
+    const results = await this.#publisher.publishMany(
       topic,
       items.map(({ envelope, payload }) => ({
         data: payload,
@@ -138,8 +141,7 @@ export class ChangePublisher extends ChangeSink {
         },
       })),
     );
-    // What lingers for a fuller batch must not hold the checkpoint up: nothing more comes before it moves.
-    const [results] = await Promise.all([settled, this.#publisher.flush(topic)]);
+    await this.#publisher.flush(topic);
     for (const result of results) {
       if (result.status === 'rejected') {
         throw result.error;

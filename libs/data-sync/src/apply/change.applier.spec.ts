@@ -1,0 +1,276 @@
+import { Logger } from '@nestjs/common';
+import { defineCache, EntryVersion, VersionedCache } from '@smartpulse/redis-cache';
+import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@smartpulse/redis-cache/embedded';
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import * as fc from 'fast-check';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { StampSourceSilentError } from '../data-sync.errors.js';
+import { defineChange } from '../definition/change-contract.js';
+import { defineSync } from '../definition/sync-definition.js';
+import { changeEnvelope, incomingMessage, resyncEnvelope } from '../testing/messages.js';
+import { ScriptedStampedReader } from '../testing/scripted.stamped-reader.js';
+import { ChangeApplier } from './change.applier.js';
+import { StampTrust } from './stamp.trust.js';
+
+const contract = defineChange({
+  name: 'stock',
+  topic: 'stock-changes',
+  primaryKey: ['id'],
+  schema: z.object({ id: z.number(), level: z.string().transform(Number) }),
+  version: 1,
+});
+const common = { table: 'dbo.stock', cache: 'stock', key: (pk: { readonly id: number }) => `s${pk.id}` } as const;
+const rowSync = defineSync(contract, { ...common, shape: 'row', value: (row) => ({ level: row.level }) });
+const aggregateSync = defineSync(contract, { ...common, shape: 'aggregate' });
+const namespace = defineCache<unknown>({ name: 'stock', synced: true });
+
+const version = (number: number, epoch = 1): EntryVersion => new EntryVersion(BigInt(epoch), BigInt(number));
+const change = (id: number, number: number, level = String(number)) => ({
+  pk: { id },
+  version: String(number),
+  row: { id, level },
+});
+
+let closing: (() => Promise<void>)[] = [];
+
+async function setUp(
+  options: { shape?: 'row' | 'aggregate'; isolation?: 'snapshot' | 'statement'; ledgerKeys?: number } = {},
+) {
+  const clock = new VirtualClock();
+  const server = new EmbeddedCacheServer({ clock });
+  const store = new MemoryCacheStore(server);
+  const cache = new VersionedCache<unknown>({
+    namespace,
+    prefix: 'test',
+    nodeId: 'a',
+    store,
+    clock,
+    random: new SeededRandom(),
+  });
+  await cache.connect(new MemoryInvalidationBus(server));
+  closing.push(async () => {
+    await cache.close();
+    server.close();
+  });
+  const reader = new ScriptedStampedReader({ epoch: 1n, version: 100n }, options.isolation);
+  const applier = new ChangeApplier({
+    sync: options.shape === 'row' ? rowSync : aggregateSync,
+    cache,
+    trust: new StampTrust(reader),
+    clock,
+    source: 'db',
+    refreshes: reader.isolation === 'snapshot',
+    ledgerKeys: options.ledgerKeys ?? 100,
+  });
+  const fill = async (id: number, level: number, number: number, epoch = 1): Promise<void> => {
+    await cache.getOrLoad(`s${id}`, async () => ({ value: { level }, version: version(number, epoch) }));
+  };
+  return { applier, cache, reader, clock, fill };
+}
+
+beforeAll(() => Logger.overrideLogger(false));
+afterEach(async () => {
+  await Promise.all(closing.map((close) => close()));
+  closing = [];
+});
+
+describe('ChangeApplier', () => {
+  it("refreshes the entry of a row with the change's own stamp", async () => {
+    const { applier, cache, fill } = await setUp({ shape: 'row' });
+    await fill(1, 5, 5);
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    expect(await cache.get('s1')).toMatchObject({ value: { level: 7 }, version: version(7) });
+    expect(applier.stats).toMatchObject({ delivered: 1, applied: 1 });
+  });
+
+  it('invalidates the entry of an aggregate with the highest stamp', async () => {
+    const { applier, cache, fill } = await setUp();
+    await fill(1, 5, 5);
+    await applier.handle(changeEnvelope([change(1, 7), change(1, 6)]));
+    expect(await cache.get('s1')).toBeUndefined();
+    await fill(1, 7, 7);
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    expect(await cache.get('s1')).toMatchObject({ version: version(7) });
+    expect(applier.stats).toMatchObject({ applied: 1, duplicates: 1 });
+  });
+
+  it('keeps the newer value when an older change arrives late', async () => {
+    const { applier, cache, fill } = await setUp({ shape: 'row' });
+    await fill(1, 9, 9);
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    await applier.handle(changeEnvelope([{ ...change(1, 8), op: 'delete', row: null }]));
+    expect(await cache.get('s1')).toMatchObject({ value: { level: 9 }, version: version(9) });
+    expect(applier.stats).toMatchObject({ stale: 2, applied: 0 });
+  });
+
+  it('creates nothing, however often a change comes', async () => {
+    const { applier, cache } = await setUp({ shape: 'row' });
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    expect(await cache.get('s1')).toBeUndefined();
+    expect(applier.stats).toMatchObject({ absent: 2 });
+  });
+
+  it('ends at the newest value of every row, in whatever order envelopes come and repeat', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 20 })), {
+          minLength: 1,
+          maxLength: 30,
+        }),
+        async (history) => {
+          const { applier, cache, fill } = await setUp({ shape: 'row' });
+          await Promise.all([1, 2, 3].map((id) => fill(id, 0, 0)));
+          for (const [id, number] of history) {
+            await applier.handle(changeEnvelope([change(id, number)]));
+          }
+          for (const id of [1, 2, 3]) {
+            const newest = Math.max(0, ...history.filter(([one]) => one === id).map(([, number]) => number));
+            expect(await cache.get(`s${id}`)).toMatchObject({ value: { level: newest }, version: version(newest) });
+          }
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('makes a deleted row absent', async () => {
+    const { applier, cache, fill } = await setUp({ shape: 'row' });
+    await fill(1, 5, 5);
+    await applier.handle(changeEnvelope([{ pk: { id: 1 }, version: '7', op: 'delete' }]));
+    expect(await cache.get('s1')).toBeUndefined();
+  });
+
+  it('invalidates by keys alone, by a row that is gone again, and where loaders read their stamp in an earlier statement', async () => {
+    const keysOnly = await setUp({ shape: 'row' });
+    await keysOnly.fill(1, 5, 5);
+    await keysOnly.applier.handle(changeEnvelope([{ ...change(1, 7), row: null }], { keysOnly: true }));
+    expect(await keysOnly.cache.get('s1')).toBeUndefined();
+
+    const gone = await setUp({ shape: 'row' });
+    await gone.fill(1, 5, 5);
+    await gone.applier.handle(changeEnvelope([{ ...change(1, 7), row: null }]));
+    expect(await gone.cache.get('s1')).toBeUndefined();
+
+    const statement = await setUp({ shape: 'row', isolation: 'statement' });
+    await statement.fill(1, 5, 5);
+    await statement.applier.handle(changeEnvelope([change(1, 7)]));
+    expect(await statement.cache.get('s1')).toBeUndefined();
+  });
+
+  it('asks by its own key function, whatever key the publisher made', async () => {
+    const { applier, cache, fill } = await setUp();
+    await fill(1, 5, 5);
+    await applier.handle(changeEnvelope([change(1, 7)], { key: 'by-an-older-function' }));
+    expect(await cache.get('s1')).toBeUndefined();
+    expect(applier.stats.rekeyed).toBe(1);
+  });
+
+  it('acknowledges a change of an epoch that is over and does nothing', async () => {
+    const { applier, cache, reader, fill } = await setUp();
+    reader.at = { epoch: 2n, version: 3n };
+    await fill(1, 5, 3, 2);
+    expect(await applier.handle(changeEnvelope([change(1, 99)]))).toBeUndefined();
+    expect(await cache.get('s1')).toMatchObject({ version: version(3, 2) });
+    expect(applier.stats).toMatchObject({ outdated: 1, stale: 0 });
+  });
+
+  it('dead-letters a stamp that the database has not reached, and evicts instead of believing it', async () => {
+    const { applier, cache, fill } = await setUp();
+    await fill(1, 5, 5);
+    const forged = changeEnvelope([change(1, 101)]);
+    expect(await applier.handle(forged)).toMatchObject({ settlement: 'deadLetter' });
+    expect(await cache.get('s1')).toMatchObject({ version: version(5) });
+    await applier.deadLettered(
+      incomingMessage({ properties: { 'sp-key': 's1', 'sp-epoch': '1', 'sp-version': '101' } }),
+    );
+    expect(await cache.get('s1')).toBeUndefined();
+    await fill(1, 5, 5);
+    expect(await cache.get('s1')).toMatchObject({ version: version(5) });
+    expect(applier.stats).toMatchObject({ untrusted: 1, deadLettered: 1 });
+  });
+
+  it('calls a database that does not answer an outage', async () => {
+    const { applier, reader } = await setUp();
+    reader.failure = new Error('connection refused');
+    await expect(applier.handle(changeEnvelope([change(1, 7)]))).rejects.toThrow(StampSourceSilentError);
+    expect(applier.stats.delivered).toBe(0);
+  });
+
+  it('dead-letters a row that the schema refuses and invalidates its key by the stamp in the properties', async () => {
+    const { applier, cache, fill } = await setUp({ shape: 'row' });
+    await fill(1, 5, 5);
+    const unreadable = changeEnvelope([{ ...change(1, 7), row: { id: 'one', level: '7' } }]);
+    expect(await applier.handle(unreadable)).toMatchObject({
+      settlement: 'deadLetter',
+      reason: expect.stringContaining('id') as unknown,
+    });
+    await applier.deadLettered(incomingMessage({ properties: { 'sp-key': 's1', 'sp-epoch': '1', 'sp-version': '7' } }));
+    expect(await cache.get('s1')).toBeUndefined();
+  });
+
+  it('keeps a newer entry when an older message turns out to be unreadable, and evicts where there is no stamp', async () => {
+    const { applier, cache, fill } = await setUp();
+    await fill(1, 9, 9);
+    await applier.deadLettered(incomingMessage({ properties: { 'sp-key': 's1', 'sp-epoch': '1', 'sp-version': '7' } }));
+    expect(await cache.get('s1')).toMatchObject({ version: version(9) });
+    await applier.deadLettered(incomingMessage({ key: 's1' }));
+    expect(await cache.get('s1')).toBeUndefined();
+  });
+
+  it('lets go of a dead letter whose key is none, instead of taking it for ever', async () => {
+    const { applier } = await setUp();
+    await expect(applier.deadLettered(incomingMessage({ key: '{*}' }))).resolves.toBeUndefined();
+    await expect(applier.deadLettered(incomingMessage())).resolves.toBeUndefined();
+  });
+
+  it.each([{ table: 'dbo.other' }, { source: 'another-db' }])('dead-letters an envelope of %o', async (overrides) => {
+    const { applier } = await setUp();
+    expect(await applier.handle(changeEnvelope([change(1, 7)], overrides))).toMatchObject({ settlement: 'deadLetter' });
+  });
+
+  it('evicts what it knows when the table is read anew: rows deleted unseen come in no change', async () => {
+    const { applier, cache, fill } = await setUp();
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    await fill(1, 7, 8);
+    await applier.handle(resyncEnvelope('started', '8'));
+    expect(await cache.get('s1')).toBeUndefined();
+    await fill(1, 9, 9);
+    await applier.handle(resyncEnvelope('completed', '9'));
+    expect(await cache.get('s1')).toMatchObject({ version: version(9) });
+    expect(applier.stats.swept).toBe(1);
+  });
+
+  it('measures commit to cache, of changes and not of snapshots', async () => {
+    const { applier, clock } = await setUp();
+    const committedAt = new Date(clock.now()).toISOString();
+    await clock.advance(40);
+    await applier.handle(changeEnvelope([change(1, 7)], { committedAt }));
+    await applier.handle(
+      changeEnvelope([{ ...change(2, 7), op: 'snapshot' }], { committedAt: '2000-01-01T00:00:00.000Z' }),
+    );
+    expect(applier.lag).toEqual({ count: 1, p50Ms: 40, p99Ms: 40, maxMs: 40 });
+  });
+
+  it('raises the floor of a load under way, so that the older load is refused', async () => {
+    const { applier, cache } = await setUp();
+    let finish = (): void => {};
+    const loading = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let runs = 0;
+    const read = cache.getOrLoad('s1', async () => {
+      runs++;
+      const stamp = runs === 1 ? 5 : 7;
+      await (runs === 1 ? loading : undefined);
+      return { value: { level: stamp }, version: version(stamp) };
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    await applier.handle(changeEnvelope([change(1, 7)]));
+    finish();
+    await read;
+    expect(await cache.get('s1')).toMatchObject({ version: version(7) });
+    expect(applier.stats.deferred).toBe(1);
+  });
+});
