@@ -19,9 +19,6 @@ export interface PlannedSave {
 /** Everything that will be saved, in three parts. */
 export interface FeedPlan {
   readonly regions: readonly RegionUnits[];
-  readonly fromMs: number;
-  /** Exclusive. */
-  readonly toMs: number;
   /** One save per unit: its whole month, some rows off by {@link STATED_ERROR}. */
   readonly bulk: readonly PlannedSave[];
   /** Small saves that restore the right shares. */
@@ -67,16 +64,18 @@ export function planFeed(series: readonly RegionSeries[], unitCount: number, mea
       );
     }
   }
-  const starts = series.flatMap(({ intervals }) => intervals.map(({ startMs }) => startMs));
   const byTime = (a: PlannedSave, b: PlannedSave): number => (a.values[0]?.startMs ?? 0) - (b.values[0]?.startMs ?? 0);
   return {
     regions,
-    fromMs: starts.reduce((least, ms) => Math.min(least, ms), Infinity),
-    toMs: starts.reduce((most, ms) => Math.max(most, ms), -Infinity) + INTERVAL_MS,
     bulk,
     corrections: corrections.sort(byTime),
     measurements: measurements.sort(byTime),
   };
+}
+
+/** The range of a region's month in milliseconds since the Unix epoch; the end is exclusive. Regions may show different months. */
+export function rangeOf({ intervals }: RegionSeries): { readonly fromMs: number; readonly toMs: number } {
+  return { fromMs: intervals[0]?.startMs ?? 0, toMs: (intervals.at(-1)?.startMs ?? 0) + INTERVAL_MS };
 }
 
 function valuesOf(

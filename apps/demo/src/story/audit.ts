@@ -1,7 +1,7 @@
 import { type ChangeCursor, type ChangePage, type ChangeSource } from '@smartpulse/cdc';
 import { FORECAST_TABLE, ForecastEntity, ForecastOutboxEntity } from '@smartpulse/production-forecast';
 import { type DataSource } from 'typeorm';
-import { type FeedPlan } from '../feed/feed-plan.js';
+import { type FeedPlan, rangeOf } from '../feed/feed-plan.js';
 import { type SeriesPath } from '../feed/forecast.client.js';
 import { type Replica } from './replica.js';
 import { rowName } from './row-name.js';
@@ -17,6 +17,12 @@ export interface Losses {
   readonly events: number;
   /** Values that a replica shows differently from the database, or does not show. */
   readonly values: number;
+}
+
+interface SeriesRange {
+  readonly path: SeriesPath;
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 /** Compares what was delivered and what replicas show with the database itself. */
@@ -35,9 +41,9 @@ export class Audit {
   async compare(replica: Replica): Promise<number> {
     const stored = await this.#storedValues();
     let different = 0;
-    for (const path of this.#series()) {
+    for (const { path, fromMs, toMs } of this.#series()) {
       const expected = stored.get(seriesName(path)) ?? new Map<number, number>();
-      const shown = await replica.client.latest(path, this.plan.fromMs, this.plan.toMs);
+      const shown = await replica.client.latest(path, fromMs, toMs);
       const right = shown.filter(({ startMs, value }) => expected.get(startMs) === value).length;
       different += Math.max(expected.size, shown.length) - right;
     }
@@ -107,12 +113,15 @@ export class Audit {
     return bySeries;
   }
 
-  #series(): readonly SeriesPath[] {
-    const units = this.plan.regions.flatMap((region) => region.units);
-    return units.flatMap(({ unitNo }) => [
-      { provider: 'FinalForecast' as const, unitNo },
-      { provider: 'Measured' as const, unitNo },
-    ]);
+  #series(): readonly SeriesRange[] {
+    return this.plan.regions.flatMap(({ region, units }) =>
+      units.flatMap(({ unitNo }) =>
+        (['FinalForecast', 'Measured'] as const).map((provider) => ({
+          path: { provider, unitNo },
+          ...rangeOf(region),
+        })),
+      ),
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 
 /** A cache server whose backplane accepts every subscription and delivers nothing: what a silently dead one looks like. */
 export class DeafCacheServer extends EmbeddedCacheServer {
-  override subscribe(channel: string, listener: InvalidationListener): InvalidationSubscription {
+  override subscribe(channel: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
     return super.subscribe(channel, {
       onMessage: () => undefined,
       onTrusted: () => listener.onTrusted(),
