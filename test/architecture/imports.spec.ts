@@ -91,8 +91,8 @@ describe('who may import whom', () => {
     const wrong = LIBRARIES.flatMap((library) =>
       reachable(`libs/${library}/src/index.ts`, byPath).flatMap((file) =>
         file.imports
-          .filter(({ specifier, typeOnly }) => !typeOnly && NOT_IN_MAIN_ENTRY.includes(specifier))
-          .filter(({ specifier }) => !isLazyOrTypes(file, specifier))
+          .filter(({ specifier, typeOnly, lazy }) => !typeOnly && !lazy && NOT_IN_MAIN_ENTRY.includes(specifier))
+          .filter(({ specifier }) => !takesTypesOnly(file, specifier))
           .map(({ specifier }) => `${file.path} loads ${specifier}`),
       ),
     );
@@ -139,13 +139,11 @@ function packagesOf(file: SourceFile): readonly string[] {
   return file.imports.flatMap(({ specifier }) => /^@smartpulse\/([^/]+)/.exec(specifier)?.[1] ?? []);
 }
 
-/** A dynamic import, or one whose every name is a type. */
-function isLazyOrTypes(file: SourceFile, specifier: string): boolean {
+/** Every name that the statement takes is marked as a type. */
+function takesTypesOnly(file: SourceFile, specifier: string): boolean {
   const escaped = specifier.replace(/[/-]/g, '\\$&');
-  const statement = new RegExp(`import\\s+\\{([^}]*)\\}\\s+from\\s+['"]${escaped}['"]`).exec(file.text)?.[1];
-  return statement === undefined
-    ? new RegExp(`import\\(\\s*['"]${escaped}['"]`).test(file.text)
-    : statement.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '));
+  const names = new RegExp(`import\\s+\\{([^}]*)\\}\\s+from\\s+['"]${escaped}['"]`).exec(file.text)?.[1];
+  return names !== undefined && names.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '));
 }
 
 function reachable(start: string, byPath: ReadonlyMap<string, SourceFile>): readonly SourceFile[] {
@@ -159,7 +157,7 @@ function reachable(start: string, byPath: ReadonlyMap<string, SourceFile>): read
     found.set(path, file);
     open.push(
       ...file.imports
-        .filter(({ specifier, typeOnly }) => specifier.startsWith('.') && !typeOnly)
+        .filter(({ specifier, typeOnly, lazy }) => specifier.startsWith('.') && !typeOnly && !lazy)
         .map(({ specifier }) => resolveRelative(file, specifier)),
     );
   }

@@ -8,13 +8,21 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 /** The libraries, by folder name. */
 export const LIBRARIES: readonly string[] = readdirSync(join(ROOT, 'libs')).sort();
 
+/** One import or re-export. */
+export interface SourceImport {
+  readonly specifier: string;
+  /** The whole statement takes types only. */
+  readonly typeOnly: boolean;
+  /** Loaded when the code runs, not with the file. */
+  readonly lazy: boolean;
+}
+
 /** One TypeScript file and what it imports. */
 export interface SourceFile {
   /** Path from the root, with forward slashes. */
   readonly path: string;
   readonly text: string;
-  /** Module specifiers of static and dynamic imports and re-exports, with whether only types are taken. */
-  readonly imports: readonly { readonly specifier: string; readonly typeOnly: boolean }[];
+  readonly imports: readonly SourceImport[];
 }
 
 const IMPORT =
@@ -30,6 +38,7 @@ export function readSources(...folders: readonly string[]): readonly SourceFile[
       const imports = [...code.matchAll(IMPORT)].map((match) => ({
         specifier: match[2] ?? match[3] ?? '',
         typeOnly: match[1] !== undefined,
+        lazy: match[3] !== undefined,
       }));
       return { path: relative(ROOT, file).split(sep).join('/'), text, imports };
     });
@@ -51,7 +60,7 @@ function listFiles(folder: string): readonly string[] {
     const path = join(folder, entry.name);
     return entry.isDirectory()
       ? listFiles(path)
-      : /\.ts$/.test(entry.name) && !entry.name.endsWith('.d.ts')
+      : entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts')
         ? [path]
         : [];
   });

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { ConfigurationError, SeededRandom, SystemClock } from '@smartpulse/resilience';
+import { z } from 'zod';
 import { loadSeries } from './data/load-series.js';
 import { planFeed } from './feed/feed-plan.js';
 import { ForecastClient } from './feed/forecast.client.js';
@@ -14,6 +15,7 @@ const UNITS = 50;
 const INTERVALS_PER_DAY = 96;
 const SEED = 20_260_201;
 
+const unreadCount = z.object({ unread: z.number() });
 const stopped = new AbortController();
 
 async function run(): Promise<void> {
@@ -47,7 +49,7 @@ async function run(): Promise<void> {
 
 async function countUnread(url: string): Promise<number> {
   const response = await fetch(`${url}/api/notification/notifications/unread-count`);
-  return ((await response.json()) as { readonly unread: number }).unread;
+  return unreadCount.parse(await response.json()).unread;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

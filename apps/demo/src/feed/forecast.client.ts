@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { type CentiMegawatts, INTERVAL_MS } from '../data/series.js';
 
 /** What a series of values is about: the path of the service. */
@@ -19,6 +20,9 @@ export interface SaveAnswer {
   readonly saved: number;
   readonly skipped: number;
 }
+
+const saveAnswer = z.object({ batchId: z.string(), saved: z.number(), skipped: z.number() });
+const latestAnswer = z.object({ forecasts: z.array(z.object({ deliveryStart: z.string(), value: z.number() })) });
 
 /** The service refused or failed; the message carries its status and its own words. */
 export class ForecastRequestError extends Error {
@@ -52,7 +56,7 @@ export class ForecastClient {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ forecasts }),
     });
-    return (await readAnswer(response)) as SaveAnswer;
+    return saveAnswer.parse(await readAnswer(response));
   }
 
   /**
@@ -62,10 +66,9 @@ export class ForecastClient {
    */
   async latest(path: SeriesPath, fromMs: number, toMs: number): Promise<readonly IntervalValue[]> {
     const query = new URLSearchParams({ from: instant(fromMs), to: instant(toMs) });
-    const answer = (await readAnswer(await fetch(`${this.#url(path, 'forecasts/latest')}?${query}`))) as {
-      readonly forecasts: readonly { readonly deliveryStart: string; readonly value: number }[];
-    };
-    return answer.forecasts.map(({ deliveryStart, value }) => ({
+    const response = await fetch(`${this.#url(path, 'forecasts/latest')}?${query.toString()}`);
+    const { forecasts } = latestAnswer.parse(await readAnswer(response));
+    return forecasts.map(({ deliveryStart, value }) => ({
       startMs: Date.parse(deliveryStart),
       value: Math.round(value * 100),
     }));

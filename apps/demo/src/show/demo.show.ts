@@ -49,18 +49,22 @@ export class DemoShow {
   /** Shows the progress of `work` until it ends, and ends as it does. */
   async #watched(part: string, requests: number, work: Promise<void>): Promise<void> {
     const before = this.#feeder.progress.requests;
-    let ended = false;
-    const end = (): void => {
-      ended = true;
+    const watch = new AbortController();
+    const look = async (): Promise<void> => {
+      while (!watch.signal.aborted) {
+        this.line.show(
+          `${part} ${this.#feeder.progress.requests - before}/${requests} requests · ${await this.#state()}`,
+        );
+        await this.clock.sleep(LOOK_INTERVAL_MS);
+      }
     };
-    work.then(end, end);
-    while (!ended) {
-      this.line.show(
-        `${part} ${this.#feeder.progress.requests - before}/${requests} requests · ${await this.#state()}`,
-      );
-      await this.clock.sleep(LOOK_INTERVAL_MS);
+    const looking = look();
+    try {
+      await work;
+    } finally {
+      watch.abort();
+      await looking;
     }
-    await work;
   }
 
   async #state(): Promise<string> {

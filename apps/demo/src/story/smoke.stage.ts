@@ -8,7 +8,7 @@ import { ForecastEntity, ForecastOutboxEntity, type ProductionForecastRole } fro
 import { InProcessTransport } from '@smartpulse/pulsar/in-process';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
-import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { type FeedPlan } from '../feed/feed-plan.js';
 import { EmbeddedParts } from '../hosting/embedded-parts.js';
 import { Audit } from './audit.js';
@@ -143,7 +143,7 @@ export class SmokeStage {
   async close(): Promise<void> {
     await this.#writer?.app.close();
     this.#writer = undefined;
-    for (const close of this.#closers.reverse()) {
+    for (const close of this.#closers.toReversed()) {
       await close();
     }
     this.#closers.length = 0;
@@ -178,9 +178,9 @@ export class SmokeStage {
   async #openSql(
     name: string,
     database: EmbeddedParts['forecasts'],
-    entities: readonly EntityTarget<ObjectLiteral>[],
+    entities: Parameters<EmbeddedParts['forecasts']['typeOrmOptions']>[0]['entities'],
   ): Promise<DataSource> {
-    const dataSource = new DataSource(database.typeOrmOptions({ name, entities: entities as (new () => object)[] }));
+    const dataSource = new DataSource(database.typeOrmOptions({ name, entities }));
     await dataSource.initialize();
     this.#closers.push(() => dataSource.destroy());
     return dataSource;
