@@ -191,6 +191,26 @@ describe('ChangeApplier', () => {
     expect(applier.stats).toMatchObject({ untrusted: 1, deadLettered: 1 });
   });
 
+  it('lets later loads in after a forged stamp met a load under way', async () => {
+    const { applier, cache, fill } = await setUp();
+    let finish = (): void => {};
+    const loading = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const early = cache.getOrLoad('s1', async () => {
+      await loading;
+      return { value: { level: 5 }, version: version(5) };
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    await applier.deadLettered(
+      incomingMessage({ properties: { 'sp-key': 's1', 'sp-epoch': '1', 'sp-version': '101' } }),
+    );
+    finish();
+    await early;
+    await fill(1, 5, 5);
+    expect(await cache.get('s1')).toMatchObject({ version: version(5), stale: false });
+  });
+
   it('calls a database that does not answer an outage', async () => {
     const { applier, reader } = await setUp();
     reader.failure = new Error('connection refused');

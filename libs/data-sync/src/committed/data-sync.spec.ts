@@ -136,13 +136,17 @@ describe('DataSync.committed', () => {
     expect(await cache.get('s0')).toMatchObject({ value: 'new' });
   });
 
-  it('cleans its own first level and nudges also when the store is down, and says so', async () => {
+  it('cleans its own first level of every key and nudges also when the store is down, and says so', async () => {
     const { cache, reader, dataSync, load, nudges, store } = await setUp();
-    await load(cache, 's0', 'old');
+    const keys = ['s0', 's1', 's2', 's3', 's4'];
+    await Promise.all(keys.map((key) => load(cache, key, 'old')));
+    expect(keys.map((key) => cache.peek(key))).toEqual(Array(5).fill('old'));
     reader.at = { epoch: 1n, version: 6n };
     store.weather = { kind: 'failing' };
-    await expect(dataSync.committed(sync, [{ id: 3 }])).rejects.toThrow(CacheStoreUnavailableError);
-    expect(cache.peek('s0')).toBeUndefined();
+    await expect(dataSync.committed(sync, [{ id: 3 }, { id: 13 }, { id: 23 }, { id: 33 }, { id: 43 }])).rejects.toThrow(
+      CacheStoreUnavailableError,
+    );
+    expect(keys.map((key) => cache.peek(key))).toEqual(Array(5).fill(undefined));
     expect(nudges).toEqual(['dbo.stock']);
   });
 

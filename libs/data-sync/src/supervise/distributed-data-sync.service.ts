@@ -85,6 +85,13 @@ export class DistributedDataSyncService {
     for (const outbox of registry.outboxes()) {
       activity.outboxes.push(this.#relay(outbox));
     }
+    // What is refused at once is refused for its options; everything else waits for the broker.
+    await Promise.resolve();
+    for (const { state } of activity.subscriptions()) {
+      if (state.kind === 'refused' && ConfigurationError.is(state.error)) {
+        throw state.error;
+      }
+    }
   }
 
   /** Ends waits. Trackers and consumers belong to cdc and pulsar, which stop them first of all. */
