@@ -30,9 +30,13 @@ export class TableReader {
     return row;
   }
 
-  /** The primary key of a row as stored. */
-  keyOf(stored: SqlRow): PrimaryKey {
-    return this.key(this.#key.map(([name]) => stored[name] ?? null));
+  /** The primary key of a row that was read. */
+  keyIn(row: Row): PrimaryKey {
+    const key: Record<string, ColumnValue> = {};
+    for (const [name] of this.#key) {
+      key[name] = row[name] ?? null;
+    }
+    return key;
   }
 
   /** The primary key of values in the order of the key. */

@@ -1,5 +1,5 @@
 import { TableNotFoundError, TableNotTrackedError } from '../../cdc.errors.js';
-import type { RowChange } from '../../change/row-change.js';
+import type { Row, RowChange } from '../../change/row-change.js';
 import {
   type ChangeCursor,
   type ChangePage,
@@ -12,7 +12,7 @@ import {
   type TableState,
 } from '../../source/change.source.js';
 import type { EmbeddedAccess, EmbeddedDatabase } from '../embedded.database.js';
-import { integerOf, optionalIntegerOf, optionalTextOf, type SqlRow, textOf } from '../sql/sql-value.js';
+import { integerOf, optionalIntegerOf, optionalTextOf, type SqlRow, type SqlValue, textOf } from '../sql/sql-value.js';
 import { keyTextSql, parseKeyText } from '../tracking/key-text.js';
 import { quoteName } from '../tracking/table-name.js';
 import type { TrackedTable } from '../tracking/table-registry.js';
@@ -67,12 +67,15 @@ export class EmbeddedChangeSource extends ChangeSource {
       const upperVersion = access.log.version;
       const entries = this.#entries(access, table, request, upperVersion);
       const rows = new RowLookup(access, table);
+      const commits = new CommitLookup(access);
       const changes: RowChange[] = [];
       const cursors: ChangeCursor[] = [];
       for (const entry of entries) {
         const version = integerOf(entry, 'version');
         const key = textOf(entry, 'key');
-        changes.push(this.#change(access, table, request, entry, rows));
+        changes.push(
+          this.#change(table, request, entry, { rows, commit: commits.find(version), epoch: access.log.epoch }),
+        );
         cursors.push({ version, key });
       }
       return { epoch: access.log.epoch, upperVersion, state: table.state, changes, cursors };
@@ -94,7 +97,10 @@ export class EmbeddedChangeSource extends ChangeSource {
         request.limit,
       );
       return {
-        rows: rows.map((row) => ({ primaryKey: reader.keyOf(row), row: reader.row(row) })),
+        rows: rows.map((stored) => {
+          const row = reader.row(stored);
+          return { primaryKey: reader.keyIn(row), row };
+        }),
         lastKey: optionalTextOf(rows.at(-1), KEY_COLUMN),
       };
     });
@@ -118,10 +124,8 @@ export class EmbeddedChangeSource extends ChangeSource {
   ): SqlRow[] {
     // A row value, not OR: only so is the index used for the whole comparison. No key is the empty text.
     return connection.all(
-      `SELECT l.key, l.version, l.operation, l.changed_mask, l.mask_since, c.origin, c.committed_at_ms
-        FROM smartpulse_change_log l LEFT JOIN smartpulse_commit c ON c.version = l.version
-        WHERE l.table_id = ? AND (l.version, l.key) > (?, ?) AND l.version <= ?
-        ORDER BY l.version, l.key LIMIT ?`,
+      `SELECT key, version, operation, changed_mask, mask_since FROM smartpulse_change_log
+        WHERE table_id = ? AND (version, key) > (?, ?) AND version <= ? ORDER BY version, key LIMIT ?`,
       id,
       cursor?.version ?? after + 1n,
       cursor?.key ?? '',
@@ -131,47 +135,75 @@ export class EmbeddedChangeSource extends ChangeSource {
   }
 
   #change(
-    { log }: EmbeddedAccess,
     table: TrackedTable,
     request: PageRequest,
     entry: SqlRow,
-    rows: RowLookup,
+    { rows, commit, epoch }: { rows: RowLookup; commit: Commit; epoch: bigint },
   ): RowChange {
     const values = parseKeyText(textOf(entry, 'key'));
     const deleted = entry['operation'] === 'D';
-    const committedAt = optionalIntegerOf(entry, 'committed_at_ms');
+    const row = deleted ? null : rows.find(values);
     return {
       source: this.name,
       table: request.table,
       operation: deleted ? 'delete' : 'upsert',
-      primaryKey: rows.reader.key(values),
-      version: { epoch: log.epoch, version: integerOf(entry, 'version') },
+      primaryKey: row === null ? rows.reader.key(values) : rows.reader.keyIn(row),
+      version: { epoch, version: integerOf(entry, 'version') },
       changedColumns: deleted ? null : changedColumns(table, entry, request.after),
-      row: deleted ? null : rows.find(values),
-      origin: optionalTextOf(entry, 'origin'),
-      committedAtMs: committedAt === null ? null : Number(committedAt),
+      row,
+      origin: commit.origin,
+      committedAtMs: commit.committedAtMs,
     };
   }
 }
 
 const KEY_COLUMN = 'smartpulse_key';
 
-/** Finds the current row of a key. */
+/** Finds the current row of a key, for the length of one turn. */
 class RowLookup {
   readonly reader: TableReader;
-  readonly #access: EmbeddedAccess;
-  readonly #sql: string;
+  readonly #lookup: (values: readonly SqlValue[]) => SqlRow | undefined;
 
-  constructor(access: EmbeddedAccess, table: TrackedTable) {
-    this.#access = access;
+  constructor({ connection }: EmbeddedAccess, table: TrackedTable) {
     this.reader = new TableReader(table);
     const where = table.shape.primaryKey.map((column) => `${quoteName(column)} = ?`).join(' AND ');
-    this.#sql = `SELECT ${this.reader.columnSql} FROM ${quoteName(table.sqliteTable)} WHERE ${where}`;
+    this.#lookup = connection.lookup(
+      `SELECT ${this.reader.columnSql} FROM ${quoteName(table.sqliteTable)} WHERE ${where}`,
+    );
   }
 
-  find(values: readonly unknown[]): RowChange['row'] {
-    const row = this.#access.connection.get(this.#sql, ...values);
+  find(values: readonly SqlValue[]): Row | null {
+    const row = this.#lookup(values);
     return row === undefined ? null : this.reader.row(row);
+  }
+}
+
+interface Commit {
+  readonly origin: string | null;
+  readonly committedAtMs: number | null;
+}
+
+/** Finds the commit of a version, for the length of one turn. Rows of one version follow one another. */
+class CommitLookup {
+  readonly #lookup: (values: readonly SqlValue[]) => SqlRow | undefined;
+  #version: bigint | undefined;
+  #commit: Commit = { origin: null, committedAtMs: null };
+
+  constructor({ connection }: EmbeddedAccess) {
+    this.#lookup = connection.lookup('SELECT origin, committed_at_ms FROM smartpulse_commit WHERE version = ?');
+  }
+
+  find(version: bigint): Commit {
+    if (version !== this.#version) {
+      const row = this.#lookup([version]);
+      const committedAt = optionalIntegerOf(row, 'committed_at_ms');
+      this.#version = version;
+      this.#commit = {
+        origin: optionalTextOf(row, 'origin'),
+        committedAtMs: committedAt === null ? null : Number(committedAt),
+      };
+    }
+    return this.#commit;
   }
 }
 

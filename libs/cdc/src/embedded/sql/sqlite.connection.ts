@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { EmbeddedFileInUseError } from '../embedded.errors.js';
-import { type SqlRow, toSqlInput } from './sql-value.js';
+import { type SqlRow, type SqlValue, toSqlInput } from './sql-value.js';
 
 /** How many prepared statements are kept. */
 const STATEMENT_CACHE_SIZE = 500;
@@ -89,6 +89,12 @@ export class SqliteConnection {
   /** The first row, integers as `bigint`. */
   get(sql: string, ...parameters: readonly unknown[]): SqlRow | undefined {
     return this.prepare(sql, true).statement.get(...parameters.map(toSqlInput));
+  }
+
+  /** A lookup to be made many times in this turn: its parameters are values as stored. */
+  lookup(sql: string): (values: readonly SqlValue[]) => SqlRow | undefined {
+    const { statement } = this.prepare(sql, true);
+    return (values) => statement.get(...values);
   }
 
   /** Answers the number of rows changed. */

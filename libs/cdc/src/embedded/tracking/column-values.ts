@@ -9,12 +9,17 @@ const plain: ColumnReader = (value) => (typeof value === 'bigint' ? toSafeNumber
 const boolean: ColumnReader = (value) => (typeof value === 'bigint' ? value !== 0n : plain(value));
 
 const ZONE = /(?:Z|[+-]\d\d:?\d\d)$/i;
+/** As TypeORM writes it: nearly every one. */
+const STORED = /^\d{4}-[01]\d-[0-3]\d [0-2]\d:[0-5]\d:[0-5]\d\.\d{3}$/;
 const DATE_TIME = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(:\d\d)?(\.\d+)?(.*)$/;
 
 /** A text without a zone is in UTC: so TypeORM and SQLite's own functions write it. What is no instant stays as it is. */
 const instant: ColumnReader = (value) => {
   if (typeof value !== 'string') {
     return plain(value);
+  }
+  if (STORED.test(value)) {
+    return `${value.slice(0, 10)}T${value.slice(11)}Z`;
   }
   const match = DATE_TIME.exec(value);
   if (match === null) {

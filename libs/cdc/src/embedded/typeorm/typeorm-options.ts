@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import { CannotExecuteNotConnectedError, type DataSource } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions.js';
 import { BetterSqlite3Driver } from 'typeorm/driver/better-sqlite3/BetterSqlite3Driver.js';
 import { EmbeddedStatementError } from '../embedded.errors.js';
@@ -49,12 +49,11 @@ export interface TypeOrmHost {
  */
 export function typeOrmOptions(host: TypeOrmHost, options: EmbeddedDataSourceOptions): EmbeddedTypeOrmOptions {
   const { name, synchronize, migrationsRun, ...others } = options;
-  const borrowers = new WeakSet<object>();
-  let adopted = 0;
+  let adopted = false;
   const lender: Lender = {
     borrow: () => {
       host.checkOpen();
-      if (adopted === 0) {
+      if (!adopted) {
         throw new EmbeddedStatementError(
           `The data source "${name}" replaced the "cache" of its options.`,
           'Leave out "cache": by it the embedded database gives every query runner its own turn.',
@@ -70,11 +69,13 @@ export function typeOrmOptions(host: TypeOrmHost, options: EmbeddedDataSourceOpt
         'Use the options of EmbeddedDatabase.typeOrmOptions as they are, type "better-sqlite3".',
       );
     }
-    if (!borrowers.has(driver)) {
-      borrowers.add(driver);
-      adopted += 1;
-      driver.createQueryRunner = () => new EmbeddedQueryRunner(driver, host.session(name), host.database);
-    }
+    adopted = true;
+    driver.createQueryRunner = () => {
+      if (!dataSource.isInitialized) {
+        throw new CannotExecuteNotConnectedError();
+      }
+      return new EmbeddedQueryRunner(driver, host.session(name), host.database);
+    };
   };
   return {
     ...withoutUndefined(others),

@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { ConfigurationError } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { DataSource } from 'typeorm';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { embeddedCdc } from './embedded-cdc.js';
+import { EmbeddedDatabase } from './embedded.database.js';
+import { EmbeddedDatabaseClosedError, EmbeddedFileInUseError } from './embedded.errors.js';
+
+let directory: string;
+let file: string;
+const opened: EmbeddedDatabase[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(path.join(tmpdir(), 'smartpulse-cdc-'));
+  file = path.join(directory, 'deep', 'a.db');
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((database) => database.close()));
+  rmSync(directory, { recursive: true });
+});
+
+function open(options: { atMs?: number; outsideEpoch?: bigint; file?: string } = {}): EmbeddedDatabase {
+  const { atMs, ...others } = options;
+  const database = EmbeddedDatabase.open({ name: 'db', clock: new VirtualClock(atMs), file, ...others });
+  opened.push(database);
+  return database;
+}
+
+async function write(database: EmbeddedDatabase, ...statements: string[]): Promise<void> {
+  const dataSource = await new DataSource(database.typeOrmOptions({ name: 'sql', entities: [] })).initialize();
+  for (const statement of statements) {
+    await dataSource.query(statement);
+  }
+  await dataSource.destroy();
+}
+
+describe('EmbeddedDatabase', () => {
+  it('goes on with epoch, counter, data and tracking when its file is opened again', async () => {
+    const first = open();
+    await write(first, 'CREATE TABLE item (id INTEGER PRIMARY KEY)');
+    await first.enableTracking(['dbo.item']);
+    await write(first, 'INSERT INTO item VALUES (1)');
+    const stamp = first.currentVersion();
+    const state = await embeddedCdc(first).source.state(['dbo.item']);
+    await first.close();
+
+    const second = open({ atMs: Date.UTC(2030, 0, 1) });
+    expect(second.currentVersion()).toEqual(stamp);
+    await second.enableTracking(['dbo.item']);
+    expect(await embeddedCdc(second).source.state(['dbo.item'])).toEqual(state);
+    await write(second, 'INSERT INTO item VALUES (2)');
+    expect(second.currentVersion()).toEqual({ epoch: stamp.epoch, version: stamp.version + 1n });
+  });
+
+  it('begins a new file above the outside epoch, or at the seconds of the clock if they are larger', () => {
+    const atMs = Date.UTC(2026, 5, 1);
+    const seconds = BigInt(atMs / 1_000);
+    expect(open({ atMs, file: ':memory:' }).epoch).toBe(seconds);
+    expect(open({ atMs: atMs + 999, file: ':memory:', outsideEpoch: 5n }).epoch).toBe(seconds);
+    expect(open({ atMs, file: ':memory:', outsideEpoch: seconds + 7n }).epoch).toBe(seconds + 8n);
+    expect(open({ atMs, file: ':memory:', outsideEpoch: seconds }).epoch).toBe(seconds + 1n);
+  });
+
+  it('begins a new epoch for a file that is behind the outside one, since it was restored', async () => {
+    const first = open();
+    const { epoch } = first;
+    await first.close();
+    const same = open({ outsideEpoch: epoch });
+    expect(same.epoch).toBe(epoch);
+    await same.close();
+    expect(open({ outsideEpoch: epoch + 3n }).epoch).toBe(epoch + 4n);
+  });
+
+  it('raises its epoch once for all who saw the same one', async () => {
+    const database = open();
+    const { epoch } = database;
+    const raised = await Promise.all([1, 2, 3].map(() => database.raiseEpoch(epoch)));
+    expect(raised).toEqual([epoch + 1n, epoch + 1n, epoch + 1n]);
+    expect(database.epoch).toBe(epoch + 1n);
+    await database.close();
+    expect(open().epoch).toBe(epoch + 1n);
+  });
+
+  it('counts beyond 2^53 without losing a version', async () => {
+    const first = open();
+    await write(first, 'CREATE TABLE item (id INTEGER PRIMARY KEY)');
+    await first.enableTracking(['dbo.item']);
+    await first.close();
+    const beyond = 9_007_199_254_740_993n;
+    const raw = new DatabaseSync(file);
+    raw.prepare('UPDATE smartpulse_database SET version = ?').run(beyond);
+    raw.close();
+
+    const database = open();
+    await write(database, 'INSERT INTO item VALUES (1)', 'INSERT INTO item VALUES (2)');
+    expect(database.currentVersion().version).toBe(beyond + 2n);
+    const { changes, cursors } = await embeddedCdc(database).source.readPage({
+      table: 'dbo.item',
+      after: beyond,
+      cursor: { version: beyond + 1n, key: '1' },
+      limit: 10,
+      signal: new AbortController().signal,
+    });
+    expect(changes.map(({ version }) => version.version)).toEqual([beyond + 2n]);
+    expect(cursors).toEqual([{ version: beyond + 2n, key: '2' }]);
+  });
+
+  it('refuses a file that is open already, and opens it once it is closed', async () => {
+    const first = open();
+    expect(() => open()).toThrow(EmbeddedFileInUseError);
+    await first.close();
+    open();
+  });
+
+  it('refuses a file of another format by an error that says so', async () => {
+    await open().close();
+    const raw = new DatabaseSync(file);
+    raw.exec('UPDATE smartpulse_database SET format = 99');
+    raw.close();
+    expect(() => open()).toThrow('holds format 99');
+  });
+
+  it('names every wrong option when it is opened', () => {
+    const wrong = { name: 'a b', clock: new VirtualClock(), turnTimeoutMs: 0.5, retentoinMs: 1 };
+    expect(() => EmbeddedDatabase.open(wrong)).toThrow(ConfigurationError);
+    for (const part of ['"name"', '"turnTimeoutMs"', 'retentoinMs']) {
+      expect(() => EmbeddedDatabase.open(wrong)).toThrow(part);
+    }
+  });
+
+  it('frees the leases of an earlier process, whose fences stay', async () => {
+    const first = open();
+    const lease = await embeddedCdc(first).leadership.acquire('a');
+    expect(lease?.fence).toBe(1n);
+    await first.close();
+    expect(lease?.signal.aborted).toBe(true);
+    const again = await embeddedCdc(open()).leadership.acquire('a');
+    expect(again?.fence).toBe(2n);
+    await again?.release();
+  });
+
+  it('brings nudges of one app to the trackers of all others', () => {
+    const database = open({ file: ':memory:' });
+    let nudged = 0;
+    const end = embeddedCdc(database).pollSignal.onNudge('dbo.item', () => (nudged += 1));
+    embeddedCdc(database).pollSignal.nudge(['dbo.item', 'dbo.other']);
+    expect(nudged).toBe(1);
+    end();
+    embeddedCdc(database).pollSignal.nudge(['dbo.item']);
+    expect(nudged).toBe(1);
+  });
+
+  it('refuses its adapters once it is closed', async () => {
+    const database = open();
+    const { source, checkpoints, leadership } = embeddedCdc(database);
+    await database.close();
+    await expect(source.state([])).rejects.toBeInstanceOf(EmbeddedDatabaseClosedError);
+    await expect(checkpoints.load({ consumer: 'a', source: 'b', table: 'c' })).rejects.toBeInstanceOf(
+      EmbeddedDatabaseClosedError,
+    );
+    await expect(leadership.acquire('a')).rejects.toBeInstanceOf(EmbeddedDatabaseClosedError);
+  });
+});
