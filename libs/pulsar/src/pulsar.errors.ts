@@ -56,7 +56,7 @@ export class PulsarError extends SmartPulseError {
     this.topic = details.topic;
   }
 
-  static is(error: unknown): error is PulsarError {
+  static is(this: void, error: unknown): error is PulsarError {
     return (
       error instanceof Error &&
       'code' in error &&
@@ -96,7 +96,7 @@ export class ConsumerBusyError extends PulsarError {
     );
   }
 
-  static override is(error: unknown): error is ConsumerBusyError {
+  static override is(this: void, error: unknown): error is ConsumerBusyError {
     return SmartPulseError.hasCode(error, ConsumerBusyError.code);
   }
 }
@@ -117,7 +117,7 @@ export class BacklogQuotaError extends PulsarError {
     );
   }
 
-  static override is(error: unknown): error is BacklogQuotaError {
+  static override is(this: void, error: unknown): error is BacklogQuotaError {
     return SmartPulseError.hasCode(error, BacklogQuotaError.code);
   }
 }
@@ -138,7 +138,7 @@ export class TransportUnavailableError extends PulsarError {
     );
   }
 
-  static override is(error: unknown): error is TransportUnavailableError {
+  static override is(this: void, error: unknown): error is TransportUnavailableError {
     return SmartPulseError.hasCode(error, TransportUnavailableError.code);
   }
 }
@@ -162,7 +162,7 @@ export class InvalidPayloadError extends PulsarError {
     );
   }
 
-  static override is(error: unknown): error is InvalidPayloadError {
+  static override is(this: void, error: unknown): error is InvalidPayloadError {
     return SmartPulseError.hasCode(error, InvalidPayloadError.code);
   }
 }
@@ -179,7 +179,7 @@ export class HandlerTimeoutError extends PulsarError {
     });
   }
 
-  static override is(error: unknown): error is HandlerTimeoutError {
+  static override is(this: void, error: unknown): error is HandlerTimeoutError {
     return SmartPulseError.hasCode(error, HandlerTimeoutError.code);
   }
 }
@@ -197,7 +197,7 @@ export class PulsarClosedError extends PulsarError {
     });
   }
 
-  static override is(error: unknown): error is PulsarClosedError {
+  static override is(this: void, error: unknown): error is PulsarClosedError {
     return SmartPulseError.hasCode(error, PulsarClosedError.code);
   }
 }

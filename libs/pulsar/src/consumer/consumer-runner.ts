@@ -8,11 +8,10 @@ import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.transport.js';
 import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
+import { asError, MessageInvoker, type RunResult } from './message-invoker.js';
 import { type GatePass, OutageGate } from './outage-gate.js';
 import type { PayloadReader } from './payload-reader.js';
-import type { PulsarContext } from './pulsar-context.js';
 import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
-import { runHandler } from './run-handler.js';
 import { isSettlement, type Settlement } from './settlement.js';
 import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
 
@@ -36,11 +35,6 @@ export interface RunnerOptions<T> {
   readonly onClosed: () => void;
 }
 
-type RunResult =
-  | { readonly status: 'fulfilled'; readonly value: unknown }
-  | { readonly status: 'rejected'; readonly error: unknown }
-  | { readonly status: 'invalid'; readonly error: Error };
-
 /** Takes messages as far as its permits go, runs the handler in a lane per key, and settles. */
 export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #options: RunnerOptions<T>;
@@ -51,6 +45,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #link: SubscriptionLink;
   readonly #gate: OutageGate;
   readonly #settler: MessageSettler;
+  readonly #invoker: MessageInvoker<T>;
   readonly #series: ConsumerSeries;
   readonly #counts: SettlementCounts = {
     received: 0,
@@ -65,7 +60,6 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   };
   #status: 'waiting' | 'consuming' | 'stopping' | 'closed' = 'waiting';
   #paused = false;
-  #running = 0;
   #finishing: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -106,6 +100,14 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       probe: consumer.probe,
       onProbeFailed: (error) => this.#logger.warn(`${id}: infrastructure is still down (${messageOf(error)}).`),
       onRecovered: (downMs) => this.#logger.log(`${id}: infrastructure is back after ${Math.round(downMs)} ms.`),
+    });
+    this.#invoker = new MessageInvoker({
+      consumer,
+      reader: options.reader,
+      handler: options.handler,
+      telemetry: parts.telemetry,
+      series: this.#series,
+      clock,
     });
     this.#settler = new MessageSettler({
       id,
@@ -160,7 +162,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   stats(): ConsumerStats {
-    return { ...this.#counts, waiting: Math.max(0, this.#counts.inFlight - this.#running) };
+    return { ...this.#counts, waiting: Math.max(0, this.#counts.inFlight - this.#invoker.running) };
   }
 
   /** Makes the subscription and begins to consume. */
@@ -270,7 +272,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
         this.#counts.inFlight--;
         return;
       }
-      const result = await this.#run(taken, stop);
+      const result = await this.#invoker.run(taken.message, taken.attempts + 1, stop);
       const down = result.status === 'rejected' && this.#isOutage(result.error);
       if (pass === 'test') {
         this.#gate.tested(!down);
@@ -282,45 +284,6 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
         this.#counts.outages++;
         this.#logger.warn(`${this.id}: paused, infrastructure is down (${messageOf(result.error)}).`);
       }
-    }
-  }
-
-  async #run(taken: TakenMessage, stop: AbortSignal): Promise<RunResult> {
-    const { clock, telemetry } = this.#parts;
-    const { message } = taken;
-    const { timeoutMs, abortGraceMs } = this.#consumer;
-    this.#running++;
-    try {
-      const read = await this.#read(message);
-      if (read.status === 'invalid') {
-        return read;
-      }
-      const work = (signal: AbortSignal): Promise<unknown> =>
-        telemetry.process(
-          this.#series,
-          message.topic,
-          message.properties,
-          () => clock.monotonic(),
-          async () => this.#options.handler(read.payload, contextOf(message, taken.attempts + 1, signal)),
-        );
-      return {
-        status: 'fulfilled',
-        value: await runHandler({ clock, topic: message.topic, timeoutMs, abortGraceMs, stop }, work),
-      };
-    } catch (error) {
-      return { status: 'rejected', error };
-    } finally {
-      this.#running--;
-    }
-  }
-
-  async #read(
-    message: IncomingMessage,
-  ): Promise<{ readonly status: 'read'; readonly payload: T } | { readonly status: 'invalid'; readonly error: Error }> {
-    try {
-      return { status: 'read', payload: await this.#options.reader.read(message) };
-    } catch (error) {
-      return { status: 'invalid', error: asError(error) };
     }
   }
 
@@ -383,30 +346,12 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 }
 
-function contextOf(message: IncomingMessage, attempt: number, signal: AbortSignal): PulsarContext {
-  return {
-    messageId: message.id.toString(),
-    topic: message.topic,
-    key: message.key,
-    properties: message.properties,
-    attempt,
-    redeliveryCount: message.redeliveryCount,
-    publishTimeMs: message.publishTimeMs,
-    eventTimeMs: message.eventTimeMs,
-    signal,
-  };
-}
-
 function refusal(taken: TakenMessage, reason: string): PulsarError {
   return new PulsarError('SMARTPULSE_PULSAR_REFUSED', reason, {
     kind: 'permanent',
     remedy: 'See the dead letter.',
     topic: taken.message.topic,
   });
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function messageOf(error: unknown): string {

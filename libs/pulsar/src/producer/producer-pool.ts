@@ -20,8 +20,6 @@ interface PoolEntry {
   readonly topic: string;
   readonly creating: Promise<TransportProducer>;
   producer: TransportProducer | undefined;
-  /** Uses that wait for the creation; the next one must queue behind them to keep the order of the calls. */
-  queued: number;
   inUse: number;
   usedMs: number;
 }
@@ -66,17 +64,8 @@ export class ProducerPool {
     const entry = this.#entry(topic, profile);
     entry.inUse++;
     try {
-      if (entry.producer !== undefined && entry.queued === 0) {
-        return await work(entry.producer);
-      }
-      entry.queued++;
-      let producer: TransportProducer;
-      try {
-        producer = await entry.creating;
-      } finally {
-        entry.queued--;
-      }
-      return await work(producer);
+      // Whoever waits for the creation goes on in the turn in which `producer` is set: nobody can overtake.
+      return await work(entry.producer ?? (await entry.creating));
     } finally {
       entry.inUse--;
       entry.usedMs = this.#options.clock.monotonic();
@@ -123,7 +112,7 @@ export class ProducerPool {
     }
     this.#makeRoom(topic);
     const creating = this.#create(key, { ...profile, topic });
-    const entry: PoolEntry = { key, topic, creating, producer: undefined, queued: 0, inUse: 0, usedMs: 0 };
+    const entry: PoolEntry = { key, topic, creating, producer: undefined, inUse: 0, usedMs: 0 };
     this.#entries.set(key, entry);
     creating.then(
       (producer) => {

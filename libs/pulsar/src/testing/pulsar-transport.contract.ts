@@ -35,15 +35,11 @@ export function pulsarTransportContract(
 }
 
 function skip({ needs }: TransportCase, capabilities: TransportCapabilities): { skip?: string } {
-  switch (needs) {
-    case undefined:
-      return {};
-    case 'Exclusive':
-    case 'Failover':
-    case 'Shared':
-    case 'Key_Shared':
-      return capabilities.subscriptionTypes.includes(needs) ? {} : { skip: `no ${needs}` };
-    default:
-      return capabilities[needs] ? {} : { skip: `no ${needs}` };
-  }
+  const types: readonly string[] = capabilities.subscriptionTypes;
+  const offered =
+    needs === undefined ||
+    (needs === 'Exclusive' || needs === 'Failover' || needs === 'Shared' || needs === 'Key_Shared'
+      ? types.includes(needs)
+      : capabilities[needs]);
+  return offered ? {} : { skip: `no ${needs}` };
 }
