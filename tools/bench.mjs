@@ -38,7 +38,7 @@ const projects = [...new Set(['resilience', ...imported])].map((name) => join('l
 run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-b', ...projects]);
 
 // Older versions of Node strip types only when asked to, and say then that it is an experiment.
-const flags = ['--expose-gc', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+const flags = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
 for (const file of files) {
   run(process.execPath, [...flags, file]);
 }

@@ -62,6 +62,41 @@ async function withOurs(concurrency: number): Promise<void> {
   work.check();
 }
 
+/** Ours with what the peers give in any case: a promise for each task. */
+async function withOursAndPromises(concurrency: number): Promise<void> {
+  const work = orderCheckingWork();
+  const queue = new AutoConcurrentPartitionedQueue<number, { readonly task: Task; readonly resolve: () => void }>(
+    {
+      name: 'bench',
+      concurrency,
+      handler: async ({ task, resolve }) => {
+        await work.handle(task);
+        resolve();
+      },
+      onError: (error) => {
+        throw error;
+      },
+    },
+    { clock: new SystemClock() },
+  );
+  const results: Promise<void>[] = [];
+  for (const task of tasks()) {
+    let room: Promise<void> | undefined;
+    results.push(
+      new Promise<void>((resolve) => {
+        if (!queue.tryEnqueue(task.key, { task, resolve })) {
+          room = queue.enqueue(task.key, { task, resolve });
+        }
+      }),
+    );
+    if (room !== undefined) {
+      await room;
+    }
+  }
+  await Promise.all(results);
+  work.check();
+}
+
 /** A peer per key, each with concurrency 1, in a map: what its users write. */
 async function withPeer<TQueue>(
   create: (handle: (task: Task) => Promise<void>) => TQueue,
@@ -90,6 +125,10 @@ await measure({
   cases: [
     { name: 'AutoConcurrentPartitionedQueue, 16 at once, 10 000 held', run: () => withOurs(16) },
     { name: 'AutoConcurrentPartitionedQueue, 64 at once, 10 000 held', run: () => withOurs(64) },
+    {
+      name: 'AutoConcurrentPartitionedQueue, 64 at once, 10 000 held, a promise per task',
+      run: () => withOursAndPromises(64),
+    },
     {
       name: 'fastq.promise per key, no limit, no bound',
       run: () =>

@@ -28,11 +28,13 @@ export type { PartitionedQueueStats } from './queue/partitioned-queue-stats.js';
 export type { BatchPart } from './registry/batch-part.js';
 export { BatchHealthProbe } from './registry/batch.health-probe.js';
 export { BatchRegistry } from './registry/batch.registry.js';
-export { AutoBatchWorker, type WaitOptions, type WorkerTime } from './worker/auto-batch-worker.js';
+export { AutoBatchWorker } from './worker/auto-batch-worker.js';
 export {
   AUTO_BATCH_WORKER_DEFAULTS,
   type AutoBatchWorkerDefaults,
   type AutoBatchWorkerOptions,
+  type WaitOptions,
+  type WorkerTime,
 } from './worker/auto-batch-worker.options.js';
 export type { BatchAnswer, BatchContext, BatchOutcome } from './worker/batch-outcome.js';
 export type { BatchSizing } from './worker/batch-sizing.js';

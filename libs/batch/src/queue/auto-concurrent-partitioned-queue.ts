@@ -6,6 +6,7 @@ import { Drain } from '../drain/drain.js';
 import { checkDrainOptions, MAX_TIMER_MS } from '../drain/drain-options.js';
 import type { DrainOptions, DrainReport, LifecycleState } from '../drain/drain-report.js';
 import { WorkSlice } from '../pacing/work-slice.js';
+import { isPromiseLike, isRetryLater } from './handler-answer.js';
 import { type KeyLane, type LaneItem, ReadyLanes } from './key-lane.js';
 import { KeyedIntake } from './keyed-intake.js';
 import type { PartitionedQueueStats } from './partitioned-queue-stats.js';
@@ -16,7 +17,6 @@ import {
   type PartitionedQueueDefaults,
   type PartitionedQueueOptions,
   partitionedQueueSchema,
-  type RetryLater,
 } from './partitioned-queue.options.js';
 import { startCounting } from './queue-counters.js';
 
@@ -390,16 +390,4 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
       this.#hardStop.abort(new WorkerStoppedError(this.name, 'interrupted'));
     }
   }
-}
-
-function isPromiseLike<T>(answer: T | Promise<T>): answer is Promise<T> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer;
-}
-
-function isRetryLater(answer: unknown): answer is RetryLater {
-  if (typeof answer !== 'object' || answer === null || !('retryAfterMs' in answer)) {
-    return false;
-  }
-  const { retryAfterMs } = answer;
-  return typeof retryAfterMs === 'number' && retryAfterMs >= 0 && retryAfterMs <= MAX_TIMER_MS;
 }

@@ -143,9 +143,9 @@ export class KeyedIntake<TKey, TItem> {
     this.#accepted(lane);
   }
 
-  /** Whether the key may take one more and nobody waits for that place. */
+  /** Whether the key may take one more. Nobody waits for that place: whoever did has moved on when it became free. */
   #hasPlace(lane: KeyLane<TKey, TItem>): boolean {
-    return lane.size + lane.reserved < this.#maxPerKey && (lane.waiters === undefined || lane.waiters.size === 0);
+    return lane.size + lane.reserved < this.#maxPerKey;
   }
 
   #admitted(waiter: LaneWaiter<TKey, TItem>): void {
@@ -171,7 +171,7 @@ export class KeyedIntake<TKey, TItem> {
 
   /** Moves those who wait for a place of the key on to the wait for global room, as far as there are places; then frees the key. */
   #freePlaces(lane: KeyLane<TKey, TItem>): void {
-    while (lane.waiters !== undefined && lane.size + lane.reserved < this.#maxPerKey) {
+    while (lane.waiters !== undefined && this.#hasPlace(lane)) {
       const waiter = lane.waiters.shift();
       if (waiter === undefined) {
         break;

@@ -1,3 +1,4 @@
+import type { Clock, Random } from '@smartpulse/resilience';
 import { z } from 'zod';
 import type { BatchAnswer, BatchContext } from './batch-outcome.js';
 import type { BatchSizing } from './batch-sizing.js';
@@ -41,6 +42,19 @@ export interface AutoBatchWorkerOptions<TItem, TResult = void> {
    * Told of each failed item that nobody waits for (`enqueue`, `tryEnqueue`). Default: one line in the log for each batch. A throw of its own is logged.
    */
   onItemFailed?(error: Error, item: TItem): void;
+}
+
+/** How a caller waits. */
+export interface WaitOptions {
+  /** Takes the item back while it waits; the call rejects with the signal's reason. Too late once a handler has the item. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where a worker or queue gets time and chance from. */
+export interface WorkerTime {
+  readonly clock: Clock;
+  /** Makes batch ids unique across processes; without it they are unique in this worker only. */
+  readonly random?: Random | undefined;
 }
 
 /** What holds where an {@link AutoBatchWorkerOptions} says nothing. */

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { checkOptions, type Clock, type Random } from '@smartpulse/resilience';
+import { checkOptions, type Clock } from '@smartpulse/resilience';
 import { AbortListeners } from '../abort/abort-listeners.js';
 import { InvalidWeightError, ItemTooHeavyError, QueueFullError, WorkerStoppedError } from '../batch.errors.js';
 import { CapacityGate } from '../capacity/capacity-gate.js';
@@ -14,33 +14,17 @@ import {
   type AutoBatchWorkerDefaults,
   type AutoBatchWorkerOptions,
   autoBatchWorkerSchema,
+  type WaitOptions,
+  type WorkerTime,
 } from './auto-batch-worker.options.js';
 import { BatchEntry, type EntryOwner } from './batch-entry.js';
 import { type BatchResult, callHandler } from './batch-call.js';
 import { type BatchSizer, createSizer } from './batch-sizing.js';
 import type { BatchWorkerStats } from './batch-worker-stats.js';
-import { nothing } from './batch-outcome.js';
 import { isolateFailures } from './isolate-failures.js';
 import { RunningBatch } from './running-batch.js';
+import { reportUnheard, settleEntries } from './settle-entries.js';
 import { startCounting } from './worker-counters.js';
-
-/** How a caller waits. */
-export interface WaitOptions {
-  /** Takes the item back while it waits; the call rejects with the signal's reason. Too late once a handler has the item. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Where a worker or queue gets time and chance from. */
-export interface WorkerTime {
-  readonly clock: Clock;
-  /** Makes batch ids unique across processes; without it they are unique in this worker only. */
-  readonly random?: Random | undefined;
-}
-
-interface UnheardFailure<TItem> {
-  readonly error: Error;
-  readonly item: TItem;
-}
 
 /**
  * Collects single items into batches: many callers each save one thing, the database sees one transaction.
@@ -347,12 +331,12 @@ export class AutoBatchWorker<TItem, TResult = void> {
       durationMs: this.#clock.monotonic() - startedMs,
       succeeded: result.status !== 'failed',
     });
-    const unheard = this.#settle(batch.entries, result);
+    const unheard = settleEntries(batch.entries, result, this.#counters);
     this.#running.delete(batch);
     this.#inFlight -= batch.entries.length;
     this.#gate.release(batch.entries.length, batch.weight);
     // The books are closed before foreign code runs: it may enqueue or drain.
-    this.#report(unheard);
+    reportUnheard(unheard, this.#options, this.#logger);
     this.#schedule();
     this.#stopWhenEmpty();
   }
@@ -366,47 +350,6 @@ export class AutoBatchWorker<TItem, TResult = void> {
     return result.status === 'failed' && result.isolable && this.#bounds.isolateFailures && batch.entries.length > 1
       ? isolateFailures(items(), result.error, call, signal)
       : result;
-  }
-
-  /** Settles the items of a batch and answers the failures that nobody waits for. */
-  #settle(entries: readonly BatchEntry<TItem, TResult>[], result: BatchResult<TResult>): UnheardFailure<TItem>[] {
-    const unheard: UnheardFailure<TItem>[] = [];
-    entries.forEach(({ item, submitter }, index) => {
-      const outcome = result.status === 'itemised' ? result.outcomes[index] : undefined;
-      const error =
-        result.status === 'failed' ? result.error : outcome?.status === 'rejected' ? outcome.error : undefined;
-      if (error === undefined) {
-        this.#counters.completed++;
-        submitter?.resolve(outcome?.status === 'fulfilled' ? outcome.value : nothing());
-        return;
-      }
-      this.#counters.failed++;
-      if (submitter === undefined) {
-        unheard.push({ error, item });
-      } else {
-        submitter.reject(error);
-      }
-    });
-    return unheard;
-  }
-
-  #report(unheard: readonly UnheardFailure<TItem>[]): void {
-    const first = unheard[0];
-    if (first === undefined) {
-      return;
-    }
-    if (this.#options.onItemFailed === undefined) {
-      const { name, message } = first.error;
-      this.#logger.error(`"${this.name}": ${unheard.length} items failed that nobody waits for. ${name}: ${message}`);
-      return;
-    }
-    for (const { error, item } of unheard) {
-      try {
-        this.#options.onItemFailed(error, item);
-      } catch (thrown) {
-        this.#logger.error(`"${this.name}": onItemFailed threw. ${String(thrown)}`);
-      }
-    }
   }
 
   #refuseWaiters(): void {
