@@ -89,13 +89,11 @@ export class LoadRun<T> {
 
   /** Shows a stored entry, unless it is below what callers of this load may already have seen. */
   async #take(entry: UsableEntry): Promise<CacheHit<T> | undefined> {
-    const { view, stats, codec, store, origin } = this.parts;
+    const { view, stats, codec } = this.parts;
     const { flight } = this.load;
     const decoded = codec.decode(entry);
     if (decoded === false) {
-      stats.undecodable++;
-      await store.evict(this.#storedKey, origin);
-      return undefined;
+      return await this.#replaceUndecodable();
     }
     const accepted = view.accepts(flight, entry.version);
     view.learn(flight.key, entry.version, flight);
@@ -107,6 +105,23 @@ export class LoadRun<T> {
     fillFirstLevel(this.parts, flight, { ...decoded, version: entry.version, ttlMs: entry.ttlMs });
     stats.l2Hits++;
     return { value: decoded.value, version: entry.version, level: 'l2', stale: !accepted };
+  }
+
+  /** Another release's text is removed, so that this one may load; while both write, it loads without storing. */
+  async #replaceUndecodable(): Promise<CacheHit<T> | undefined> {
+    const { stats, store, origin } = this.parts;
+    stats.undecodable++;
+    try {
+      if (this.#rereads++ < MAX_REREADS) {
+        await store.evict(this.#storedKey, origin);
+        return undefined;
+      }
+    } catch (error) {
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+    }
+    return await this.#loadUnstored();
   }
 
   async #loadUnderLease(token: string, floor: EntryVersion): Promise<CacheHit<T> | undefined> {

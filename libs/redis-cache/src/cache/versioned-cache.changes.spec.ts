@@ -139,4 +139,34 @@ describe('VersionedCache: changes and loads', () => {
     cache.learn('k', at(6));
     expect(cache.peek('k')).toBeUndefined();
   });
+
+  it('does not pass off as confirmed what is below a stamp learned while it was loaded', async () => {
+    const { cache } = await replicas.add();
+    const answer = await cache.getOrLoad('k', async () => {
+      cache.learn('k', at(6));
+      return loaded(5);
+    });
+    expect(answer).toMatchObject({ version: at(5), stale: true });
+    expect(cache.peek('k')).toBeUndefined();
+  });
+
+  it('lets nobody join an answer that was decided before the commit, in whatever turn of the event loop it commits', async () => {
+    const { cache: a } = await replicas.add();
+    const { cache: b } = await replicas.add();
+    const origin = { channel: 'test:rows:!inv', source: 'x', synced: true };
+    for (let turns = 0; turns < 30; turns++) {
+      const key = `k${turns}`;
+      await b.getOrLoad(key, async () => loaded(5));
+      // Loads only when it finds the key absent, which is after the commit.
+      const before = a.getOrLoad(key, async () => loaded(6));
+      for (let turn = 0; turn < turns; turn++) {
+        await Promise.resolve();
+      }
+      replicas.server.invalidate(`{test:rows:${key}}:v`, at(6), origin, 60_000);
+      a.learn(key, at(6));
+      const after = a.getOrLoad(key, async () => loaded(6));
+      expect((await after).version).toEqual(at(6));
+      await before;
+    }
+  });
 });
