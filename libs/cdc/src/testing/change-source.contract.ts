@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { ContractCase } from '@smartpulse/resilience/testing';
-import type { PrimaryKey, Row, RowChange } from '../change/row-change.js';
-import type { ChangeCursor, ChangeSource, TableState } from '../source/change.source.js';
+import type { PrimaryKey, Row } from '../change/row-change.js';
+import type { ChangeSource } from '../source/change.source.js';
+import { chunk, everything, readPage, scan, stateOf } from './change-source.reading.js';
 
 /** A table of the suite with one key: `id` (integer of 64 bits), `level` (integer), `note` (text or null). */
 export const STOCK_TABLE = 'dbo.stock';
@@ -419,73 +420,8 @@ const small = (id: bigint): bigint | number => (id <= BigInt(Number.MAX_SAFE_INT
 const byKey = ([a]: [number, number], [b]: [number, number]): number => a - b;
 const bySize = (a: unknown, b: unknown): number =>
   String(a).length - String(b).length || String(a).localeCompare(String(b));
-const chunk = (table: string, afterKey: string | null, limit: number) => ({ table, afterKey, limit, signal: NEVER });
-const NEVER = new AbortController().signal;
 
 function coded(...codes: readonly string[]): (error: unknown) => boolean {
   return (error) =>
     error instanceof Error && 'code' in error && codes.includes(String(error.code)) && error.message.includes('dbo.');
-}
-
-function readPage(source: ChangeSource, table: string, after: bigint, cursor: ChangeCursor | null, limit: number) {
-  return source.readPage({ table, after, cursor, limit, signal: NEVER });
-}
-
-async function stateOf(source: ChangeSource, table: string): Promise<TableState> {
-  const state = (await source.state([table])).tables.get(table);
-  assert.ok(state !== undefined && state !== null, `${table} has a state`);
-  return state;
-}
-
-/** All pages after a position, read as a tracker reads them; checks what every page promises. */
-async function everything(
-  source: ChangeSource,
-  table: string,
-  after: bigint,
-  limit: number,
-  between: (changes: readonly RowChange[]) => Promise<void> = () => Promise.resolve(),
-): Promise<{ changes: RowChange[]; upperVersion: bigint; pages: number }> {
-  const changes: RowChange[] = [];
-  let position: { version: bigint; cursor: ChangeCursor | null } = { version: after, cursor: null };
-  for (let pages = 1; pages <= 10_000; pages++) {
-    const page = await readPage(source, table, position.version, position.cursor, limit);
-    assert.ok(page.changes.length <= limit);
-    assert.equal(page.cursors.length, page.changes.length);
-    for (const [index, change] of page.changes.entries()) {
-      assert.equal(change.table, table);
-      assert.equal(change.source, source.name);
-      assert.equal(change.version.version, page.cursors[index]?.version);
-      assert.ok(change.version.version > position.version && change.version.version <= page.upperVersion);
-      const previous = page.changes[index - 1];
-      assert.ok(previous === undefined || previous.version.version <= change.version.version);
-    }
-    changes.push(...page.changes);
-    await between(page.changes);
-    const last = page.cursors.at(-1);
-    if (last === undefined || page.changes.length < limit) {
-      if (page.upperVersion === (await source.state([])).currentVersion) {
-        return { changes, upperVersion: page.upperVersion, pages };
-      }
-      position = { version: page.upperVersion, cursor: null };
-    } else {
-      const complete = page.cursors.filter(({ version }) => version < last.version).at(-1)?.version;
-      const before =
-        position.cursor !== null && position.cursor.version < last.version ? position.cursor.version : position.version;
-      position = { version: complete ?? before, cursor: last };
-    }
-  }
-  throw new Error('The source never came to the end.');
-}
-
-async function scan(source: ChangeSource, table: string, limit: number) {
-  const rows: Pick<RowChange, 'primaryKey' | 'row'>[] = [];
-  for (let afterKey: string | null = null; ;) {
-    const { rows: read, lastKey } = await source.readChunk(chunk(table, afterKey, limit));
-    assert.ok(read.length <= limit);
-    rows.push(...read);
-    if (lastKey === null || read.length < limit) {
-      return rows;
-    }
-    afterKey = lastKey;
-  }
 }
