@@ -20,8 +20,14 @@ async function start(): Promise<void> {
     broker: new InProcessBroker({ clock }),
     clock,
   });
-  // Nobody is authenticated yet, so nobody else may knock.
-  await app.listen(port, '127.0.0.1');
+  try {
+    // Nobody is authenticated yet, so nobody else may knock.
+    await app.listen(port, '127.0.0.1');
+  } catch (error) {
+    // Trackers and consumers may run already: without a port they would keep the process for nothing.
+    await app.close();
+    throw error;
+  }
   logger.log(`Listening on ${await app.getUrl()}`);
 }
 
