@@ -43,11 +43,11 @@ export const queueActionArb: fc.Arbitrary<QueueAction> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constantFrom('tryEnqueue' as const, 'enqueue' as const),
       job: jobArb,
-      signal: fc.nat(SIGNALS + 2),
+      signal: fc.nat(SIGNALS),
     }),
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('answer' as const), index: fc.nat(3) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), index: fc.nat(SIGNALS - 1) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('abort' as const), index: fc.nat(SIGNALS - 1) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('settle' as const, 'pause' as const, 'resume' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(1, 10, 100) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('drain' as const), ms: fc.constantFrom(0, 10, 1_000) }) },

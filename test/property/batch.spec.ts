@@ -14,7 +14,7 @@ import { queueActionArb, QueueRun, queueSettingsArb } from './batch-queue.histor
 // Failures are what these runs are made of; logged, they would only look like trouble.
 Logger.overrideLogger(false);
 
-const RUNS = { numRuns: 2_000 };
+const RUNS = { numRuns: 3_000 };
 
 describe('AutoBatchWorker, in any history', () => {
   it('settles what it accepts exactly once, within its bounds, in order, and leaves nothing behind', async () => {
