@@ -269,13 +269,30 @@ describe('the flow from a commit to every replica', () => {
     expect(harness.broker.stats(topic('forecast-changes-publish-DLQ')).messages).toBe(1);
   });
 
+  it('shares the work among the replicas that apply, and is quiet when all of them are', async () => {
+    const first = await owner();
+    const second = await replica('second', { roles: ['apply'] });
+    const units = Array.from({ length: 30 }, (_, index) => index + 1);
+    await Promise.all(units.map((unit) => save(unit, 1, '1.00')));
+    await quiet(first);
+    await Promise.all(units.flatMap((unit) => [read(first, unit), read(second, unit)]));
+    await Promise.all(units.map((unit) => save(unit, 1, '2.00')));
+    await quiet(first);
+    for (const unit of units) {
+      expect([await read(first, unit), await read(second, unit)]).toEqual([['2.00'], ['2.00']]);
+    }
+    expect(applied(first).applied).toBeGreaterThan(0);
+    expect(applied(second).applied).toBeGreaterThan(0);
+    expect(applied(first).applied + applied(second).applied).toBe(30);
+  });
+
   it('refuses a stamp that the database has not reached', async () => {
     const first = await owner();
     await save(1, 4, '1.00');
     await quiet(first);
     await read(first, 1);
     await republish(first, database.currentVersion().version + 1_000n);
-    await eventually(() => applied(first).untrusted === 1);
+    await eventually(() => applied(first).untrusted === 1 && applied(first).deadLettered === 1);
     expect(await read(first, 1)).toEqual(Array(4).fill('1.00'));
     await save(1, 4, '2.00');
     await quiet(first);

@@ -16,7 +16,7 @@ import type { RegisteredSync, SyncRegistry } from '../registry/sync.registry.js'
 import type { DataSyncStats } from './data-sync.stats.js';
 import { isOutage } from './outage.js';
 import { FeedSubscription, type SyncActivity } from './sync.activity.js';
-import { reasonsNotQuiet } from './quiet.js';
+import { QuietWatch } from './quiet.watch.js';
 
 /** What the service works with. */
 export interface DistributedDataSyncParts {
@@ -106,8 +106,8 @@ export class DistributedDataSyncService {
 
   /**
    * Resolves when everything committed before the call, as far as this replica can tell, has arrived: its trackers are at the database's
-   * version, nothing is being published, and its appliers and handlers have settled what was published here. Only for replicas that publish;
-   * what other replicas have taken from a shared subscription is not seen.
+   * version, nothing is being published, and its appliers and handlers have settled what was published here. Only for replicas that publish.
+   * What other replicas take from a shared subscription is not seen: it counts as arrived when this one had nothing to do for a second.
    *
    * @throws {@link NotQuietError} that says what is still moving when the time is up; the signal's reason.
    */
@@ -116,10 +116,10 @@ export class DistributedDataSyncService {
     const timeoutMs = options.timeoutMs ?? 60_000;
     const deadlineMs = clock.monotonic() + timeoutMs;
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    const target = await reader.current();
+    const watch = new QuietWatch(activity, await reader.current(), clock);
     for (;;) {
       signal.throwIfAborted();
-      const reasons = reasonsNotQuiet(activity, target);
+      const reasons = watch.reasons();
       if (reasons.length === 0) {
         return;
       }
