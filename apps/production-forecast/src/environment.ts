@@ -1,4 +1,4 @@
-import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
+import { checkOptions } from '@smartpulse/resilience';
 import { z } from 'zod';
 
 const NOT_THERE_YET = 'names a system whose adapter is not there yet: leave it unset for the embedded one';
@@ -49,18 +49,12 @@ export interface Environment {
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const { PORT, DATABASE_URL } = check(set);
+  const { PORT, DATABASE_URL } = checkOptions(
+    'The environment',
+    variables,
+    set,
+    'Correct the variables and start again.',
+  );
   const file = DATABASE_URL?.startsWith('sqlite:') === true ? DATABASE_URL.slice('sqlite:'.length) : ':memory:';
   return { port: PORT, databaseFile: file };
-}
-
-/** Says how to mend it in the words of whoever starts the app. */
-function check(set: Record<string, string | undefined>): z.output<typeof variables> {
-  try {
-    return checkOptions('The environment', variables, set);
-  } catch (error) {
-    throw ConfigurationError.is(error)
-      ? new ConfigurationError(error.owner, error.issues, 'Correct the variables and start again.')
-      : error;
-  }
 }

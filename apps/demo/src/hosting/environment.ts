@@ -35,6 +35,11 @@ export interface DemoEnvironment {
  */
 export function readDemoEnvironment(env: NodeJS.ProcessEnv): DemoEnvironment {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const { HOST, PORT, NOTIFICATION_PORT, DEMO_DATA } = checkOptions('The environment', variables, set);
+  const { HOST, PORT, NOTIFICATION_PORT, DEMO_DATA } = checkOptions(
+    'The environment',
+    variables,
+    set,
+    'Correct the variables and start again.',
+  );
   return { host: HOST, port: PORT, notificationPort: NOTIFICATION_PORT, dataFile: DEMO_DATA };
 }

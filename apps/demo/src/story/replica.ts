@@ -32,7 +32,11 @@ export async function startReplica(
       replica: name,
       clock: parts.clock,
       random: parts.random,
-      cache: { l1TtlMs: LONGER_THAN_THE_RUN_MS, l2TtlMs: LONGER_THAN_THE_RUN_MS },
+      cache: {
+        l1TtlMs: LONGER_THAN_THE_RUN_MS,
+        l2TtlMs: LONGER_THAN_THE_RUN_MS,
+        negativeTtlMs: LONGER_THAN_THE_RUN_MS,
+      },
     },
     { signals: false, logger },
   );

@@ -2,6 +2,7 @@ import { type RegionSeries } from '../data/series.js';
 import { Feeder } from '../feed/feeder.js';
 import { planFeed } from '../feed/feed-plan.js';
 import { type Losses } from './audit.js';
+import { Browsing } from './browsing.js';
 import { type CacheOutcomes, SmokeStage, type StageOptions } from './smoke.stage.js';
 
 /** How the story goes. */
@@ -24,6 +25,8 @@ export interface SmokeReport extends Readonly<CacheOutcomes> {
   readonly lost: number;
   readonly losses: Losses;
   readonly notifications: number;
+  /** Days that users looked at on the replicas while corrections came in. */
+  readonly browsed: number;
   /** Commit to cache. */
   readonly lagP50Ms: number | null;
   readonly lagP99Ms: number | null;
@@ -65,12 +68,14 @@ async function play(stage: SmokeStage, options: SmokeOptions): Promise<SmokeRepo
   for (const reader of stage.readers) {
     await audit.compare(reader);
   }
+  const browsing = new Browsing(stage.readers, plan, options.clock, options.random);
   const flow = interleave(plan.corrections, plan.measurements);
   const middle = Math.floor(flow.length / 2);
   await feeder.feed(stage.writer.client, flow.slice(0, middle));
   const publishedBefore = stage.publishedEnvelopes();
   await stage.restartWriter();
   await feeder.feed(stage.writer.client, flow.slice(middle));
+  const browsed = await browsing.end();
 
   const quiet = await untilQuiet(stage, options);
   const losses = await audit.losses(stage.witness, stage.readers);
@@ -83,6 +88,7 @@ async function play(stage: SmokeStage, options: SmokeOptions): Promise<SmokeRepo
     lost: losses.rows + losses.events + losses.values,
     losses,
     notifications: await stage.countNotifications(),
+    browsed,
     lagP50Ms: p50Ms,
     lagP99Ms: p99Ms,
     seconds: Math.round((options.clock.monotonic() - startedMs) / 100) / 10,

@@ -23,5 +23,9 @@ export class Deferred {
 
 /** The rejection reaches whoever awaits the promise; without anybody it is no unhandled one. */
 export function ignoreUnasked(promise: Promise<unknown>): void {
-  promise.catch(() => undefined);
+  promise.then(nothing, nothing);
+}
+
+function nothing(): void {
+  // Whoever awaits the promise itself gets the value or the error.
 }

@@ -6,19 +6,21 @@ import type { StandardSchemaV1 } from './standard-schema.js';
  * filled in.
  *
  * @param owner what is being configured, as the user wrote it: `PulsarModule.forRoot`.
+ * @param remedy how to mend it, where "correct it where `owner` is called" does not fit.
  * @throws {@link ConfigurationError} that lists every issue by option path.
  */
 export function checkOptions<TSchema extends StandardSchemaV1>(
   owner: string,
   schema: TSchema,
   input: unknown,
+  remedy?: string,
 ): StandardSchemaV1.InferOutput<TSchema> {
   const result = schema['~standard'].validate(input);
   if (result instanceof Promise) {
-    throw new ConfigurationError(owner, [{ option: '', problem: 'its schema validates asynchronously' }]);
+    throw new ConfigurationError(owner, [{ option: '', problem: 'its schema validates asynchronously' }], remedy);
   }
   if (result.issues !== undefined) {
-    throw new ConfigurationError(owner, result.issues.map(toIssue));
+    throw new ConfigurationError(owner, result.issues.map(toIssue), remedy);
   }
   return result.value;
 }
