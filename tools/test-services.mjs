@@ -5,7 +5,11 @@ import { existsSync, readdirSync } from 'node:fs';
 
 const suites = 'test/services';
 const required = process.env.REQUIRE_SERVICES === '1';
-const built = existsSync(suites) ? readdirSync(suites, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name) : [];
+const built = existsSync(suites)
+  ? readdirSync(suites, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+  : [];
 const [name, ...rest] = process.argv.slice(2).filter((argument) => argument !== '--');
 
 if (name !== undefined && !name.startsWith('-') && !built.includes(name)) {
@@ -16,10 +20,16 @@ if (name !== undefined && !name.startsWith('-') && !built.includes(name)) {
   process.exit(1);
 }
 if (built.length === 0) {
-  console.log('No adapter for a real server is built in yet, so there is no service suite to run; "npm test" covers the embedded parts.');
+  console.log(
+    'No adapter for a real server is built in yet, so there is no service suite to run; "npm test" covers the embedded parts.',
+  );
   process.exit(required ? 1 : 0);
 }
 
 const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`];
-const run = spawnSync('vitest', ['run', '--project', 'services', ...filter, ...(name?.startsWith('-') ? [name] : []), ...rest], { stdio: 'inherit' });
+const run = spawnSync(
+  'vitest',
+  ['run', '--project', 'services', ...filter, ...(name?.startsWith('-') ? [name] : []), ...rest],
+  { stdio: 'inherit' },
+);
 process.exit(run.status ?? 1);

@@ -31,19 +31,32 @@ describe('a fresh Nest app that installs the packed libraries', () => {
     await mkdir(packed);
     await mkdir(app);
     const libraries = await readdir(join(ROOT, 'libs'));
-    await run('npm', ['pack', '--silent', '--pack-destination', packed, ...libraries.map((name) => `./libs/${name}`)], { cwd: ROOT });
+    await run('npm', ['pack', '--silent', '--pack-destination', packed, ...libraries.map((name) => `./libs/${name}`)], {
+      cwd: ROOT,
+    });
     const archives = await readdir(packed);
     expect(archives).toHaveLength(libraries.length);
 
-    const dependencies = Object.fromEntries(await Promise.all(USERS_OWN.map(async (name) => [name, await installedVersion(name)])));
-    await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module', dependencies }));
+    const dependencies = Object.fromEntries(
+      await Promise.all(USERS_OWN.map(async (name) => [name, await installedVersion(name)])),
+    );
+    await writeFile(
+      join(app, 'package.json'),
+      JSON.stringify({ name: 'consumer', private: true, type: 'module', dependencies }),
+    );
     await copyFile(join(ROOT, 'test/consumer/app/tsconfig.json'), join(app, 'tsconfig.json'));
     await copyFile(join(ROOT, 'test/consumer/app/identity.ts'), join(app, 'identity.ts'));
     await writeFile(join(app, 'first-example.ts'), await firstExample());
-    await run('npm', ['install', '--no-audit', '--no-fund', ...archives.map((name) => join(packed, name))], { cwd: app });
-    await run(process.execPath, [join(app, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: app }).catch((error: unknown) => {
-      throw new Error(`The app does not compile: ${(error as { readonly stdout?: string }).stdout ?? ''}`, { cause: error });
+    await run('npm', ['install', '--no-audit', '--no-fund', ...archives.map((name) => join(packed, name))], {
+      cwd: app,
     });
+    await run(process.execPath, [join(app, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: app }).catch(
+      (error: unknown) => {
+        throw new Error(`The app does not compile: ${(error as { readonly stdout?: string }).stdout ?? ''}`, {
+          cause: error,
+        });
+      },
+    );
   });
 
   afterAll(async () => {
@@ -65,7 +78,9 @@ describe('a fresh Nest app that installs the packed libraries', () => {
   it('runs the first example of the README and stops on SIGTERM', async () => {
     const child = spawn(process.execPath, ['dist/first-example.js'], { cwd: join(folder, 'app') });
     let output = '';
-    const ended = new Promise<number | NodeJS.Signals | null>((done) => child.once('exit', (code, signal) => done(code ?? signal)));
+    const ended = new Promise<number | NodeJS.Signals | null>((done) =>
+      child.once('exit', (code, signal) => done(code ?? signal)),
+    );
     await new Promise<void>((done, failed) => {
       child.stdout.on('data', (chunk: Buffer) => {
         output += chunk.toString();
