@@ -176,8 +176,12 @@ describe('NotificationService beside ProductionForecast', () => {
       request(server).post(`${NOTIFICATIONS}/none/read`),
       request(server).post(`${NOTIFICATIONS}/999/read`),
       request(server).get('/nothing'),
+      request(server)
+        .post(`${NOTIFICATIONS}/read-all`)
+        .send({ upTo: 1, filler: 'x'.repeat(200_000) }),
     ]);
-    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 404, 404]);
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 404, 404, 413]);
+    expect(answers[1]?.body).toMatchObject({ status: 400, errors: [{ pointer: 'page' }] });
     expect(new Set(answers.map(({ headers }) => headers['content-type'] as unknown))).toEqual(
       new Set(['application/problem+json']),
     );

@@ -1,8 +1,8 @@
-import { Logger, type LoggerService } from '@nestjs/common';
+import { type LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { ProblemFilter } from '@smartpulse/production-forecast-contract';
 import { enableGracefulShutdown } from '@smartpulse/resilience';
+import { ProblemFilter } from './http/problem/problem.filter.js';
 import { NotificationServiceModule } from './notification-service.module.js';
 import { type NotificationServiceParts } from './notification-service.parts.js';
 
@@ -27,7 +27,7 @@ export async function createNotificationServiceApp(
     ...(logger === undefined ? {} : { logger }),
   });
   app.disable('x-powered-by');
-  app.useGlobalFilters(new ProblemFilter(new Logger('Http')));
+  app.useGlobalFilters(new ProblemFilter());
   enableGracefulShutdown(app, signals === undefined ? {} : { signals });
   return app;
 }

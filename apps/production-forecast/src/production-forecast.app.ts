@@ -1,8 +1,8 @@
-import { Logger, type LoggerService } from '@nestjs/common';
+import { type LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { ProblemFilter } from '@smartpulse/production-forecast-contract';
 import { enableGracefulShutdown } from '@smartpulse/resilience';
+import { ProblemFilter } from './http/problem/problem.filter.js';
 import { BODY_LIMIT_BYTES } from './production-forecast.limits.js';
 import { ProductionForecastModule } from './production-forecast.module.js';
 import { type ProductionForecastParts } from './production-forecast.parts.js';
@@ -32,7 +32,7 @@ export async function createProductionForecastApp(
   app.disable('x-powered-by');
   // Express would add weak tags to whatever has none.
   app.set('etag', false);
-  app.useGlobalFilters(new ProblemFilter(new Logger('Http')));
+  app.useGlobalFilters(new ProblemFilter());
   enableGracefulShutdown(app, signals === undefined ? {} : { signals });
   return app;
 }

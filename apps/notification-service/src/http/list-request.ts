@@ -1,6 +1,6 @@
-import { parseRequest } from '@smartpulse/production-forecast-contract';
 import { z } from 'zod';
 import { type NotificationPage } from '../store/notification.store.js';
+import { readRequest } from './problem/invalid-request.error.js';
 
 const MAX_PAGE = 100;
 const wholeNumber = (expected: string) =>
@@ -29,18 +29,18 @@ const readAllBody = z.strictObject(
   'expected an object with upTo',
 );
 
-/** @throws RequestRefusedError (400) with field details. */
+/** @throws InvalidRequestError. */
 export function parseListQuery(query: unknown): NotificationPage {
-  const { limit, before, status } = parseRequest(listQuery, query, '');
+  const { limit, before, status } = readRequest(listQuery, query, '');
   return { limit: limit ?? 20, before, status };
 }
 
-/** @throws RequestRefusedError (400). */
+/** @throws InvalidRequestError. */
 export function parseId(params: unknown): number {
-  return parseRequest(idParams, params, '').id;
+  return readRequest(idParams, params, '').id;
 }
 
-/** @throws RequestRefusedError (400). */
+/** @throws InvalidRequestError. */
 export function parseReadAll(body: unknown): number {
-  return parseRequest(readAllBody, body, '#/').upTo;
+  return readRequest(readAllBody, body, '#/').upTo;
 }

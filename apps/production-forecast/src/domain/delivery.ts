@@ -1,4 +1,3 @@
-import { type ProblemField } from '@smartpulse/production-forecast-contract';
 import { MINUTE_MS } from './instant.js';
 
 /** Lengths of a delivery in minutes; also the resolutions that can be asked for. */
@@ -35,8 +34,13 @@ export type DeliveryCode =
   | 'OverlappingDeliveries'
   | 'RangeTooLong';
 
-interface DeliveryProblem extends ProblemField {
+/** One thing that is wrong with a request's deliveries. */
+export interface DeliveryProblem {
+  /** JSON pointer to the item of the request, or to a field of it. */
+  readonly pointer: string;
   readonly code: DeliveryCode;
+  /** What is expected. */
+  readonly detail: string;
 }
 
 /**

@@ -7,7 +7,12 @@ describe('parseEntityTags', () => {
     expect(parseEntityTags('*')).toBe('*');
   });
 
-  it.each(['', 'a', '"a', '"a" "b"', '"a",', '*, "a"'])('refuses %j', (header) => {
+  it('reads tags that contain commas, and passes over empty elements of a list', () => {
+    expect(parseEntityTags('"a,b", "c"')).toEqual(['"a,b"', '"c"']);
+    expect(parseEntityTags(', "a",, "b",')).toEqual(['"a"', '"b"']);
+  });
+
+  it.each(['', ',', 'a', '"a', '"a" "b"', '"a", b', '"a b"', '*, "a"'])('refuses %j', (header) => {
     expect(parseEntityTags(header)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
-import { parseRequest } from '@smartpulse/production-forecast-contract';
 import { z } from 'zod';
+import { parseRequest } from './problem/parse-request.js';
 import { PROVIDERS, type Series, UNIT_TYPES } from '../domain/series.js';
 
 const seriesParams = z.strictObject({

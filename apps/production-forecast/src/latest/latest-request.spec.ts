@@ -1,5 +1,5 @@
-import { RequestRefusedError } from '@smartpulse/production-forecast-contract';
 import { describe, expect, it } from 'vitest';
+import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { parseLatestQuery } from './latest-request.js';
 
 const series = { provider: 'FinalForecast', unitType: 'PP', unitNo: 7 } as const;

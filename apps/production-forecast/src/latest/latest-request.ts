@@ -1,5 +1,5 @@
-import { parseRequest } from '@smartpulse/production-forecast-contract';
 import { z } from 'zod';
+import { parseRequest } from '../http/problem/parse-request.js';
 import { ALLOWED_PERIODS } from '../domain/delivery.js';
 import { MINUTE_MS } from '../domain/instant.js';
 import { type Series } from '../domain/series.js';

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SyncReader } from '@smartpulse/data-sync';
-import { RequestRefusedError } from '@smartpulse/production-forecast-contract';
 import { InjectCache, type VersionedCache } from '@smartpulse/redis-cache';
 import { type EntityManager } from 'typeorm';
+import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { type Delivery } from '../domain/delivery.js';
 import { utcDayRange, utcDaysOf } from '../domain/instant.js';
 import { aggregate } from '../domain/resolution.js';

@@ -1,8 +1,9 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type AutoBatchWorker, type BatchOutcome, BatchRegistry } from '@smartpulse/batch';
 import { DataSync } from '@smartpulse/data-sync';
-import { type ForecastKey, RequestRefusedError } from '@smartpulse/production-forecast-contract';
+import { type ForecastKey } from '@smartpulse/production-forecast-contract';
 import { DataSource, type EntityManager } from 'typeorm';
+import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { MAX_FORECASTS } from '../domain/delivery.js';
 import { forecastSync } from '../sync/forecast.sync.js';
 import { ForecastWriter, type Written } from './forecast.writer.js';

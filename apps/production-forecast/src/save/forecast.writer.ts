@@ -1,12 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import {
-  forecastComputed,
-  type ForecastComputed,
-  type ForecastKey,
-  RequestRefusedError,
-} from '@smartpulse/production-forecast-contract';
+import { forecastComputed, type ForecastComputed, type ForecastKey } from '@smartpulse/production-forecast-contract';
 import { Clock } from '@smartpulse/resilience';
 import { type EntityManager } from 'typeorm';
+import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { type Delivery } from '../domain/delivery.js';
 import { formatInstant } from '../domain/instant.js';
 import { planSave } from '../domain/save-plan.js';

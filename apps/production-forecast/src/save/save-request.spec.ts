@@ -1,6 +1,6 @@
-import { type ProblemDetails, RequestRefusedError } from '@smartpulse/production-forecast-contract';
 import { describe, expect, it } from 'vitest';
 import { MAX_FORECASTS } from '../domain/delivery.js';
+import { type ProblemDetails, RequestRefusedError } from '../http/problem/problem-details.js';
 import { BODY_LIMIT_BYTES } from '../production-forecast.limits.js';
 import { parseDeliveries } from './save-request.js';
 

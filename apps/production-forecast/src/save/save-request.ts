@@ -1,5 +1,6 @@
-import { invalidRequest, parseRequest, RequestRefusedError } from '@smartpulse/production-forecast-contract';
 import { z } from 'zod';
+import { invalidRequest, parseRequest } from '../http/problem/parse-request.js';
+import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { checkDeliveries, type Delivery, MAX_FORECASTS } from '../domain/delivery.js';
 import { toHundredths } from '../domain/hundredths.js';
 import { type Series } from '../domain/series.js';

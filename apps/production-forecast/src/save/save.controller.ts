@@ -1,7 +1,8 @@
 import { Body, Controller, Headers, HttpCode, Inject, Param, Post, UseGuards } from '@nestjs/common';
 import { QueueFullError, WorkerStoppedError } from '@smartpulse/batch';
-import { invalidRequest, RequestRefusedError } from '@smartpulse/production-forecast-contract';
 import { Random } from '@smartpulse/resilience';
+import { invalidRequest } from '../http/problem/parse-request.js';
+import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { type EntityTags, parseEntityTags } from '../http/entity-tags.js';
 import { JsonOnlyGuard } from '../http/json-only.guard.js';
 import { parseSeries } from '../http/series.params.js';
