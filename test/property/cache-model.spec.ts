@@ -43,6 +43,16 @@ const sound: readonly (readonly [string, History])[] = [
   ],
   ['lines that are cut often', { shape: 'row', actions: 16, weights: { cutLine: 4 } }],
   ['loaders that fail often', { shape: 'aggregate', actions: 16, failingLoaders: 0.5 }],
+  ['tables that are truncated, which moves no version', { shape: 'row', actions: 16, weights: { truncate: 3 } }],
+  [
+    'truncates while lines are cut and loaders read their stamp in an earlier statement',
+    {
+      shape: 'aggregate',
+      stamp: 'earlier',
+      actions: 18,
+      weights: { truncate: 3, cutLine: 2, load: 10, expireStore: 3 },
+    },
+  ],
   ['evictions and late user sets', { shape: 'row', actions: 16, weights: { evict: 3, userSet: 5, expireStore: 4 } }],
 ];
 
@@ -111,6 +121,18 @@ class ChangesCreate extends EntryProtocol {
   }
 }
 
+class LeasesOutliveSweeps extends EntryProtocol {
+  protected override isSwept(state: Exclude<EntryState, { kind: 'tombstone' }>, version: EntryVersion): boolean {
+    return state.kind !== 'lease' && super.isSwept(state, version);
+  }
+}
+
+class SweepsBelowOnly extends EntryProtocol {
+  protected override isSwept(state: Exclude<EntryState, { kind: 'tombstone' }>, version: EntryVersion): boolean {
+    return state.kind === 'lease' || state.version.compare(version) < 0;
+  }
+}
+
 class FlightsNotMarked extends LocalView<SimulatedValue> {
   protected override mark(): void {}
 }
@@ -156,6 +178,25 @@ const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
     'a read begun before a flush fills',
     ['I3'],
     { shape: 'row', view: (o) => new FlushForgetsFlights(o), weights: { cutLine: 5, read: 8 } },
+  ],
+  [
+    'leases outlive a sweep',
+    ['I3'],
+    { shape: 'row', protocol: new LeasesOutliveSweeps(), weights: { truncate: 3, otherRow: 0 } },
+  ],
+  [
+    'a sweep leaves what is stamped at its version',
+    ['I3'],
+    { shape: 'row', protocol: new SweepsBelowOnly(), weights: { truncate: 3, otherRow: 0 } },
+  ],
+  [
+    'a read begun before a sweep fills',
+    ['I3'],
+    {
+      shape: 'row',
+      view: (o) => new FlushForgetsFlights(o),
+      weights: { truncate: 5, read: 8, cutLine: 0, otherRow: 0, commit: 0.5, foreignCommit: 0 },
+    },
   ],
   [
     'stamps learned from replies do not act like messages',

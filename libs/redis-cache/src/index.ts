@@ -48,7 +48,10 @@ export {
   type SetOutcome,
   type SetReply,
   type StoredEntry,
+  type StoredKeys,
   type StoreOrigin,
   type StoreWrite,
+  type SweepReply,
+  type SweepRequest,
 } from './store/cache.store.js';
 export { EntryVersion } from './version/entry-version.js';

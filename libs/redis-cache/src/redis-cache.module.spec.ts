@@ -120,6 +120,7 @@ describe('RedisCacheModule', () => {
     expect(() => RedisCacheModule.forRoot({ url: 'redis+cluster://host' })).toThrow(/option "prefix"/);
     expect(() => RedisCacheModule.forRoot({ url: 'localhost' })).toThrow(/option "url"/);
     expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefix: 'a b' })).toThrow(/option "prefix"/);
+    expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefix: 'a:b' })).toThrow(/option "prefix"/);
     expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefx: 'a' } as RedisCacheModuleOptions)).toThrow(
       ConfigurationError,
     );

@@ -3,7 +3,7 @@ import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
 import { z } from 'zod';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import { InvalidationBus } from './invalidation/invalidation.bus.js';
-import { problemOf } from './namespace/cache-key.js';
+import { nameProblemOf } from './namespace/cache-key.js';
 import { CacheTransportNotBuiltInError } from './redis-cache.errors.js';
 import { CacheStore } from './store/cache.store.js';
 
@@ -47,7 +47,7 @@ const SCHEMES = 'memory://, redis://, rediss://, redis+sentinel:// or redis+clus
 const name = z
   .string('expected text')
   .superRefine((text, context) => {
-    const problem = problemOf(text);
+    const problem = nameProblemOf(text);
     if (problem !== undefined) {
       context.addIssue({ code: 'custom', message: problem });
     }

@@ -35,8 +35,10 @@ export interface CacheStats {
   leasesWaited: number;
   /** Leases that were gone when they were renewed or used. */
   leasesLost: number;
-  /** Changes (`refresh`, `invalidate`, `evict`) sent by this replica. */
+  /** Changes (`refresh`, `invalidate`, `evict`, `sweep`) sent by this replica. */
   changesSent: number;
+  /** Entries and leases removed because this replica swept the namespace. */
+  swept: number;
   messagesReceived: number;
   /** Entries now in the first level. */
   l1Entries: number;
@@ -68,6 +70,7 @@ export function emptyStats(): CacheStats {
     leasesWaited: 0,
     leasesLost: 0,
     changesSent: 0,
+    swept: 0,
     messagesReceived: 0,
     l1Entries: 0,
     l1Flushes: 0,

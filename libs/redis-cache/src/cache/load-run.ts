@@ -4,12 +4,13 @@ import {
   CachePayloadTooLargeError,
   CacheStoreUnavailableError,
 } from '../redis-cache.errors.js';
-import type { LeaseReply, SetReply } from '../store/cache.store.js';
+import type { LeaseReply, SetReply, StoredEntry } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loaded, Loader } from './cache-hit.js';
 import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
 import { type EncodedValue, type EntryCodec, isUsable, type UsableEntry } from './entry.codec.js';
 import { fillFirstLevel } from './filling.js';
+import type { WakeUp } from './key-waiters.js';
 import { LeaseRenewal } from './lease-renewal.js';
 import { runLoader } from './loader-run.js';
 import type { SharedLoad } from './local-view.js';
@@ -44,21 +45,31 @@ export class LoadRun<T> {
       if (this.parts.closing.aborted) {
         throw new CacheClosedError(this.parts.namespace.name);
       }
-      const token = this.parts.random.id();
-      let reply: LeaseReply;
+      const wakeUp = this.parts.waiters.listen(this.load.flight.key);
       try {
-        reply = await this.#ask(token, first);
-      } catch (error) {
-        if (!CacheStoreUnavailableError.is(error)) {
-          throw error;
+        const answer = await this.#turn(first, wakeUp);
+        if (answer !== undefined) {
+          return answer;
         }
-        return await this.#loadUnstored();
-      }
-      const answer = await this.#answerTo(reply, token);
-      if (answer !== undefined) {
-        return answer;
+      } finally {
+        wakeUp.end();
       }
     }
+  }
+
+  /** One question to the store and what follows from its answer; nothing = ask again. */
+  async #turn(first: boolean, wakeUp: WakeUp): Promise<CacheHit<T> | undefined> {
+    const token = this.parts.random.id();
+    let reply: LeaseReply;
+    try {
+      reply = await this.#ask(token, first);
+    } catch (error) {
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+      return await this.#loadUnstored();
+    }
+    return await this.#answerTo(reply, token, wakeUp);
   }
 
   /** Hits never pay for a lease: the first question is a plain read. */
@@ -70,11 +81,12 @@ export class LoadRun<T> {
       if (isUsable(entry)) {
         return { kind: 'hit', entry };
       }
+      this.#learnFloor(entry);
     }
     return await store.getOrLease(this.#storedKey, token, namespace.leaseMs);
   }
 
-  async #answerTo(reply: LeaseReply, token: string): Promise<CacheHit<T> | undefined> {
+  async #answerTo(reply: LeaseReply, token: string, wakeUp: WakeUp): Promise<CacheHit<T> | undefined> {
     const { stats } = this.parts;
     if (reply.kind === 'hit') {
       return await this.#take(reply.entry);
@@ -84,7 +96,7 @@ export class LoadRun<T> {
       return await this.#loadUnderLease(token, reply.floor);
     }
     stats.leasesWaited++;
-    return (await this.#wait(reply.remainingMs)) ? undefined : await this.#loadUnstored();
+    return (await this.#wait(reply.remainingMs, wakeUp)) ? undefined : await this.#loadUnstored();
   }
 
   /** Shows a stored entry, unless it is below what callers of this load may already have seen. */
@@ -206,21 +218,26 @@ export class LoadRun<T> {
     if (isUsable(current)) {
       return view.accepts(this.load.flight, current.version) ? await this.#take(current) : undefined;
     }
-    if (current !== undefined) {
-      view.learn(this.load.flight.key, current.kind === 'lease' ? current.floor : current.version);
-    }
+    this.#learnFloor(current);
     return undefined;
   }
 
+  /** A lease or tombstone tells a stamp too, and whatever is learned acts like a message. */
+  #learnFloor(entry: StoredEntry | undefined): void {
+    if (entry !== undefined) {
+      this.parts.view.learn(this.load.flight.key, entry.kind === 'lease' ? entry.floor : entry.version);
+    }
+  }
+
   /** `false`: waited long enough, no lease will come. */
-  async #wait(remainingMs: number): Promise<boolean> {
-    const { clock, random, waiters } = this.parts;
+  async #wait(remainingMs: number, wakeUp: WakeUp): Promise<boolean> {
+    const { clock, random } = this.parts;
     const leftMs = this.#giveUpWaitingMs - clock.monotonic();
     if (leftMs <= 0) {
       return false;
     }
     const pollMs = Math.min(MAX_POLL_MS, FIRST_POLL_MS * 2 ** this.#polls++) * (0.5 + 0.5 * random.next());
-    await waiters.wait(this.load.flight.key, Math.max(1, Math.min(pollMs, remainingMs, leftMs)));
+    await wakeUp.wait(Math.max(1, Math.min(pollMs, remainingMs, leftMs)));
     return true;
   }
 

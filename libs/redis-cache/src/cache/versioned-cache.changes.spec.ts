@@ -131,6 +131,47 @@ describe('VersionedCache: changes and loads', () => {
     expect(runs).toBe(2);
   });
 
+  it.each(['given', 'held by another'])(
+    'acts on the floor of a lease (%s) like on a message: an older reply fills nothing',
+    async (lease) => {
+      // Messages to `a` are late; only what it reads itself tells it of the change.
+      const { cache: a, bus, store } = await replicas.add({ storeTimeoutMs: 5_000 }, { silent: true });
+      const { cache: b } = await replicas.add();
+      await b.getOrLoad('k', async () => loaded(5));
+      bus.cut();
+      store.weather = { kind: 'slow', delayMs: 3_000 };
+      const late = a.get('k');
+      await replicas.clock.settle();
+      await b.invalidate('k', at(6));
+      const origin = { channel: 'test:rows:!inv', source: 'x', synced: true };
+      const stored = '{test:rows:k}:v';
+      const raise = (): void => {
+        replicas.server.getOrLease(stored, 't', 600_000);
+        replicas.server.invalidate(stored, at(7), origin, 60_000);
+      };
+      const gate = new Gate<Loaded<TestRow>>();
+      store.weather = { kind: 'slow', delayMs: 1_000 };
+      if (lease === 'held by another') {
+        raise();
+      }
+      const load = a.getOrLoad('k', () => gate.promise);
+      await replicas.clock.settle();
+      store.weather = { kind: 'fine' };
+      if (lease === 'given') {
+        // The read found nothing; the question for the lease finds one that is free, with its floor.
+        raise();
+        replicas.server.set({ ...origin, key: stored, version: at(6), payload: '{}', ttlMs: 60_000 }, 't');
+      }
+      await replicas.clock.advance(3_000);
+      expect((await late)?.version).toEqual(at(5));
+      expect(a.peek('k')).toBeUndefined();
+      gate.open(loaded(7));
+      replicas.server.expire(stored);
+      await replicas.clock.advance(2_000);
+      expect((await load).version).toEqual(at(7));
+    },
+  );
+
   it('acts on a stamp learned elsewhere like on a message', async () => {
     const { cache } = await replicas.add();
     await cache.getOrLoad('k', async () => loaded(5));

@@ -56,6 +56,24 @@ describe('VersionedCache: one loader', () => {
     await first;
   });
 
+  it('goes on at once when the message of the set overtakes the answer that told it to wait', async () => {
+    const { cache: a } = await replicas.add();
+    const { cache: b, store } = await replicas.add({ storeTimeoutMs: 5_000 });
+    const gate = new Gate<Loaded<TestRow>>();
+    const first = a.getOrLoad('k', () => gate.promise);
+    await replicas.clock.settle();
+    store.weather = { kind: 'slow', delayMs: 1_000 };
+    const second = b.getOrLoad('k', async () => loaded(99));
+    // The read is answered, the question for the lease is on its way back.
+    await replicas.clock.advance(1_500);
+    store.weather = { kind: 'fine' };
+    gate.open(loaded(5));
+    await first;
+    await replicas.clock.advance(500);
+    expect((await second).version).toEqual(at(5));
+    expect(replicas.clock.monotonic()).toBe(2_000);
+  });
+
   it('renews its lease while the loader runs longer than the lease lives', async () => {
     const { cache: a } = await replicas.add({ leaseMs: 1_000 });
     const { cache: b } = await replicas.add({ leaseMs: 1_000 });

@@ -19,6 +19,7 @@ import type { FirstLevelEntry } from './first-level.js';
 import { KeyWaiters } from './key-waiters.js';
 import { LoadRun } from './load-run.js';
 import { LocalView, type SharedLoad } from './local-view.js';
+import { NamespaceSweep } from './namespace-sweep.js';
 import { OutageGate } from './outage-gate.js';
 import { StoreAccess } from './store-access.js';
 
@@ -56,6 +57,7 @@ export interface VersionedCacheParts<T> {
 export class VersionedCache<T> {
   readonly #parts: CacheParts<T>;
   readonly #access: StoreAccess<T>;
+  readonly #sweep: NamespaceSweep<T>;
   readonly #closing = new AbortController();
   readonly #subscriptions = new Set<InvalidationSubscription>();
   readonly #loads = new Set<Promise<unknown>>();
@@ -84,6 +86,7 @@ export class VersionedCache<T> {
       onLoaded: options.onLoaded ?? ((): void => {}),
     };
     this.#access = new StoreAccess(this.#parts);
+    this.#sweep = new NamespaceSweep(this.#parts);
   }
 
   /** The namespace's name. */
@@ -199,6 +202,19 @@ export class VersionedCache<T> {
   async evict(key: string): Promise<void> {
     this.#checkOpen();
     await this.#access.evict(key);
+  }
+
+  /**
+   * For what no change tells, such as rows that were truncated: everything in the namespace that is stamped at or below `version` becomes absent,
+   * loads under way are refused whatever their stamp, and every replica drops its first level. What is stamped above stays. When it has resolved, no
+   * read of this replica that begins afterwards shows what was swept. Takes one pass over the keys of the store, in bounded steps.
+   *
+   * @returns how many entries and leases were removed.
+   * @throws {@link CacheStoreUnavailableError} when the store fails: sweep again, a part may be done.
+   */
+  async sweep(version: EntryVersion): Promise<number> {
+    this.#checkOpen();
+    return await this.#sweep.run(version);
   }
 
   /**

@@ -9,6 +9,8 @@ import type {
   StoredEntry,
   StoreOrigin,
   StoreWrite,
+  SweepReply,
+  SweepRequest,
 } from '../store/cache.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import { ChannelHub } from './channel.hub.js';
@@ -170,6 +172,31 @@ export class EmbeddedCacheServer {
   /** See {@link CacheStore.releaseLease}. */
   releaseLease(key: string, token: string, origin: StoreOrigin): void {
     this.#step(key, origin, 0, (state) => this.#protocol.release(state, token));
+  }
+
+  /** See {@link CacheStore.sweep}. */
+  sweep(request: SweepRequest, cursor?: string): SweepReply {
+    this.#checkOpen();
+    const { keys: names, version, limit, synced, tombstoneTtlMs, channel, source } = request;
+    const { keys, next } = this.#keyspace.scan(cursor === undefined ? 0 : Number(cursor), limit);
+    let swept = 0;
+    for (const key of keys) {
+      const state = key.startsWith(names.before) && key.endsWith(names.after) ? this.#keyspace.inspect(key) : undefined;
+      const step = state && this.#protocol.sweep(state, version, synced);
+      if (step?.outcome !== 'swept') {
+        continue;
+      }
+      swept++;
+      if (step.next === undefined) {
+        this.#keyspace.remove(key);
+      } else {
+        this.#keyspace.write(key, step.next, tombstoneTtlMs);
+      }
+    }
+    if (next === undefined) {
+      this.#hub.publish(channel, { source, action: 'flush', key: '', version: null });
+    }
+    return { swept, cursor: next?.toString() ?? null };
   }
 
   /** See {@link InvalidationBus.subscribe}. */

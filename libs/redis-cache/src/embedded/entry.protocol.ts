@@ -102,6 +102,18 @@ export class EntryProtocol {
     };
   }
 
+  /**
+   * What is stamped at or below `version` is gone, and a lease is dead. The key becomes absent: a floor would have to be above the version, and
+   * nothing need ever be stamped so. Every replica is told once the whole namespace is swept.
+   */
+  sweep(state: EntryState, version: EntryVersion, synced: boolean): Step<'swept' | 'kept'> {
+    if (state.kind === 'tombstone' || !this.isSwept(state, version)) {
+      return unchanged('kept', state);
+    }
+    const stamp = EntryVersion.max(version, state.kind === 'lease' ? state.floor : state.version);
+    return { outcome: 'swept', next: synced ? undefined : { kind: 'tombstone', version: stamp }, life: 'own' };
+  }
+
   /** A usable entry, the lease, or word that another has it. */
   getOrLease(state: EntryState | undefined, token: string): Step<'hit' | 'leased' | 'wait'> {
     if (state?.kind === 'value' || state?.kind === 'negative') {
@@ -134,6 +146,11 @@ export class EntryProtocol {
   /** Rule: a change that finds nothing is told to everybody, for its value may be in a reply under way. */
   protected foundNothing(action: 'refresh' | 'invalidate', version: EntryVersion): Step<ChangeOutcome> {
     return published(action, unchanged('absent', undefined), version);
+  }
+
+  /** Rule: a sweep takes what is stamped at or below its version, and every lease: its loader may have begun before. */
+  protected isSwept(state: Exclude<EntryState, { kind: 'tombstone' }>, version: EntryVersion): boolean {
+    return state.kind === 'lease' || state.version.compare(version) <= 0;
   }
 
   /** Rule: a set whose lease is gone is refused, whatever it finds. */

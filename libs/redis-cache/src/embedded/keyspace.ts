@@ -6,6 +6,8 @@ interface Slot {
   readonly state: EntryState;
   readonly expiresAtMs: number;
   readonly bytes: number;
+  /** The part of the keyspace that the key belongs to, as long as it is there. */
+  readonly part: Set<string>;
 }
 
 /** What happens when the embedded server is full: the key unused for longest is forgotten, or the write is refused. */
@@ -19,11 +21,15 @@ export interface KeyspaceBounds {
 }
 
 const OVERHEAD_BYTES = 96;
+const PARTS = 1_024;
 
 /** Keys with their states and lives; bounded by entries and bytes. */
 export class Keyspace {
   // Iterates from the key unused for longest: use and write set a key anew.
   readonly #slots = new Map<string, Slot>();
+  // For scans: a key stays in the part in which it began, however often it is used or written.
+  readonly #parts: readonly Set<string>[] = Array.from({ length: PARTS }, () => new Set<string>());
+  #created = 0;
   #bytes = 0;
   #evicted = 0;
 
@@ -47,18 +53,18 @@ export class Keyspace {
 
   /** The live state of a key and what is left of its life. */
   read(key: string): { readonly state: EntryState; readonly ttlMs: number } | undefined {
-    const slot = this.#slots.get(key);
+    const slot = this.#live(key);
     if (slot === undefined) {
-      return undefined;
-    }
-    const ttlMs = slot.expiresAtMs - this.clock.monotonic();
-    if (ttlMs <= 0) {
-      this.remove(key);
       return undefined;
     }
     this.#slots.delete(key);
     this.#slots.set(key, slot);
-    return { state: slot.state, ttlMs };
+    return { state: slot.state, ttlMs: slot.expiresAtMs - this.clock.monotonic() };
+  }
+
+  /** The live state of a key, without counting as a use. */
+  inspect(key: string): EntryState | undefined {
+    return this.#live(key)?.state;
   }
 
   /** @throws {@link CacheServerFullError} when there is no room and the policy is to refuse. */
@@ -76,7 +82,9 @@ export class Keyspace {
       }
     }
     this.#slots.delete(key);
-    this.#slots.set(key, { state, expiresAtMs: this.clock.monotonic() + ttlMs, bytes });
+    const part = before?.part ?? this.#nextPart();
+    part.add(key);
+    this.#slots.set(key, { state, expiresAtMs: this.clock.monotonic() + ttlMs, bytes, part });
     this.#bytes = grown;
     this.#makeRoom();
   }
@@ -85,13 +93,45 @@ export class Keyspace {
     const slot = this.#slots.get(key);
     if (slot !== undefined) {
       this.#slots.delete(key);
+      slot.part.delete(key);
       this.#bytes -= slot.bytes;
     }
   }
 
   clear(): void {
     this.#slots.clear();
+    this.#parts.forEach((part) => part.clear());
     this.#bytes = 0;
+  }
+
+  /**
+   * Some keys, about `limit` of them, from where the call before stopped (0 = the beginning). Who goes on until `next` is `undefined` has met every key
+   * that was there all the time.
+   */
+  scan(from: number, limit: number): { readonly keys: readonly string[]; readonly next: number | undefined } {
+    const keys: string[] = [];
+    let next = from;
+    while (next < PARTS && keys.length < limit) {
+      keys.push(...(this.#parts[next++] ?? []));
+    }
+    return { keys, next: next < PARTS ? next : undefined };
+  }
+
+  #nextPart(): Set<string> {
+    const part = this.#parts[this.#created++ % PARTS];
+    if (part === undefined) {
+      throw new RangeError('A keyspace has parts.');
+    }
+    return part;
+  }
+
+  #live(key: string): Slot | undefined {
+    const slot = this.#slots.get(key);
+    if (slot !== undefined && slot.expiresAtMs <= this.clock.monotonic()) {
+      this.remove(key);
+      return undefined;
+    }
+    return slot;
   }
 
   #makeRoom(): void {

@@ -8,12 +8,12 @@ const ESCAPED = /[{}*\s\p{Cc}:%]/gu;
 
 /**
  * Checks a key, prefix or name: not empty, at most 512 bytes of UTF-8, no control characters, no lone surrogates, none of `{ } *` and no white
- * space.
+ * space. Prefixes and names have no `:` either, which separates them in the store.
  *
  * @throws {@link InvalidCacheKeyError} that says what was found, without repeating it.
  */
 export function checkCacheKey(text: unknown, part: 'key' | 'prefix' | 'name' = 'key'): asserts text is string {
-  const problem = problemOf(text);
+  const problem = part === 'key' ? problemOf(text) : nameProblemOf(text);
   if (problem !== undefined) {
     throw new InvalidCacheKeyError(part, problem);
   }
@@ -58,6 +58,12 @@ export function problemOf(text: unknown): string | undefined {
   }
   const found = REFUSED.exec(text);
   return found === null ? undefined : `contains a refused character at position ${found.index}`;
+}
+
+/** What is wrong with `text` as a prefix or name, or nothing: with `:` in them, two namespaces could share keys. */
+export function nameProblemOf(text: unknown): string | undefined {
+  const colon = typeof text === 'string' ? text.indexOf(':') : -1;
+  return problemOf(text) ?? (colon < 0 ? undefined : `contains a refused character at position ${colon}`);
 }
 
 function encode(character: string): string {

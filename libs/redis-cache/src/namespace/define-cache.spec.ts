@@ -32,5 +32,7 @@ describe('defineCache', () => {
     const misspelt = { name: 'prices', synced: true, ttlMs: 5 };
     expect(configurationError(() => defineCache(misspelt)).message).toContain('ttlMs');
     expect(configurationError(() => defineCache({ name: 'a b', synced: true })).issues[0]?.option).toBe('name');
+    // `a` with the key `b:k` and `a:b` with the key `k` would be one key of the store.
+    expect(configurationError(() => defineCache({ name: 'a:b', synced: true })).issues[0]?.option).toBe('name');
   });
 });

@@ -1,6 +1,6 @@
 import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
 import { z } from 'zod';
-import { problemOf } from './cache-key.js';
+import { nameProblemOf } from './cache-key.js';
 import { type CacheCodec, jsonCacheCodec } from './cache.codec.js';
 
 /** What the first level does while messages may have been lost. `bypass`: it is not asked. `serve-stale`: it answers, flagged. */
@@ -124,7 +124,7 @@ const schema = z.strictObject({
  */
 export function defineCache<T>(options: CacheNamespaceOptions<T>): CacheNamespace<T> {
   const checked = checkOptions('defineCache', schema, options);
-  const problem = problemOf(checked.name);
+  const problem = nameProblemOf(checked.name);
   if (problem !== undefined) {
     throw new ConfigurationError('defineCache', [{ option: 'name', problem }]);
   }

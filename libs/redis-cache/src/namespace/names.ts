@@ -1,3 +1,4 @@
+import type { StoredKeys } from '../store/cache.store.js';
 import { checkCacheKey } from './cache-key.js';
 
 /**
@@ -6,25 +7,24 @@ import { checkCacheKey } from './cache-key.js';
 export class NamespaceNames {
   /** The channel of the backplane. */
   readonly channel: string;
-  readonly #before: string;
-  readonly #after = '}:v';
+  /** What the keys of the namespace, and no others, begin and end with. */
+  readonly keys: StoredKeys;
 
   constructor(prefix: string, name: string) {
     checkCacheKey(prefix, 'prefix');
     checkCacheKey(name, 'name');
-    this.#before = `{${prefix}:${name}:`;
+    this.keys = { before: `{${prefix}:${name}:`, after: '}:v' };
     this.channel = `${prefix}:${name}:!inv`;
   }
 
   /** The key's name in the store. */
   stored(key: string): string {
-    return this.#before + key + this.#after;
+    return this.keys.before + key + this.keys.after;
   }
 
   /** The key behind a name in the store; `undefined` when it belongs to another namespace. */
   key(stored: string): string | undefined {
-    return stored.startsWith(this.#before) && stored.endsWith(this.#after)
-      ? stored.slice(this.#before.length, -this.#after.length)
-      : undefined;
+    const { before, after } = this.keys;
+    return stored.startsWith(before) && stored.endsWith(after) ? stored.slice(before.length, -after.length) : undefined;
   }
 }

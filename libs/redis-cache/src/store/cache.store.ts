@@ -46,6 +46,31 @@ export interface ChangeReply {
   readonly version: EntryVersion | undefined;
 }
 
+/** The names that the keys of one namespace have in the store: those that begin with `before` and end with `after`. */
+export interface StoredKeys {
+  readonly before: string;
+  readonly after: string;
+}
+
+/** A sweep of a namespace: the same in every call of it. */
+export interface SweepRequest extends StoreOrigin {
+  readonly keys: StoredKeys;
+  /** What is stamped at or below goes. */
+  readonly version: EntryVersion;
+  /** Keys to look at in one call, about: a call does so much and no more. At least 1. */
+  readonly limit: number;
+  /** Used by namespaces that are not synced. */
+  readonly tombstoneTtlMs: number;
+}
+
+/** What one call of a sweep did. */
+export interface SweepReply {
+  /** Values, negative entries and leases that this call removed. */
+  readonly swept: number;
+  /** To go on with; `null`: the sweep has ended, and replicas were told. */
+  readonly cursor: string | null;
+}
+
 /** `hit`: usable entry; `leased`: you load, with `floor`; `wait`: another loads, its lease lives `remainingMs` more. */
 export type LeaseReply =
   | { readonly kind: 'hit'; readonly entry: Extract<StoredEntry, { kind: 'value' | 'negative' }> }
@@ -65,6 +90,12 @@ export type LeaseReply =
  *   above it is a no-op (`duplicate` when equal, `stale` when above); on a lease it raises the floor, never lowers it
  *   (`deferred`).
  * - `evict` leaves the key absent, with no floor, and kills a lease.
+ * - `sweep`, called until its cursor is `null`, removes every value and negative entry of the namespace that is stamped at or below the
+ *   version, and kills every lease, whatever its floor: a loader that began before the sweep may have read what is gone, under a stamp
+ *   that nothing moves. That holds for all keys that were there when the sweep began; a key written while it runs may be passed
+ *   by. What is above the version stays. Synced: the key becomes absent, with no floor; otherwise a tombstone of the version (or
+ *   the lease's floor, if higher) is left, and tombstones stay. Each key is one atomic step; the call that ends the sweep publishes one `flush`
+ *   **after** its last key, also when nothing was found. Repeating a sweep, whole or from any cursor, is harmless.
  * - Every `set` that was applied, and every `refresh`, `invalidate` and `evict` **also when it found nothing**, publishes a
  *   message on the channel in the same atomic step.
  */
@@ -95,4 +126,6 @@ export abstract class CacheStore {
   abstract renewLease(key: string, token: string, leaseMs: number): Promise<boolean>;
   /** Gives a lease back after a failed load: the key becomes absent. Publishes, so that waiters try again. */
   abstract releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void>;
+  /** One bounded part of a sweep of a namespace; without a cursor it begins. */
+  abstract sweep(request: SweepRequest, cursor?: string): Promise<SweepReply>;
 }

@@ -9,6 +9,8 @@ import {
   type StoredEntry,
   type StoreOrigin,
   type StoreWrite,
+  type SweepReply,
+  type SweepRequest,
 } from './cache.store.js';
 
 /**
@@ -82,6 +84,11 @@ export class TimedCacheStore extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.#bounded('releaseLease', () => this.store.releaseLease(key, token, origin));
+  }
+
+  /** One call of a sweep is bounded, not the whole of it. */
+  override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {
+    return this.#bounded('sweep', () => this.store.sweep(request, cursor));
   }
 
   /** Gives up every call under way and refuses further ones; the store itself stays open. */

@@ -26,9 +26,13 @@ export class TestReplicas {
   readonly server = new EmbeddedCacheServer({ clock: this.clock });
   readonly #caches: VersionedCache<TestRow>[] = [];
 
-  async add(options: Partial<CacheNamespaceOptions<TestRow>> = {}): Promise<TestReplica> {
+  /** @param line `silent`: the backplane does not say that it is cut, as if messages were only late. */
+  async add(
+    options: Partial<CacheNamespaceOptions<TestRow>> = {},
+    line: { readonly silent?: boolean } = {},
+  ): Promise<TestReplica> {
     const store = new UnreliableCacheStore(new MemoryCacheStore(this.server), this.clock);
-    const bus = new LossyInvalidationBus(new MemoryInvalidationBus(this.server));
+    const bus = new LossyInvalidationBus(new MemoryInvalidationBus(this.server), line);
     const cache = new VersionedCache<TestRow>({
       namespace: defineCache<TestRow>({ name: 'rows', synced: true, ...options }),
       prefix: 'test',

@@ -2,7 +2,8 @@ import { EntryVersion } from '../../version/entry-version.js';
 
 /** The truth: one row, changed by commits of one counter that other rows move too. */
 export class ModelDatabase {
-  readonly #commits: { readonly version: number }[] = [];
+  // `since`: a reader of this version or a later one cannot have seen less.
+  readonly #contents: { readonly since: number; readonly content: number }[] = [];
   #version = 1;
 
   /** The counter. */
@@ -10,26 +11,36 @@ export class ModelDatabase {
     return this.#version;
   }
 
-  /** The row's content: the version of its latest commit, 0 before the first. */
+  /** The row's content: how often it became another one. */
   get content(): number {
-    return this.contentAt(this.#version);
+    return this.#contents.at(-1)?.content ?? 0;
   }
 
-  /** The row's content as of a version. */
+  /** The least content that a reader of this version may have seen: a truncate changes the content and not the version. */
   contentAt(version: number): number {
-    return this.#commits.reduce((found, commit) => (commit.version <= version ? commit.version : found), 0);
+    return this.#contents.reduce((found, { since, content }) => (since <= version ? content : found), 0);
   }
 
   /** Changes the row. */
-  commit(): number {
+  commit(): { readonly version: number; readonly content: number } {
     this.#version++;
-    this.#commits.push({ version: this.#version });
-    return this.#version;
+    return { version: this.#version, content: this.#becomes(this.#version) };
+  }
+
+  /** The table is truncated: another content under the same version. */
+  truncate(): void {
+    this.#becomes(this.#version + 1);
   }
 
   /** Another row changes. */
   commitElsewhere(): void {
     this.#version++;
+  }
+
+  #becomes(since: number): number {
+    const content = this.content + 1;
+    this.#contents.push({ since, content });
+    return content;
   }
 }
 

@@ -6,6 +6,8 @@ import {
   type StoredEntry,
   type StoreOrigin,
   type StoreWrite,
+  type SweepReply,
+  type SweepRequest,
 } from '../../store/cache.store.js';
 import type { EntryVersion } from '../../version/entry-version.js';
 import type { StepScheduler } from './step.scheduler.js';
@@ -65,6 +67,10 @@ export class SimulatedStore extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.#call('releaseLease', () => this.store.releaseLease(key, token, origin));
+  }
+
+  override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {
+    return this.#call(`sweep(${request.version.version})`, () => this.store.sweep(request, cursor));
   }
 
   async #call<R>(what: string, execute: () => Promise<R>): Promise<R> {

@@ -1,7 +1,7 @@
 import type { LocalView } from '../../cache/local-view.js';
 import type { EntryProtocol } from '../../embedded/entry.protocol.js';
 
-/** The value that the simulation caches: the version of the row's latest commit that it reflects. */
+/** The value that the simulation caches: how often the row had become another one. */
 export interface SimulatedValue {
   readonly content: number;
 }
@@ -26,6 +26,8 @@ export interface SimulationWeights {
   readonly cutLine: number;
   /** Time passes, so that waiters poll. */
   readonly tick: number;
+  /** The table is truncated, which moves no version; once it is noticed, the namespace is swept, by whichever replica and how often. */
+  readonly truncate: number;
 }
 
 /** How a simulated history is made. */
@@ -67,6 +69,7 @@ export const SIMULATION_WEIGHTS: SimulationWeights = Object.freeze({
   expireLocal: 2,
   cutLine: 0.5,
   tick: 1,
+  truncate: 0,
 });
 
 /**

@@ -33,6 +33,7 @@ const ACTIONS: readonly (keyof SimulationWeights)[] = [
   'expireLocal',
   'cutLine',
   'tick',
+  'truncate',
 ];
 const KEY = 'row';
 const HOUR_MS = 3_600_000;
@@ -156,34 +157,51 @@ export class Simulation {
       case 'tick':
         await this.#clock.advance(50);
         break;
+      case 'truncate':
+        this.#truncate();
+        break;
     }
     await settled();
   }
 
   #commit(writer: SimulatedReplica | undefined): void {
-    const version = this.#database.commit();
+    const commit = this.#database.commit();
     for (let copies = 1 + this.#random.int(2); copies > 0; copies--) {
-      this.#start(this.#apply(version));
+      this.#start(this.#apply(commit.version, commit.content));
     }
     if (writer !== undefined) {
-      this.#start(this.#committed(writer, version));
+      this.#start(this.#committed(writer, commit.content));
     }
   }
 
-  async #committed(writer: SimulatedReplica, version: number): Promise<void> {
-    await this.#scheduler.gate(`${writer.name}: committed(${version}) reads the counter`);
+  #truncate(): void {
+    this.#database.truncate();
+    for (let copies = 1 + this.#random.int(2); copies > 0; copies--) {
+      this.#start(this.#resync());
+    }
+  }
+
+  async #resync(): Promise<void> {
+    await this.#scheduler.gate('the truncate is noticed');
+    const { version } = this.#database;
+    await this.#scheduler.gate(`the resync from ${version} is delivered`);
+    await this.#anyReplica().cache.sweep(stampOf(version));
+  }
+
+  async #committed(writer: SimulatedReplica, content: number): Promise<void> {
+    await this.#scheduler.gate(`${writer.name}: committed(${content}) reads the counter`);
     const other =
       this.options.committedThrough === 'another' ? this.#replicas.find((one) => one !== writer) : undefined;
     await (other ?? writer).cache.invalidate(KEY, stampOf(this.#database.version));
-    writer.committed = Math.max(writer.committed, version);
-    this.#scheduler.note(`${writer.name}: committed(${version}) returned`);
+    writer.committed = Math.max(writer.committed, content);
+    this.#scheduler.note(`${writer.name}: committed(${content}) returned`);
   }
 
-  async #apply(version: number): Promise<void> {
+  async #apply(version: number, content: number): Promise<void> {
     await this.#scheduler.gate(`change ${version} is delivered`);
     const { cache } = this.#anyReplica();
     if (this.options.shape === 'row') {
-      await cache.refresh(KEY, { content: version }, stampOf(version));
+      await cache.refresh(KEY, { content }, stampOf(version));
     } else {
       await cache.invalidate(KEY, stampOf(version));
     }

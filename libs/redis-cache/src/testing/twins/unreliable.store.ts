@@ -7,6 +7,8 @@ import {
   type StoredEntry,
   type StoreOrigin,
   type StoreWrite,
+  type SweepReply,
+  type SweepRequest,
 } from '../../store/cache.store.js';
 import type { EntryVersion } from '../../version/entry-version.js';
 
@@ -75,6 +77,10 @@ export class UnreliableCacheStore extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.#call(() => this.store.releaseLease(key, token, origin));
+  }
+
+  override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {
+    return this.#call(() => this.store.sweep(request, cursor));
   }
 
   async #call<R>(execute: () => Promise<R>): Promise<R> {
