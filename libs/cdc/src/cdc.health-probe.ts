@@ -20,9 +20,20 @@ export class CdcHealthProbe extends HealthProbe {
   override check(): ProbeResult {
     const snapshots = this.registry.list().map((tracker) => tracker.snapshot());
     const details: ProbeDetails = Object.fromEntries(
-      snapshots.map((snapshot) => [`${snapshot.consumer}:${snapshot.table}`, describe(snapshot)]),
+      snapshots.map((snapshot) => [
+        `${snapshot.consumer}:${snapshot.table}`,
+        this.registry.begun ? describe(snapshot) : 'starting',
+      ]),
     );
     return { status: snapshots.some(impaired) ? 'degraded' : 'up', details };
+  }
+
+  /**
+   * `true` once every tracker has come to its first attempt, also one that failed or that waits for the lease: {@link check} says how
+   * that goes on, and a database that is down must not keep every replica from starting.
+   */
+  override started(): boolean {
+    return this.registry.begun && this.registry.list().every(({ state }) => state.kind !== 'starting');
   }
 }
 

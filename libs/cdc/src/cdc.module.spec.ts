@@ -1,4 +1,4 @@
-import { Controller, Get, Injectable, Logger, Module, Scope } from '@nestjs/common';
+import { Inject, Injectable, Logger, Module } from '@nestjs/common';
 import { SchedulerRegistry, ScheduleModule } from '@nestjs/schedule';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { ConfigurationError, ResilienceModule, ShutdownCoordinator } from '@smartpulse/resilience';
@@ -18,7 +18,8 @@ import {
   type RowChange,
   StampedReader,
 } from './index.js';
-import { LAB_TABLE, TrackerLab } from './testing/index.js';
+import { LAB_TABLE, RecordingSink, TrackerLab } from './testing/index.js';
+import { Deferred } from './tracker/deferred.js';
 
 beforeAll(() => Logger.overrideLogger(false));
 afterAll(() => Logger.overrideLogger(['log', 'warn', 'error', 'fatal']));
@@ -169,7 +170,113 @@ describe('CdcModule', () => {
     expect(() => lab.track({ consumer: 'x', minIntervalMs: 500, maxIntervalMs: 100 }, registry)).toThrow(
       /minIntervalMs/,
     );
+    expect(registry.list()).toHaveLength(1);
     await expect(registry.resync(LAB_TABLE, 'nobody')).rejects.toThrow(/not tracked/);
+  });
+});
+
+describe('tuning', () => {
+  it('compares the two intervals only when the app’s and the tracker’s own are put together', async () => {
+    const { clock, random, source, checkpoints, leadership, sink } = new TrackerLab();
+    const parts = { source, checkpoints, leadership, tracker: { maxIntervalMs: 60_000 } };
+    const module = await Test.createTestingModule({
+      imports: [ResilienceModule.forRoot({ clock, random }), CdcModule.forRoot(parts)],
+    }).compile();
+    const registry = module.get(CdcRegistry);
+
+    registry.track({ consumer: 'slow', table: LAB_TABLE, sink, minIntervalMs: 40_000 });
+    expect(() => registry.track({ consumer: 'x', table: LAB_TABLE, sink, minIntervalMs: 70_000 })).toThrow(
+      /minIntervalMs.*60000/,
+    );
+    await module.close();
+  });
+});
+
+@Injectable()
+class FeatureSink extends RecordingSink {
+  constructor(@Inject(Handlers) readonly handlers: Handlers) {
+    super('feature');
+  }
+}
+
+describe('CdcModule.forFeature', () => {
+  const feature = { consumer: 'feature', table: LAB_TABLE, sink: FeatureSink, pageSize: 7 };
+
+  it('follows a table into a sink that a feature module provides, and that depends on other providers', async () => {
+    @Module({ imports: [HandlersModule, CdcModule.forFeature([feature])], providers: [FeatureSink] })
+    class FeatureModule {}
+    const lab = new TrackerLab();
+    lab.write(1);
+    const module = await app(lab, FeatureModule).compile();
+    await module.init();
+    const tracker = module.get(CdcRegistry).get(LAB_TABLE, 'feature');
+    if (tracker === undefined) {
+      throw new Error('no tracker');
+    }
+    await lab.caughtUp(tracker);
+    const sink = module.get(FeatureSink, { strict: false });
+
+    expect(sink.handlers).toBeInstanceOf(Handlers);
+    expect(sink.changes).toMatchObject([{ operation: 'snapshot', primaryKey: { id: 1 } }]);
+    await module.close();
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  it('refuses wrong options at once, and at start a sink that nobody provides, a taken name, and an app without forRoot', async () => {
+    const wrong = { ...feature, table: 'nothing', pageSize: 0, url: 'x' };
+    expect(() => CdcModule.forFeature([wrong])).toThrow(/0\.table.*0\.pageSize.*url/);
+
+    const absent = await app(new TrackerLab(), CdcModule.forFeature([feature])).compile();
+    await expect(absent.init()).rejects.toThrow(/FeatureSink is no provider/);
+
+    @Module({ imports: [HandlersModule, CdcModule.forFeature([feature, feature])], providers: [FeatureSink] })
+    class TwiceModule {}
+    const twice = await app(new TrackerLab(), TwiceModule).compile();
+    await expect(twice.init()).rejects.toThrow(/already tracked/);
+
+    const rootless = Test.createTestingModule({ imports: [CdcModule.forFeature([feature])] }).compile();
+    await expect(rootless).rejects.toThrow(/CdcModule\.forFeature: there is no CdcModule\.forRoot/);
+  });
+});
+
+describe('CdcHealthProbe', () => {
+  it('says that trackers are starting until the app has started, and is started when each has made its first attempt', async () => {
+    const lab = new TrackerLab();
+    const module = await app(lab).compile();
+    const ready = new Deferred();
+    const tracker = lab.track({ startAfter: () => ready.promise }, module.get(CdcRegistry));
+    const probe = module.get(CdcHealthProbe);
+    const said = () => [probe.started(), probe.check().details?.[`lab:${LAB_TABLE}`]];
+    expect(said()).toEqual([false, 'starting']);
+
+    await module.init();
+    await lab.clock.advance(10_000);
+    expect(said()).toEqual([false, 'starting']);
+    ready.resolve();
+    await lab.caughtUp(tracker);
+    expect(said()).toEqual([true, 'streaming, 0 versions behind']);
+
+    await tracker.stop();
+    expect(said()).toEqual([true, 'stopped']);
+    await module.close();
+  });
+
+  it('is started also where the database is down and where another replica reads', async () => {
+    const lab = new TrackerLab();
+    const module = await app(lab).compile();
+    lab.source.track(LAB_TABLE, false);
+    lab.track({}, module.get(CdcRegistry));
+    await lab.leadership.acquire('cdc:other:db:dbo.stock');
+    lab.track({ consumer: 'other' }, module.get(CdcRegistry));
+    await module.init();
+    await lab.clock.advance(1_000);
+
+    expect(module.get(CdcHealthProbe).started()).toBe(true);
+    expect(module.get(CdcHealthProbe).check().details).toMatchObject({
+      [`lab:${LAB_TABLE}`]: expect.stringMatching(/^failing/),
+      [`other:${LAB_TABLE}`]: 'waitingForLease',
+    });
+    await module.close();
   });
 });
 
@@ -240,31 +347,6 @@ describe('@OnTableChange', () => {
     expect(handlers.pages).toHaveLength(1);
     expect(probe.check().status).toBe('up');
     await module.close();
-  });
-
-  it('refuses a handler in a request-scoped class and a wrong option, naming class and method', async () => {
-    @Injectable({ scope: Scope.REQUEST })
-    class PerRequest {
-      @OnTableChange(LAB_TABLE)
-      on(): void {}
-    }
-    @Controller()
-    class Wrong {
-      @OnTableChange('forecast')
-      on(): void {}
-
-      @Get()
-      get(): void {}
-    }
-    @Module({ providers: [PerRequest] })
-    class PerRequestModule {}
-    @Module({ controllers: [Wrong] })
-    class WrongModule {}
-
-    const perRequest = await app(new TrackerLab(), PerRequestModule).compile();
-    await expect(perRequest.init()).rejects.toThrow(/PerRequest\.on.*request-scoped/);
-    const wrong = await app(new TrackerLab(), WrongModule).compile();
-    await expect(wrong.init()).rejects.toThrow(/table.*schema\.name/);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
+import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
 import { z } from 'zod';
 import { CheckpointStore } from './checkpoint/checkpoint.store.js';
 import { Leadership } from './leadership/leadership.js';
@@ -7,7 +7,7 @@ import { ChangeSink } from './sink/change.sink.js';
 import { ChangeSource } from './source/change.source.js';
 import { StampedReader } from './stamp/stamped.reader.js';
 import type { RowChange } from './change/row-change.js';
-import type { TrackerTuning } from './tracker/tracker.options.js';
+import type { TrackerOptions, TrackerTuning } from './tracker/tracker.options.js';
 
 /** Token of the checked options. */
 export const CDC_OPTIONS = Symbol('smartpulse:cdc:options');
@@ -36,6 +36,12 @@ export interface CdcModuleAsyncOptions {
   readonly inject?: FactoryProvider['inject'];
   /** Makes the options. */
   readonly useFactory: FactoryProvider<CdcModuleOptions>['useFactory'];
+}
+
+/** A tracker of a feature module: its sink is a provider, named by its class. */
+export interface FeatureTracker extends TrackerTuning, Pick<TrackerOptions, 'consumer' | 'table'> {
+  /** Where the changes go: a class that extends `ChangeSink`, provided by any module of the app. */
+  readonly sink: Type<ChangeSink>;
 }
 
 const whole = (least: number, most: number, unit: string) =>
@@ -107,22 +113,30 @@ export const tableSchema = z
   );
 
 /** Checks what `CdcRegistry.track` is given. */
-export const trackerOptionsSchema = z
-  .strictObject({
+export const trackerOptionsSchema = z.strictObject({
+  consumer: consumerSchema,
+  table: tableSchema,
+  sink: part(ChangeSink),
+  startAfter: callable<() => Promise<void>>('a function that answers a promise').optional(),
+  onPoison: callable<(change: RowChange, error: Error) => Promise<void> | void>('a function').optional(),
+  ...tuning,
+});
+
+/** Checks what `CdcModule.forFeature` is given. */
+export const featureTrackersSchema = z.array(
+  z.strictObject({
     consumer: consumerSchema,
     table: tableSchema,
-    sink: part(ChangeSink),
-    startAfter: callable<() => Promise<void>>('a function that answers a promise').optional(),
-    onPoison: callable<(change: RowChange, error: Error) => Promise<void> | void>('a function').optional(),
+    sink: callable<Type<ChangeSink>>('the class of a provider that extends ChangeSink'),
     ...tuning,
-  })
-  .refine(orderedIntervals, ORDERED);
+  }),
+  'expected a list of trackers',
+);
 
 /** Checks what `@OnTableChange` is given. */
-export const tableHandlerSchema = z
-  .strictObject({
-    consumer: consumerSchema.optional(),
-    batch: z.boolean('expected true or false').optional(),
-    ...tuning,
-  })
-  .refine(orderedIntervals, ORDERED);
+export const tableHandlerSchema = z.strictObject({
+  table: tableSchema,
+  consumer: consumerSchema.optional(),
+  batch: z.boolean('expected true or false').optional(),
+  ...tuning,
+});

@@ -13,7 +13,7 @@ export {
 } from './cdc.errors.js';
 export { CdcHealthProbe } from './cdc.health-probe.js';
 export { CdcModule } from './cdc.module.js';
-export type { CdcModuleAsyncOptions, CdcModuleOptions } from './cdc.options.js';
+export type { CdcModuleAsyncOptions, CdcModuleOptions, FeatureTracker } from './cdc.options.js';
 export { CDC_INSTRUMENTS } from './cdc.telemetry.js';
 export { type ChangeVersion, compareChangeVersions } from './change/change-version.js';
 export type { ChangeOperation, ColumnValue, PrimaryKey, Row, RowChange } from './change/row-change.js';

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
+import { DuplicateTrackerError } from '../cdc.errors.js';
 import { tableHandlerSchema } from '../cdc.options.js';
 import { type FeedEventHandler, ON_FEED_EVENT } from '../decorators/on-feed-event.decorator.js';
 import {
@@ -28,17 +29,22 @@ export class TableHandlerExplorer {
   explore(registry: CdcRegistry): void {
     const seen = new Set<unknown>();
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
-      const prototype: unknown = wrapper.metatype?.prototype;
-      if (typeof prototype !== 'object' || prototype === null || seen.has(wrapper.metatype)) {
+      const prototype = prototypeOf(wrapper);
+      // An alias, or a second token for the same object, is not a second handler.
+      const identity: unknown = wrapper.isDependencyTreeStatic() ? (wrapper.instance as unknown) : wrapper;
+      if (prototype === undefined || wrapper.isAlias || seen.has(identity)) {
         continue;
       }
+      const followed = new Set<string>();
       for (const name of this.scanner.getAllMethodNames(prototype)) {
         const metadata = this.#handler(prototype, name);
         if (metadata !== undefined) {
-          seen.add(wrapper.metatype);
+          seen.add(identity);
+          followed.add(metadata.table);
           this.#track(registry, wrapper, prototype, name, metadata);
         }
       }
+      this.#refuseUnheard(prototype, followed);
     }
   }
 
@@ -49,23 +55,27 @@ export class TableHandlerExplorer {
     name: string,
     { table, options }: OnTableChangeMetadata,
   ): void {
-    const owner = `${wrapper.name}.${name}`;
-    const checked = checkOptions(`@OnTableChange on ${owner}`, tableHandlerSchema, options);
+    const owner = `${prototype.constructor.name}.${name}`;
+    const decorator = `@OnTableChange on ${owner}`;
+    const { consumer = owner, batch, ...tuning } = checkOptions(decorator, tableHandlerSchema, { ...options, table });
     const instance: unknown = wrapper.instance;
     if (!wrapper.isDependencyTreeStatic() || typeof instance !== 'object' || instance === null) {
       throw new ConfigurationError(
-        `@OnTableChange on ${owner}`,
+        decorator,
         [{ option: '', problem: 'its class is request-scoped or transient, but changes belong to no request' }],
         'Put the handler into a provider of the default scope.',
       );
     }
-    const { consumer = owner, batch, ...tuning } = checked;
     const events = this.#eventHandlers(instance, prototype, table);
     const sink = new HandlerSink(
       batch === false ? oneByOne(single(instance, name)) : wholePage(paged(instance, name)),
       events,
     );
-    registry.track({ ...tuning, consumer, table, sink });
+    try {
+      registry.track({ ...tuning, consumer, table, sink });
+    } catch (error) {
+      throw DuplicateTrackerError.is(error) ? taken(decorator, consumer, table) : error;
+    }
     this.#logger.log(`${owner} follows ${table} as "${consumer}".`);
   }
 
@@ -74,6 +84,20 @@ export class TableHandlerExplorer {
       .getAllMethodNames(prototype)
       .filter((name) => this.#tableOfEvents(prototype, name) === table)
       .map((name) => eventful(instance, name));
+  }
+
+  /** A method that would never be called, because of a misspelt table perhaps, is said at start. */
+  #refuseUnheard(prototype: object, followed: ReadonlySet<string>): void {
+    for (const name of this.scanner.getAllMethodNames(prototype)) {
+      const table = this.#tableOfEvents(prototype, name);
+      if (table !== undefined && !followed.has(table)) {
+        throw new ConfigurationError(
+          `@OnFeedEvent on ${prototype.constructor.name}.${name}`,
+          [{ option: 'table', problem: 'no @OnTableChange method of this class follows that table' }],
+          'Events come with the changes of a handler: put both into one class, for the same table.',
+        );
+      }
+    }
   }
 
   #handler(prototype: object, name: string): OnTableChangeMetadata | undefined {
@@ -87,6 +111,29 @@ export class TableHandlerExplorer {
     const candidate: unknown = Reflect.get(prototype, name);
     return isFunction(candidate) ? this.reflector.get<string | undefined, symbol>(ON_FEED_EVENT, candidate) : undefined;
   }
+}
+
+/** Of an instance where Nest has no class to show (`useValue`, `useFactory`). */
+function prototypeOf(wrapper: InstanceWrapper): object | undefined {
+  const metatype: unknown = wrapper.metatype;
+  if (!wrapper.isNotMetatype && typeof metatype === 'function') {
+    return objectOrNothing(metatype.prototype);
+  }
+  const instance: unknown = wrapper.isDependencyTreeStatic() ? wrapper.instance : undefined;
+  const prototype = objectOrNothing(instance) === undefined ? undefined : Object.getPrototypeOf(instance);
+  return prototype === Object.prototype ? undefined : objectOrNothing(prototype);
+}
+
+function objectOrNothing(value: unknown): object | undefined {
+  return typeof value === 'object' && value !== null ? value : undefined;
+}
+
+function taken(decorator: string, consumer: string, table: string): ConfigurationError {
+  return new ConfigurationError(
+    decorator,
+    [{ option: 'consumer', problem: `"${consumer}" follows "${table}" already` }],
+    'Provide the class in one module only, or give each handler a consumer name of its own.',
+  );
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;

@@ -1,6 +1,7 @@
-import { checkOptions } from '@smartpulse/resilience';
+import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
 import { DuplicateTrackerError, UnknownTrackerError } from '../cdc.errors.js';
 import { trackerOptionsSchema } from '../cdc.options.js';
+import { SharedLook } from '../source/shared-look.js';
 import { ChangeTracker, type TrackerParts } from '../tracker/change-tracker.js';
 import { TRACKER_DEFAULTS, type TrackerOptions, type TrackerTuning } from '../tracker/tracker.options.js';
 import { resolveTracker } from '../tracker/resolve-tracker.js';
@@ -16,13 +17,16 @@ import { resolveTracker } from '../tracker/resolve-tracker.js';
  */
 export class CdcRegistry {
   readonly #parts: TrackerParts;
+  readonly #look: SharedLook;
   readonly #tuning: TrackerTuning;
   readonly #trackers = new Map<string, ChangeTracker>();
   readonly #listeners = new Set<(tracker: ChangeTracker) => void>();
   #start: ((tracker: ChangeTracker) => void) | undefined;
+  #begun = false;
 
   constructor(parts: TrackerParts, tuning: TrackerTuning = {}) {
     this.#parts = parts;
+    this.#look = new SharedLook(parts.source);
     this.#tuning = tuning;
   }
 
@@ -39,7 +43,14 @@ export class CdcRegistry {
     if (this.#trackers.has(key)) {
       throw new DuplicateTrackerError(table, consumer);
     }
-    const tracker = new ChangeTracker(resolveTracker(options, this.#tuning, TRACKER_DEFAULTS), this.#parts);
+    const resolved = resolveTracker(options, this.#tuning, TRACKER_DEFAULTS);
+    const { minIntervalMs, maxIntervalMs } = resolved;
+    // Only now: the app's tuning may have set the one and the tracker the other.
+    if (minIntervalMs > maxIntervalMs) {
+      const problem = `expected at most maxIntervalMs, which is ${maxIntervalMs} for consumer "${consumer}" of "${table}"`;
+      throw new ConfigurationError('CdcRegistry.track', [{ option: 'minIntervalMs', problem }]);
+    }
+    const tracker = new ChangeTracker(resolved, this.#parts, this.#look);
     this.#trackers.set(key, tracker);
     this.#listeners.forEach((listener) => listener(tracker));
     this.#start?.(tracker);
@@ -80,11 +91,21 @@ export class CdcRegistry {
   }
 
   /**
+   * Whether the app has come so far that trackers start; before, every one of them stands still.
+   *
+   * @internal
+   */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  /**
    * Starts every tracker, and those that are added later at once.
    *
    * @internal called by the module's runner.
    */
   begin(start: (tracker: ChangeTracker) => void): void {
+    this.#begun = true;
     this.#start = start;
     this.list().forEach(start);
   }

@@ -177,6 +177,40 @@ describe('ChangeTracker: errors', () => {
     await tracker.stop();
   });
 
+  it('asks the store where it is after a save whose answer was lost, and offers nothing twice', async () => {
+    const lab = new TrackerLab();
+    const tracker = lab.track();
+    tracker.start();
+    await lab.caughtUp(tracker);
+    const save = lab.checkpoints.save.bind(lab.checkpoints);
+    lab.checkpoints.save = async (checkpoint, fence) => {
+      lab.checkpoints.save = save;
+      await save(checkpoint, fence);
+      throw new Error('The answer was lost.');
+    };
+    lab.write(1, 2);
+    await lab.caughtUp(tracker);
+
+    expect(tracker.snapshot().counts.errors).toBe(1);
+    expect(lab.sink.changes.map(({ primaryKey }) => primaryKey['id'])).toEqual([1, 2]);
+    await tracker.stop();
+  });
+
+  it('polls without nudges where the signal cannot be listened to', async () => {
+    const lab = new TrackerLab();
+    lab.pollSignal.onNudge = () => {
+      throw new Error('no connection');
+    };
+    const tracker = lab.track();
+    tracker.start();
+    lab.write(1);
+    await lab.caughtUp(tracker);
+
+    expect(lab.sink.changes).toHaveLength(1);
+    await tracker.stop();
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
   it('never ends while a table is not tracked, and goes on from a bootstrap when it is', async () => {
     const lab = new TrackerLab();
     lab.source.track('dbo.stock', false);

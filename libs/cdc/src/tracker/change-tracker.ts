@@ -6,6 +6,7 @@ import type { Lease, Leadership } from '../leadership/leadership.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
 import type { ChangeSource } from '../source/change.source.js';
+import { SharedLook } from '../source/shared-look.js';
 import { Deferred } from './deferred.js';
 import { LeaseDesk } from './lease-desk.js';
 import { PauseGate } from './pause-gate.js';
@@ -54,6 +55,7 @@ export class ChangeTracker {
   readonly #logger: Logger;
   readonly #options: ResolvedTrackerOptions;
   readonly #parts: TrackerParts;
+  readonly #look: SharedLook;
   readonly #pace: PollPace;
   readonly #tally = new TrackerTally();
   readonly #gate = new PauseGate();
@@ -69,9 +71,11 @@ export class ChangeTracker {
   #caughtUpAtMs: number | undefined;
   #resync: Deferred | undefined;
 
-  constructor(options: ResolvedTrackerOptions, parts: TrackerParts) {
+  /** @param look what it shares with the other trackers of its registry. */
+  constructor(options: ResolvedTrackerOptions, parts: TrackerParts, look: SharedLook = new SharedLook(parts.source)) {
     this.#options = options;
     this.#parts = parts;
+    this.#look = look;
     this.#pace = new PollPace(options, parts.clock, parts.random);
     this.#logger = new Logger(`${ChangeTracker.name} ${options.consumer}:${options.table}`);
     this.#desk = new LeaseDesk(
@@ -219,7 +223,7 @@ export class ChangeTracker {
 
   async #live(run: Run): Promise<void> {
     const { signal } = run.stopping;
-    const unsubscribe = this.#parts.pollSignal.onNudge(this.table, () => this.pollNow());
+    const unsubscribe = this.#listen();
     try {
       await this.#begin(run);
       const fresh = { first: true };
@@ -253,6 +257,16 @@ export class ChangeTracker {
       if (run.again) {
         this.start();
       }
+    }
+  }
+
+  /** Nudges are hints: a signal that cannot be listened to slows the tracker down, and no more. */
+  #listen(): () => void {
+    try {
+      return this.#parts.pollSignal.onNudge(this.table, () => this.pollNow());
+    } catch (error) {
+      this.#logger.warn(`Nudges do not reach it (${error instanceof Error ? error.name : typeof error}); it polls.`);
+      return () => {};
     }
   }
 
@@ -295,7 +309,7 @@ export class ChangeTracker {
     const work = AbortSignal.any([lease.signal, run.cutting.signal]);
     const rest = AbortSignal.any([lease.signal, run.stopping.signal]);
     const tenure = { source: source.name, fence: lease.fence, signal: work };
-    const feed = new TableFeed(this.#options, { source, checkpoints, clock }, tenure, this.#tally);
+    const feed = new TableFeed(this.#options, { source, look: this.#look, checkpoints, clock }, tenure, this.#tally);
     if (fresh.first && this.#options.bootstrap === 'always') {
       feed.want('firstStart');
     }

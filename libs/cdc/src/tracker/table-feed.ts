@@ -8,6 +8,7 @@ import {
 import type { Checkpoint, CheckpointPhase, CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { ResyncReason } from '../sink/change.sink.js';
 import type { ChangePage, ChangeSource } from '../source/change.source.js';
+import type { SharedLook } from '../source/shared-look.js';
 import { type Circumstances, judge, positionOf, type Seen, seenIn } from './judge.js';
 import { type Position, positionAfter, tieDepthAfter } from './keyset.js';
 import { Outlet, type Tenure } from './outlet.js';
@@ -22,6 +23,7 @@ export class FencedSignal extends Error {}
 /** What a feed works with. */
 export interface FeedParts {
   readonly source: ChangeSource;
+  readonly look: SharedLook;
   readonly checkpoints: CheckpointStore;
   readonly clock: Clock;
 }
@@ -316,9 +318,9 @@ export class TableFeed {
   }
 
   async #look(): Promise<Seen> {
-    const { source } = this.#parts;
+    const { source, look } = this.#parts;
     const { table } = this.#options;
-    const { epoch, currentVersion, tables } = await this.#ask(source.state([table]));
+    const { epoch, currentVersion, tables } = await this.#ask(look.at(table));
     const state = tables.get(table);
     if (state === undefined || state === null) {
       throw new TableNotTrackedError(table, source.name);
