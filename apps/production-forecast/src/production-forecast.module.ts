@@ -21,10 +21,8 @@ import { SaveController } from './save/save.controller.js';
 import { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
 import { ForecastEntity } from './storage/forecast.entity.js';
 import { ForecastTracking } from './storage/forecast.tracking.js';
-import { FORECAST_CACHE, forecastOutbox, forecastSync } from './sync/forecast.sync.js';
-
-/** The app's stable name: consumer of its tables, owner of its subscriptions, prefix of its keys. */
-const APP = 'production-forecast';
+import { OutboxRetention } from './storage/outbox.retention.js';
+import { APP_NAME, FORECAST_CACHE, forecastOutbox, forecastSync } from './sync/forecast.sync.js';
 
 /** ProductionForecast: forecasts saved over HTTP, synchronised, served from the versioned cache. */
 @Module({})
@@ -49,6 +47,7 @@ export class ProductionForecastModule {
         { provide: ForecastTracking, useFactory: () => new ForecastTracking(parts.database) },
         LatestReader,
         ...(roles.has('write') ? [ForecastSaver, ForecastWriter] : []),
+        ...(roles.has('publish') ? [OutboxRetention] : []),
       ],
     };
   }
@@ -72,7 +71,12 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
       }),
     ),
     PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(parts.broker), ownTransport: true }),
-    RedisCacheModule.forRoot({ url: 'memory://', prefix: APP, server: parts.cacheServer, nodeId: `${APP}-${replica}` }),
+    RedisCacheModule.forRoot({
+      url: 'memory://',
+      prefix: APP_NAME,
+      server: parts.cacheServer,
+      nodeId: `${APP_NAME}-${replica}`,
+    }),
     RedisCacheModule.forFeature([defineCache<DayForecast>({ ...parts.cache, name: FORECAST_CACHE, synced: true })]),
     CdcModule.forRootAsync({
       inject: [getDataSourceToken(dataSourceName(parts))],
@@ -81,7 +85,7 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
         ...(parts.tracker === undefined ? {} : { tracker: parts.tracker }),
       }),
     }),
-    DataSyncModule.forRoot({ app: APP }),
+    DataSyncModule.forRoot({ app: APP_NAME }),
     DataSyncModule.forFeature([forecastSync], {
       roles: roles.filter((role) => role !== 'write'),
       ...(roles.includes('publish') ? { outbox: forecastOutbox } : {}),
@@ -91,5 +95,5 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
 }
 
 function dataSourceName({ replica = 'main' }: ProductionForecastParts): string {
-  return `${APP}-${replica}`;
+  return `${APP_NAME}-${replica}`;
 }

@@ -1,6 +1,8 @@
 import { defineOutbox, defineSync, utcDay } from '@smartpulse/data-sync';
-import { forecastChange, forecastComputed } from '@smartpulse/production-forecast-contract';
-import { type Series } from '../domain/series.js';
+import { forecastChange, forecastComputed, type ForecastKey } from '@smartpulse/production-forecast-contract';
+
+/** The app's stable name: consumer of its tables, owner of its subscriptions, prefix of its keys. */
+export const APP_NAME = 'production-forecast';
 
 /** The cache namespace of the days. */
 export const FORECAST_CACHE = 'forecast';
@@ -12,7 +14,7 @@ export const FORECAST_TABLE = 'dbo.forecast';
 export const OUTBOX_TABLE = 'dbo.forecast_outbox';
 
 /** The cache key of a series' day. */
-export function dayKey(series: Series, day: string): string {
+export function dayKey(series: Pick<ForecastKey, 'provider' | 'unitType' | 'unitNo'>, day: string): string {
   return `${series.provider}/${series.unitType}/${series.unitNo}/${day}`;
 }
 
@@ -24,7 +26,7 @@ export const forecastSync = defineSync(forecastChange, {
   table: FORECAST_TABLE,
   cache: FORECAST_CACHE,
   shape: 'aggregate',
-  key: (pk) => `${pk.provider}/${pk.unitType}/${pk.unitNo}/${utcDay(pk.deliveryStart)}`,
+  key: (pk) => dayKey(pk, utcDay(pk.deliveryStart)),
 });
 
 /** Events that are no rows of their own travel through a table, in the transaction of the rows that they tell of. */
