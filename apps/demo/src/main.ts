@@ -7,6 +7,7 @@ import { ForecastClient } from './feed/forecast.client.js';
 import { DemoHost } from './hosting/demo.host.js';
 import { EmbeddedParts } from './hosting/embedded-parts.js';
 import { readDemoEnvironment } from './hosting/environment.js';
+import { stopSignal } from './hosting/stop-signal.js';
 import { DemoShow } from './show/demo.show.js';
 import { ProgressLine } from './show/progress-line.js';
 import { welcome } from './show/welcome.js';
@@ -16,11 +17,10 @@ const INTERVALS_PER_DAY = 96;
 const SEED = 20_260_201;
 
 const unreadCount = z.object({ unread: z.number() });
-const stopped = new AbortController();
+const clock = new SystemClock();
 
-async function run(): Promise<void> {
+async function run(stopped: AbortSignal): Promise<void> {
   const environment = readDemoEnvironment(process.env);
-  const clock = new SystemClock();
   const random = new SeededRandom(SEED);
   const series = await loadSeries(environment.dataFile, random);
   const days = Math.ceil((series[0]?.intervals.length ?? 0) / INTERVALS_PER_DAY);
@@ -35,15 +35,18 @@ async function run(): Promise<void> {
 
   process.stdout.write(welcome(forecastUrl, notificationUrl, plan));
   try {
-    await show.play(plan, stopped.signal);
-    await clock.sleep(2 ** 31 - 1, stopped.signal);
+    await show.play(plan, stopped);
+    await clock.sleep(Number.POSITIVE_INFINITY, stopped);
   } catch (error) {
-    if (!stopped.signal.aborted) {
+    if (error !== stopped.reason) {
       throw error;
     }
   } finally {
     line.end();
-    await host.stop();
+    const { clean, leftOver } = await host.stop();
+    const how = clean ? 'cleanly, nothing left over' : `not cleanly, ${leftOver} left over`;
+    process.stdout.write(`Stopped ${how}: ${show.rowsCommitted} rows are committed.\n`);
+    process.exitCode = clean ? 0 : 1;
   }
 }
 
@@ -52,11 +55,8 @@ async function countUnread(url: string): Promise<number> {
   return unreadCount.parse(await response.json()).unread;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => stopped.abort(new Error(signal)));
-}
 try {
-  await run();
+  await run(stopSignal(clock));
 } catch (error) {
   new Logger('Demo').fatal(ConfigurationError.is(error) ? error.message : error);
   process.exitCode = 1;

@@ -57,6 +57,19 @@ describe('ResilienceModule', () => {
     await second.close();
   });
 
+  it('ends the wait before a retry with the error it waited for when the app stops, and leaves no timer', async () => {
+    const clock = new VirtualClock();
+    const app = await boot({ clock, policies: { stock: { retry: { initialMs: 20_000, jitter: 'none' } } } });
+    const call = app.get(Client).find(fail);
+    await clock.settle();
+    expect(clock.pendingTimers).toBe(1);
+    await app.close();
+
+    await expect(call).rejects.toThrow('boom');
+    await expect(app.get(Client).find(fail)).rejects.toThrow('boom');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('gives out the clock and the chance that it was given', async () => {
     const [clock, random] = [new VirtualClock(), new SeededRandom()];
     const app = await boot({ clock, random, policies: { stock: { totalTimeoutMs: 1_000 } } });

@@ -19,11 +19,15 @@ export class Feeder {
     return { requests: this.#requests, rows: this.#rows };
   }
 
-  /** Resolves when every save is committed; rejects with the first failure, after the requests under way have ended. */
-  async feed(client: ForecastClient, saves: readonly PlannedSave[]): Promise<void> {
+  /**
+   * Resolves when every save is committed; rejects with the first failure, or with the signal's reason, after the requests under way have
+   * ended: what was sent is answered.
+   */
+  async feed(client: ForecastClient, saves: readonly PlannedSave[], signal?: AbortSignal): Promise<void> {
     let next = 0;
     const work = async (): Promise<void> => {
       for (let save = saves[next++]; save !== undefined; save = saves[next++]) {
+        signal?.throwIfAborted();
         const { saved } = await client.save(save.path, save.values);
         this.#requests += 1;
         this.#rows += saved;

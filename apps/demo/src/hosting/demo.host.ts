@@ -3,6 +3,7 @@ import { type NestExpressApplication } from '@nestjs/platform-express';
 import { DataSync } from '@smartpulse/data-sync';
 import { createNotificationServiceApp } from '@smartpulse/notification-service';
 import { createProductionForecastApp } from '@smartpulse/production-forecast';
+import { ShutdownCoordinator, type ShutdownReport } from '@smartpulse/resilience';
 import { type EmbeddedParts } from './embedded-parts.js';
 import { type DemoEnvironment } from './environment.js';
 
@@ -19,17 +20,26 @@ export class DemoHost {
     const { clock, random } = parts;
     // Several apps share the process, so the host stops them, not each one itself; the progress line leaves room for what is wrong only.
     const options = { signals: false as const, logger: new ConsoleLogger({ logLevels: ['warn', 'error', 'fatal'] }) };
-    const forecasts = await createProductionForecastApp(
-      { database: parts.forecasts, broker: parts.broker, cacheServer: parts.cacheServer, clock, random },
-      options,
-    );
-    const notifications = await createNotificationServiceApp(
-      { database: parts.notifications, broker: parts.broker, clock, random },
-      options,
-    );
-    await forecasts.listen(environment.port, environment.host);
-    await notifications.listen(environment.notificationPort, environment.host);
-    return new DemoHost(forecasts, notifications, parts);
+    const apps: NestExpressApplication[] = [];
+    try {
+      const forecasts = await createProductionForecastApp(
+        { database: parts.forecasts, broker: parts.broker, cacheServer: parts.cacheServer, clock, random },
+        options,
+      );
+      apps.push(forecasts);
+      const notifications = await createNotificationServiceApp(
+        { database: parts.notifications, broker: parts.broker, clock, random },
+        options,
+      );
+      apps.push(notifications);
+      await forecasts.listen(environment.port, environment.host);
+      await notifications.listen(environment.notificationPort, environment.host);
+      return new DemoHost(forecasts, notifications, parts);
+    } catch (error) {
+      // What runs already would keep the process for nothing.
+      await closeAll([...apps, parts]);
+      throw error;
+    }
   }
 
   /** Where ProductionForecast listens. */
@@ -48,10 +58,24 @@ export class DemoHost {
     return { envelopes: sync?.publish?.publishedEnvelopes ?? 0, lagP50Ms: sync?.lag?.p50Ms ?? null };
   }
 
-  /** Stops both apps, the writer first, and the parts last. */
-  async stop(): Promise<void> {
-    await this.forecasts.close();
-    await this.notifications.close();
-    await this.parts.close();
+  /** Stops both apps, the writer first, and the parts last; answers how that went. */
+  async stop(): Promise<Pick<ShutdownReport, 'clean' | 'leftOver'>> {
+    await closeAll([this.forecasts, this.notifications, this.parts]);
+    const reports = [this.forecasts, this.notifications].map((app) => app.get(ShutdownCoordinator).report);
+    return {
+      clean: reports.every(({ clean }) => clean),
+      leftOver: reports.reduce((sum, { leftOver }) => sum + leftOver, 0),
+    };
+  }
+}
+
+/** One after the other, the rest also when one fails; rejects with the first failure. */
+async function closeAll(owners: readonly { close(): Promise<void> }[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const owner of owners) {
+    await owner.close().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) {
+    throw failures[0];
   }
 }

@@ -30,9 +30,14 @@ export class DemoShow {
     private readonly figures: () => Promise<DemoFigures>,
   ) {}
 
-  /** Resolves when everything is fed; rejects with the signal's reason when it aborts. */
+  /** What the service has committed so far. */
+  get rowsCommitted(): number {
+    return this.#feeder.progress.rows;
+  }
+
+  /** Resolves when everything is fed; rejects with the signal's reason when it aborts, after the requests under way have ended. */
   async play(plan: FeedPlan, signal: AbortSignal): Promise<void> {
-    await this.#watched('bulk', plan.bulk.length, this.#feeder.feed(this.client, plan.bulk));
+    await this.#watched('bulk', plan.bulk.length, this.#feeder.feed(this.client, plan.bulk, signal));
     const flow = inTurns(plan.corrections, plan.measurements);
     await this.#watched('flow', flow.length, this.#flow(flow, signal));
     this.line.show(`${await this.#state()} · everything is fed, both apps go on serving: Ctrl+C ends them`);
@@ -41,12 +46,12 @@ export class DemoShow {
 
   async #flow(saves: readonly PlannedSave[], signal: AbortSignal): Promise<void> {
     for (const save of saves) {
-      await this.#feeder.feed(this.client, [save]);
+      await this.#feeder.feed(this.client, [save], signal);
       await this.clock.sleep(FLOW_INTERVAL_MS, signal);
     }
   }
 
-  /** Shows the progress of `work` until it ends, and ends as it does. */
+  /** Shows the progress of `work` until it ends, and ends as it does, or when there is nothing to show any more. */
   async #watched(part: string, requests: number, work: Promise<void>): Promise<void> {
     const before = this.#feeder.progress.requests;
     const watch = new AbortController();
@@ -58,12 +63,11 @@ export class DemoShow {
         await this.clock.sleep(LOOK_INTERVAL_MS);
       }
     };
-    const looking = look();
-    try {
-      await work;
-    } finally {
-      watch.abort();
-      await looking;
+    const outcomes = await Promise.allSettled([work.finally(() => watch.abort()), look()]);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        throw outcome.reason;
+      }
     }
   }
 

@@ -11,10 +11,18 @@ export class SystemClock extends Clock {
   }
 
   override setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer {
-    const handle = setTimeout(callback, delayMs);
-    if (options?.unref === true) {
-      handle.unref();
-    }
+    let handle: NodeJS.Timeout | undefined;
+    const arm = (leftMs: number): void => {
+      const fire = (): void => (leftMs > LONGEST_MS ? arm(leftMs - LONGEST_MS) : callback());
+      handle = setTimeout(fire, Math.min(leftMs, LONGEST_MS));
+      if (options?.unref === true) {
+        handle.unref();
+      }
+    };
+    arm(delayMs);
     return { cancel: () => clearTimeout(handle) };
   }
 }
+
+/** What Node's own timers can count, 24.8 days; longer ones they fire at once. */
+const LONGEST_MS = 2 ** 31 - 1;

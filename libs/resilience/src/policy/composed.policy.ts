@@ -11,12 +11,14 @@ import { classify } from './error-class.js';
 import type { AttemptContext, ExecuteOptions, Policy, PolicySnapshot } from './policy.js';
 import type { ResolvedPolicy } from './resolve-policy.js';
 import { RetryBudget } from './retry-budget.js';
+import type { RetryWaits } from './retry-waits.js';
 
 /** What a policy takes from its registry. */
 export interface PolicyParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly deadlines: DeadlineList;
+  readonly waits: RetryWaits;
 }
 
 type Work<T> = (context: AttemptContext) => T | Promise<T>;
@@ -104,7 +106,7 @@ export class ComposedPolicy implements Policy {
         }
         progress.failure = { error };
         try {
-          await this.#sleep(delayMs, call);
+          await this.#sleep(delayMs, call, error);
         } catch (interruption) {
           throw this.#lastError(interruption, call, progress);
         }
@@ -178,7 +180,12 @@ export class ComposedPolicy implements Policy {
   /** `undefined`: no further run. */
   #delayBeforeRetry(error: unknown, call: Call, progress: Progress): number | undefined {
     const { retry } = this.options;
-    if (retry === undefined || call.interruption !== undefined || progress.runs > retry.maxRetries) {
+    if (
+      retry === undefined ||
+      this.parts.waits.closed ||
+      call.interruption !== undefined ||
+      progress.runs > retry.maxRetries
+    ) {
       return undefined;
     }
     if (classify(error) !== 'trouble' || retry.retryIf?.(error) === false) {
@@ -189,17 +196,18 @@ export class ComposedPolicy implements Policy {
     return inTime && this.#budget?.withdraw() !== false ? delayMs : undefined;
   }
 
-  /** Cut at once by an interruption; the work does not run again then. */
-  #sleep(delayMs: number, call: Call): Promise<void> {
+  /** Cut at once by an interruption, or with the work's own error when the app stops; the work does not run again then. */
+  #sleep(delayMs: number, call: Call, failure: unknown): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const timer = this.parts.clock.setTimer(delayMs, () => {
-        call.listen(undefined);
-        resolve();
-      });
-      call.listen(({ reason }) => {
+      const end = (settle: () => void): void => {
         timer.cancel();
-        reject(reason);
-      });
+        call.listen(undefined);
+        forget();
+        settle();
+      };
+      const timer = this.parts.clock.setTimer(delayMs, () => end(resolve));
+      const forget = this.parts.waits.add(() => end(() => reject(failure)));
+      call.listen(({ reason }) => end(() => reject(reason)));
     });
   }
 

@@ -7,6 +7,7 @@ import { DeadlineList } from './deadline-list.js';
 import type { Policy, PolicySnapshot } from './policy.js';
 import { type PolicyOptions, policyOptionsSchema } from './policy.options.js';
 import { resolvePolicyOptions } from './resolve-policy.js';
+import { RetryWaits } from './retry-waits.js';
 
 /**
  * The policies of one app by name. Their state belongs to this registry: two apps in one process share nothing.
@@ -22,6 +23,7 @@ export class ResilienceRegistry {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #deadlines: DeadlineList;
+  readonly #waits = new RetryWaits();
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
@@ -68,13 +70,15 @@ export class ResilienceRegistry {
       clock: this.#clock,
       random: this.#random,
       deadlines: this.#deadlines,
+      waits: this.#waits,
     });
     this.#policies.set(name, policy);
     return policy;
   }
 
-  /** Drops the shared timer of the time-outs; calls that still run are no longer cut. */
+  /** Ends the waits before retries, each with the error it waited for; drops the shared timer of the time-outs: calls that still run are no longer cut. */
   close(): void {
+    this.#waits.close();
     this.#deadlines.close();
   }
 }

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { Clock } from '../clock/clock.js';
 import { checkOptions } from '../configuration/check-options.js';
 import { ConfigurationError } from '../resilience.errors.js';
-import { announceClose, closeServer, listeningServer } from './http-server.js';
+import { ClosableServer } from './http-server.js';
 import { ProcessSignals } from './process-signals.js';
+import { RunningStarts } from './running-starts.js';
 import { ShutdownCoordinator } from './shutdown.coordinator.js';
 import { type ShutdownOptions, shutdownOptionsShape } from './shutdown.options.js';
 
@@ -63,23 +64,29 @@ export function enableGracefulShutdown(app: INestApplicationContext, options: Gr
     );
   }
   const clock = app.get(Clock);
-  const closeNest = ownClose(app);
+  const starts = new RunningStarts();
+  const server = ClosableServer.of(app);
   let closing: Promise<void> | undefined;
   let listening: ProcessSignals | undefined;
 
-  const close = async (signal?: string): Promise<void> => {
+  const close = async (closeNest: () => Promise<unknown>): Promise<void> => {
     try {
-      await stopBeforeNest(app, coordinator, clock);
-      await closeNest(signal);
+      await coordinator.runThrough('readiness');
+      await starts.ended(clock, coordinator.options.httpTimeoutMs);
+      await stopBeforeNest(coordinator, clock, server);
+      await closeNest();
     } finally {
       // Nest's last hook has closed the clients already, unless something failed before it.
       await coordinator.runThrough('clients');
+      server?.release();
       listening?.release();
     }
   };
-  const closeOnce = (signal?: string): Promise<void> => (closing ??= close(signal));
-  replace(app, 'close', closeOnce);
-  replace(app, 'enableShutdownHooks', () => {
+  wrap(app, 'close', (closeNest) => (closing ??= close(closeNest)));
+  for (const name of ['init', 'listen'] as const) {
+    wrap(app, name, (start) => starts.watch(start, () => server?.closeNow()));
+  }
+  wrap(app, 'enableShutdownHooks', () => {
     throw new ConfigurationError(
       OWNER,
       [{ option: '', problem: 'app.enableShutdownHooks() was called after it' }],
@@ -87,28 +94,29 @@ export function enableGracefulShutdown(app: INestApplicationContext, options: Gr
     );
   });
   if (signals !== false) {
+    // Nest's hooks are told the signal, though the type of `close` does not say so.
+    const closeFor: (signal: string) => Promise<void> = app.close.bind(app);
     listening = new ProcessSignals(clock, signals, async (signal) => {
-      await closeOnce(signal);
+      await closeFor(signal);
       return coordinator.report.clean;
     });
   }
 }
 
 async function stopBeforeNest(
-  app: INestApplicationContext,
   coordinator: ShutdownCoordinator,
   clock: Clock,
+  appServer: ClosableServer | undefined,
 ): Promise<void> {
-  const server = listeningServer(app);
-  const hush = server === undefined ? undefined : announceClose(server);
+  const server = appServer?.listening === true ? appServer : undefined;
+  const hush = server?.announceClose();
   try {
-    await coordinator.runThrough('readiness');
     if (server !== undefined && coordinator.options.readinessDelayMs > 0) {
       await clock.sleep(coordinator.options.readinessDelayMs);
     }
     await coordinator.runThrough('intake');
     if (server !== undefined) {
-      await coordinator.runHttp({ name: 'http server', stop: ({ signal }) => closeServer(server, clock, signal) });
+      await coordinator.runHttp({ name: 'http server', stop: ({ signal }) => server.close(clock, signal) });
     }
     await coordinator.runThrough('flush');
   } finally {
@@ -147,25 +155,22 @@ function coordinatorOf(app: INestApplicationContext): ShutdownCoordinator {
   }
 }
 
-/** Defined, not assigned: the proxy that NestFactory answers ignores assignments in silence. */
-function replace(app: INestApplicationContext, name: 'close' | 'enableShutdownHooks', method: () => unknown): void {
-  Object.defineProperty(app, name, { value: method, configurable: true, writable: true });
-}
+type Wrapped = 'close' | 'enableShutdownHooks' | 'init' | 'listen';
 
 /**
- * The `close` that the app has now. Not read through the app: NestFactory answers a proxy whose functions look the method up again at the
- * call, and would find ours.
+ * Puts `around` in place of a method of the app, if it has one, and hands it the method itself. Both go past the proxy that NestFactory
+ * answers: it ignores assignments in silence, and its functions look the method up again at the call, and would find `around`.
  */
-function ownClose(app: INestApplicationContext): (signal?: string) => Promise<void> {
-  const own: unknown = Object.getOwnPropertyDescriptor(app, 'close')?.value;
+function wrap(app: INestApplicationContext, name: Wrapped, around: (method: () => Promise<unknown>) => unknown): void {
   const prototype: unknown = Object.getPrototypeOf(app);
   const inherited: unknown =
-    typeof prototype === 'object' && prototype !== null ? Reflect.get(prototype, 'close') : undefined;
-  const close = own ?? inherited;
-  if (typeof close !== 'function') {
-    throw new ConfigurationError(OWNER, [{ option: '', problem: 'the app has no method close' }]);
+    typeof prototype === 'object' && prototype !== null ? Reflect.get(prototype, name) : undefined;
+  const method: unknown = Object.getOwnPropertyDescriptor(app, name)?.value ?? inherited;
+  if (typeof method === 'function') {
+    // Called by the proxy, `this` is the app behind it.
+    const value = function (this: unknown, ...args: unknown[]): unknown {
+      return around(async () => (await Reflect.apply(method, this, args)) as unknown);
+    };
+    Object.defineProperty(app, name, { value, configurable: true, writable: true });
   }
-  return async (signal) => {
-    await Reflect.apply(close, app, [signal]);
-  };
 }

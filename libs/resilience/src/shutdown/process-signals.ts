@@ -5,7 +5,7 @@ import type { Clock } from '../clock/clock.js';
 /** A second signal within this time is the first one, forwarded again by a shell or by npm. */
 const ECHO_MS = 1_000;
 /** What is still open so long after the stop does not get to keep the process. */
-const LINGER_MS = 2_000;
+const LINGER_MS = 1_000;
 
 /**
  * Listens to the process's signals for one app: the first begins the stop, a later one ends the process at once.

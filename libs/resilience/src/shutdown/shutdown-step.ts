@@ -58,7 +58,7 @@ async function stopTask(
 }
 
 /** Whether `work` ended within `timeoutMs`. The timer keeps the process alive on purpose: a hanging task is to be reported. */
-async function within(clock: Clock, timeoutMs: number, work: Promise<unknown>): Promise<boolean> {
+export async function within(clock: Clock, timeoutMs: number, work: Promise<unknown>): Promise<boolean> {
   let timer: Timer | undefined;
   const expiry = new Promise<false>((resolve) => {
     timer = clock.setTimer(timeoutMs, () => resolve(false));

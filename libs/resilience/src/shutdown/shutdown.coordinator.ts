@@ -30,6 +30,7 @@ export class ShutdownCoordinator implements BeforeApplicationShutdown, OnApplica
   readonly #steps: ShutdownStepReport[] = [];
   #phase: ShutdownPhase | 'running' | 'stopped' = 'running';
   #claimed = false;
+  #flushedMs = 0;
 
   #options: ResolvedShutdownOptions;
 
@@ -138,7 +139,16 @@ export class ShutdownCoordinator implements BeforeApplicationShutdown, OnApplica
     if (phase !== 'flush') {
       tasks.forEach((task) => this.#tasks.delete(task));
     }
-    this.#add(await runStep(this.#clock, phase, tasks, this.#options.phaseTimeoutsMs[phase]));
+    const timeoutMs = this.#options.phaseTimeoutsMs[phase];
+    // Both flushes share one time: whoever hung in the first may not hang that long again.
+    const step = await runStep(
+      this.#clock,
+      phase,
+      tasks,
+      phase === 'flush' ? Math.max(0, timeoutMs - this.#flushedMs) : timeoutMs,
+    );
+    this.#flushedMs += phase === 'flush' ? step.durationMs : 0;
+    this.#add(step);
   }
 
   #once(step: ShutdownStep, run: () => Promise<void>): Promise<void> {

@@ -4,11 +4,14 @@ import { SHUTDOWN_PHASES, type ShutdownPhase } from './shutdown-task.js';
 /** How long a stop may take. */
 export interface ShutdownOptions {
   /**
-   * What each phase may take, in milliseconds: readiness 1,000, intake 5,000, work 10,000, flush 3,000, clients 3,000. With the HTTP
-   * server's share that stays inside the 30 s that Kubernetes gives by default.
+   * What each phase may take, in milliseconds: readiness 1,000, intake 5,000, work 10,000, flush 3,000 (both times together), clients 3,000.
+   * With the HTTP server's share and everything cut short, that stays inside the 30 s that Kubernetes gives by default.
    */
   readonly phaseTimeoutsMs?: Partial<Record<ShutdownPhase, number>> | undefined;
-  /** What open HTTP requests may take before their connections are cut, in milliseconds. Default 5,000. Only with `enableGracefulShutdown`. */
+  /**
+   * What open HTTP requests may take before their connections are cut, in milliseconds; so long is also waited for a `listen` or `init` that
+   * is under way. Default 5,000. Only with `enableGracefulShutdown`.
+   */
   readonly httpTimeoutMs?: number | undefined;
   /**
    * How long to keep serving after readiness went down, in milliseconds, so that the load balancer notices: the probe's

@@ -45,6 +45,17 @@ export function clockContract(create: () => ClockUnderTest): readonly ContractCa
       },
     },
     {
+      title: 'does not fire a timer of two months early',
+      async run() {
+        const { clock, pass } = create();
+        let fired = false;
+        const timer = clock.setTimer(60 * 86_400_000, () => (fired = true));
+        await pass(20);
+        timer.cancel();
+        assert.equal(fired, false);
+      },
+    },
+    {
       title: 'never fires a cancelled timer, and bears a second cancel',
       async run() {
         const { clock, pass } = create();
