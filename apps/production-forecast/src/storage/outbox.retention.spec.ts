@@ -77,7 +77,9 @@ describe('OutboxRetention', () => {
   });
 
   afterEach(async () => {
-    await Promise.all(tasks.map((task) => task.stop({ signal: new AbortController().signal, timeoutMs: 1_000 })));
+    for (const task of tasks) {
+      await task.stop({ signal: new AbortController().signal, timeoutMs: 1_000 });
+    }
     await dataSource.destroy();
     await database.close();
     expect(clock.pendingTimers).toBe(0);
