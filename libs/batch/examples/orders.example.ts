@@ -1,7 +1,7 @@
 /**
  * Orders come in one by one and are saved in batches; what happens to one customer's orders afterwards happens in their order.
  *
- * Run it after `npm run build`: `node libs/batch/examples/orders.example.ts`
+ * Run it: `npm run example batch`.
  */
 import { AutoBatchWorker, AutoConcurrentPartitionedQueue } from '@smartpulse/batch';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';

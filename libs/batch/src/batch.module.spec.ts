@@ -56,6 +56,44 @@ describe('BatchModule', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('takes what handlers that end in phase work still hand over, and finishes it', async () => {
+    const { app, clock, registry } = await boot();
+    const saved: string[] = [];
+    const settings = { name: 'slow', onError: () => undefined };
+    const worker = registry.createWorker<string>({ name: 'saver', handler: (items) => void saved.push(...items) });
+    const queue = registry.createQueue<string, string>({ ...settings, handler: () => clock.sleep(1_000) });
+    app.get(ShutdownCoordinator).register({
+      name: 'message handlers',
+      phase: 'work',
+      stop: async () => {
+        await clock.sleep(500);
+        await worker.submit('its own');
+        expect(queue.tryEnqueue('key', 'its own')).toBe(true);
+      },
+    });
+    const closed = app.close();
+    await clock.until(() => app.get(ShutdownCoordinator).phase === 'stopped');
+    await closed;
+    expect(saved).toEqual(['its own']);
+    expect(queue.stats).toMatchObject({ state: 'stopped', completed: 1, leftover: 0 });
+    expect(app.get(ShutdownCoordinator).report).toMatchObject({ clean: true, leftOver: 0 });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('does not hold the stop up for items that wait for their next attempt or in a paused queue', async () => {
+    const { app, clock, registry } = await boot();
+    const settings = { name: 'q', onError: () => undefined };
+    const retrying = registry.createQueue({ ...settings, handler: () => ({ retryAfterMs: 60_000 }) });
+    const paused = registry.createQueue({ ...settings, handler: () => undefined });
+    paused.pause();
+    [retrying, paused].forEach((queue) => queue.tryEnqueue('a', 1));
+    await clock.settle();
+    await app.close();
+    expect(clock.monotonic()).toBe(0);
+    expect(app.get(ShutdownCoordinator).report.leftOver).toBe(2);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('reports to the stop of the app how many items were left over', async () => {
     const { app, clock, registry } = await boot();
     const worker = registry.createWorker<string>({ name: 'stuck', handler: never });

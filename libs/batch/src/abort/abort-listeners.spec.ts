@@ -1,23 +1,28 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { AbortListeners, type AbortTarget } from './abort-listeners.js';
+import { AbortListeners } from './abort-listeners.js';
 
-function target(onCallOff: (reason: unknown) => void = () => undefined) {
-  const reasons: unknown[] = [];
-  const abortTarget: AbortTarget = {
-    callOff: (reason) => {
-      reasons.push(reason);
-      onCallOff(reason);
-    },
-  };
-  return { abortTarget, reasons };
+interface Target {
+  readonly reasons: unknown[];
+  readonly onCallOff: () => void;
+}
+
+function target(onCallOff = (): void => undefined): Target {
+  return { reasons: [], onCallOff };
+}
+
+function listen(): AbortListeners<Target> {
+  return new AbortListeners<Target>(({ reasons, onCallOff }, reason) => {
+    reasons.push(reason);
+    onCallOff();
+  });
 }
 
 describe('AbortListeners', () => {
   it('adds one listener for many targets and removes it with the last', () => {
-    const listeners = new AbortListeners();
+    const listeners = listen();
     const { signal } = new AbortController();
-    const targets = [target(), target()].map(({ abortTarget }) => abortTarget);
+    const targets = [target(), target()];
     targets.forEach((each) => listeners.watch(signal, each));
     expect([getEventListeners(signal, 'abort').length, listeners.size]).toEqual([1, 1]);
     targets.forEach((each) => listeners.unwatch(signal, each));
@@ -26,22 +31,22 @@ describe('AbortListeners', () => {
   });
 
   it('calls every target off once, with the reason as it was given', () => {
-    const listeners = new AbortListeners();
+    const listeners = listen();
     const controller = new AbortController();
     const watched = [target(), target()];
-    watched.forEach(({ abortTarget }) => listeners.watch(controller.signal, abortTarget));
+    watched.forEach((each) => listeners.watch(controller.signal, each));
     controller.abort('because');
     expect(watched.map(({ reasons }) => reasons)).toEqual([['because'], ['because']]);
     expect(listeners.size).toBe(0);
   });
 
   it('leaves out a target that is forgotten while another is called off', () => {
-    const listeners = new AbortListeners();
+    const listeners = listen();
     const controller = new AbortController();
     const second = target();
-    const first = target(() => listeners.unwatch(controller.signal, second.abortTarget));
-    listeners.watch(controller.signal, first.abortTarget);
-    listeners.watch(controller.signal, second.abortTarget);
+    const first = target(() => listeners.unwatch(controller.signal, second));
+    listeners.watch(controller.signal, first);
+    listeners.watch(controller.signal, second);
     controller.abort();
     expect([first.reasons.length, second.reasons.length]).toEqual([1, 0]);
   });

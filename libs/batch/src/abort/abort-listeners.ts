@@ -1,20 +1,20 @@
-/** Something that waits and can be called off by a signal. */
-export interface AbortTarget {
-  /** Called once, synchronously, when the signal aborts. */
-  callOff(reason: unknown): void;
-}
-
-interface Watch {
-  readonly targets: Set<AbortTarget>;
+interface Watch<TTarget> {
+  readonly targets: Set<TTarget>;
   readonly listener: () => void;
 }
 
 /**
- * One listener per signal object, however many targets wait on it, and none when nobody does: a signal that lives as long as the process
+ * Calls off what waits when its signal aborts. One listener per signal object, however many targets wait on it, and none when nobody does: a signal that lives as long as the process
  * collects nothing.
  */
-export class AbortListeners {
-  readonly #watches = new Map<AbortSignal, Watch>();
+export class AbortListeners<TTarget> {
+  readonly #watches = new Map<AbortSignal, Watch<TTarget>>();
+  readonly #calledOff: (target: TTarget, reason: unknown) => void;
+
+  /** @param calledOff called once for each target, synchronously, when its signal aborts. */
+  constructor(calledOff: (target: TTarget, reason: unknown) => void) {
+    this.#calledOff = calledOff;
+  }
 
   /** Signals that are listened to now. */
   get size(): number {
@@ -22,7 +22,7 @@ export class AbortListeners {
   }
 
   /** Calls the target off when `signal` aborts. The signal has not aborted yet. */
-  watch(signal: AbortSignal, target: AbortTarget): void {
+  watch(signal: AbortSignal, target: TTarget): void {
     const known = this.#watches.get(signal);
     if (known !== undefined) {
       known.targets.add(target);
@@ -32,7 +32,7 @@ export class AbortListeners {
     const listener = (): void => {
       // Calling one off may free room for another, who then leaves the set before its turn.
       for (const each of targets) {
-        each.callOff(signal.reason);
+        this.#calledOff(each, signal.reason);
       }
       this.#watches.delete(signal);
     };
@@ -41,7 +41,7 @@ export class AbortListeners {
   }
 
   /** Forgets the target; does nothing when it is not watched. */
-  unwatch(signal: AbortSignal, target: AbortTarget): void {
+  unwatch(signal: AbortSignal, target: TTarget): void {
     const watch = this.#watches.get(signal);
     if (watch?.targets.delete(target) === true && watch.targets.size === 0) {
       this.#watches.delete(signal);

@@ -9,14 +9,12 @@ class Waiter implements GateWaiter<Waiter> {
   admitted = false;
 
   constructor(readonly weight: number) {}
-
-  admit(): void {
-    this.admitted = true;
-  }
 }
 
 function gateWith(capacityItems: number, capacityWeight: number, ...weights: number[]) {
-  const gate = new CapacityGate<Waiter>(capacityItems, capacityWeight);
+  const gate = new CapacityGate<Waiter>(capacityItems, capacityWeight, (waiter) => {
+    waiter.admitted = true;
+  });
   const waiters = weights.map((weight) => new Waiter(weight));
   return { gate, waiters, admitted: () => waiters.map((waiter) => waiter.admitted) };
 }

@@ -3,8 +3,6 @@ import { LinkedList, type ListNode } from './linked-list.js';
 /** Somebody who waits for room. */
 export interface GateWaiter<T> extends ListNode<T> {
   readonly weight: number;
-  /** Called once, when its room has been taken for it. Runs inside {@link CapacityGate.release}: it may not throw or call foreign code. */
-  admit(): void;
 }
 
 /**
@@ -14,13 +12,19 @@ export interface GateWaiter<T> extends ListNode<T> {
 export class CapacityGate<TWaiter extends GateWaiter<TWaiter>> {
   readonly #capacityItems: number;
   readonly #capacityWeight: number;
+  readonly #admitted: (waiter: TWaiter) => void;
   readonly #waiters = new LinkedList<TWaiter>();
   #items = 0;
   #weight = 0;
 
-  constructor(capacityItems: number, capacityWeight: number) {
+  /**
+   * @param admitted called once for each waiter, when its room has been taken for it. Runs inside {@link release} and {@link leave}: it may not
+   *   throw or call foreign code.
+   */
+  constructor(capacityItems: number, capacityWeight: number, admitted: (waiter: TWaiter) => void) {
     this.#capacityItems = capacityItems;
     this.#capacityWeight = capacityWeight;
+    this.#admitted = admitted;
   }
 
   /** Items that have taken room. */
@@ -70,7 +74,7 @@ export class CapacityGate<TWaiter extends GateWaiter<TWaiter>> {
     for (let first = this.#waiters.head; first !== undefined && this.#fits(first.weight); first = this.#waiters.head) {
       this.#waiters.remove(first);
       this.#take(first.weight);
-      first.admit();
+      this.#admitted(first);
     }
   }
 

@@ -11,22 +11,34 @@ export const WORK_SLICE_MS = 5;
  */
 export class WorkSlice {
   readonly #clock: Clock;
+  readonly #questionsPerLook: number;
+  #question = 0;
   #startedMs = 0;
   #marker: NodeJS.Immediate | undefined;
 
-  constructor(clock: Clock) {
+  /**
+   * @param questionsPerLook how often {@link exhausted} is asked for one look at the clock: where the work between two questions is tiny,
+   *   looking would cost more than the work.
+   */
+  constructor(clock: Clock, questionsPerLook = 1) {
     this.#clock = clock;
+    this.#questionsPerLook = questionsPerLook;
   }
 
   /** Whether the slice is used up: give way with {@link giveWay} before going on. */
   exhausted(): boolean {
     if (this.#marker === undefined) {
       this.#startedMs = this.#clock.monotonic();
+      this.#question = 0;
       this.#marker = setImmediate(() => {
         this.#marker = undefined;
       });
       return false;
     }
+    if (++this.#question < this.#questionsPerLook) {
+      return false;
+    }
+    this.#question = 0;
     return this.#clock.monotonic() - this.#startedMs >= WORK_SLICE_MS;
   }
 

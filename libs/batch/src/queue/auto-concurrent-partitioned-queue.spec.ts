@@ -89,7 +89,8 @@ describe('AutoConcurrentPartitionedQueue: order and concurrency', () => {
     }
     await new Promise<void>((resolve) => setImmediate(resolve));
     expect(handled).toBeGreaterThan(0);
-    expect(handled).toBeLessThan(20);
+    // Five milliseconds, found at one of eight looks; the queue's own turn and that of the test.
+    expect(handled).toBeLessThan(2 * (5 + 8));
     await queue.idle();
     expect(handled).toBe(100);
   });

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { checkOptions, type Clock } from '@smartpulse/resilience';
 import { HandlerContractError, QueueFullError, WorkerStoppedError } from '../batch.errors.js';
 import { withDefaults } from '../configuration/with-defaults.js';
+import { AwaitedInstant } from '../drain/awaited-instant.js';
 import { Drain } from '../drain/drain.js';
 import { checkDrainOptions, MAX_TIMER_MS } from '../drain/drain-options.js';
 import type { DrainOptions, DrainReport, LifecycleState } from '../drain/drain-report.js';
@@ -19,6 +20,9 @@ import {
   partitionedQueueSchema,
 } from './partitioned-queue.options.js';
 import { startCounting } from './queue-counters.js';
+
+/** Items between two looks at the clock: a look takes about as long as a small handler. */
+const ITEMS_PER_LOOK = 8;
 
 /**
  * Runs items of different keys side by side and items of one key one after the other, in the order in which they were accepted.
@@ -48,6 +52,8 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   readonly #slice: WorkSlice;
   readonly #hardStop = new AbortController();
   readonly #accepted = Promise.resolve();
+  readonly #idle = new AwaitedInstant();
+  readonly #quiet = new AwaitedInstant();
   readonly #pump = (): void => this.#startRunners();
   #state: LifecycleState = 'running';
   #paused = false;
@@ -56,7 +62,6 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   #inFlight = 0;
   #retrying = 0;
   #drain: Drain<KeyedItem<TKey, TItem>> | undefined;
-  #idle: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   /**
    * @param defaults what holds where `options` says nothing.
@@ -71,7 +76,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     this.#options = options;
     this.#bounds = withDefaults(defaults, options);
     this.#clock = time.clock;
-    this.#slice = new WorkSlice(time.clock);
+    this.#slice = new WorkSlice(time.clock, ITEMS_PER_LOOK);
     this.#intake = new KeyedIntake(
       this.#bounds.capacity,
       options.maxPerKey ?? Number.POSITIVE_INFINITY,
@@ -159,17 +164,15 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
 
   /** Resolves as soon as there is an instant without accepted items: now, if there are none. */
   idle(): Promise<void> {
-    if (this.size === 0) {
-      return this.#accepted;
-    }
-    if (this.#idle === undefined) {
-      let resolve = (): void => undefined;
-      const promise = new Promise<void>((settle) => {
-        resolve = settle;
-      });
-      this.#idle = { promise, resolve };
-    }
-    return this.#idle.promise;
+    return this.size === 0 ? this.#accepted : this.#idle.next();
+  }
+
+  /**
+   * Resolves as soon as no handler runs and none could start: now, if that is so. Items that wait for their next attempt, or that a paused queue
+   * holds, do not count. It goes on accepting.
+   */
+  quiet(): Promise<void> {
+    return this.#hasEnded() ? this.#accepted : this.#quiet.next();
   }
 
   /**
@@ -330,13 +333,8 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     this.#inFlight--;
     this.#intake.settleHead(lane);
     if (this.size === 0) {
-      this.#becomeIdle();
+      this.#idle.reach();
     }
-  }
-
-  #becomeIdle(): void {
-    this.#idle?.resolve();
-    this.#idle = undefined;
   }
 
   #retryLater(lane: KeyLane<TKey, TItem>, retryAfterMs: number): void {
@@ -360,9 +358,16 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   }
 
   #stopWhenDone(): void {
-    if (this.#state === 'draining' && this.#runners === 0 && (this.#paused || this.#ready.isEmpty)) {
-      this.#stop();
+    if (this.#hasEnded()) {
+      this.#quiet.reach();
+      if (this.#state === 'draining') {
+        this.#stop();
+      }
     }
+  }
+
+  #hasEnded(): boolean {
+    return this.#state === 'stopped' || (this.#runners === 0 && (this.#paused || this.#ready.isEmpty));
   }
 
   /** Ends the drain, whether everything is done or the time is used up. */
@@ -383,7 +388,8 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     this.#counters.leftover += leftover.length;
     this.#ready.clear();
     this.#intake.clear();
-    this.#becomeIdle();
+    this.#idle.reach();
+    this.#quiet.reach();
     this.#drain?.finish(this.#counters, leftover, interrupted);
     // Last, because listeners of the handlers run inside abort().
     if (interrupted > 0) {

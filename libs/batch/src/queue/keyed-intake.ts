@@ -2,7 +2,7 @@ import { AbortListeners } from '../abort/abort-listeners.js';
 import { CapacityGate } from '../capacity/capacity-gate.js';
 import { LinkedList } from '../capacity/linked-list.js';
 import { KeyLane } from './key-lane.js';
-import { LaneWaiter, type LaneWaiterOwner } from './lane-waiter.js';
+import { LaneWaiter } from './lane-waiter.js';
 import type { QueueCounters } from './queue-counters.js';
 
 /** Room for one more item: `taken`, or the bound that refuses it. */
@@ -15,11 +15,10 @@ export type Room = 'taken' | 'capacity' | 'maxPerKey';
 export class KeyedIntake<TKey, TItem> {
   readonly #lanes = new Map<TKey, KeyLane<TKey, TItem>>();
   readonly #gate: CapacityGate<LaneWaiter<TKey, TItem>>;
-  readonly #aborts = new AbortListeners();
+  readonly #aborts = new AbortListeners<LaneWaiter<TKey, TItem>>((waiter, reason) => this.#calledOff(waiter, reason));
   readonly #maxPerKey: number;
   readonly #accepted: (lane: KeyLane<TKey, TItem>) => void;
   readonly #counters: QueueCounters;
-  readonly #waiterOwner: LaneWaiterOwner<TKey, TItem>;
   #waiting = 0;
 
   /** @param accepted called for each item that has been appended to its lane. */
@@ -30,13 +29,9 @@ export class KeyedIntake<TKey, TItem> {
     accepted: (lane: KeyLane<TKey, TItem>) => void,
   ) {
     this.#counters = counters;
-    this.#gate = new CapacityGate(capacity, Number.POSITIVE_INFINITY);
+    this.#gate = new CapacityGate(capacity, Number.POSITIVE_INFINITY, (waiter) => this.#admitted(waiter));
     this.#maxPerKey = maxPerKey;
     this.#accepted = accepted;
-    this.#waiterOwner = {
-      admitted: (waiter) => this.#admitted(waiter),
-      calledOff: (waiter, reason) => this.#calledOff(waiter, reason),
-    };
   }
 
   /** Items accepted and not settled. */
@@ -76,7 +71,7 @@ export class KeyedIntake<TKey, TItem> {
   wait(key: TKey, item: TItem, signal: AbortSignal | undefined): Promise<void> {
     const lane = this.#lanes.get(key) ?? this.#open(key);
     return new Promise<void>((resolve, reject) => {
-      const waiter = new LaneWaiter(this.#waiterOwner, lane, item, signal, resolve, reject);
+      const waiter = new LaneWaiter(lane, item, signal, resolve, reject);
       this.#waiting++;
       if (signal !== undefined) {
         this.#aborts.watch(signal, waiter);

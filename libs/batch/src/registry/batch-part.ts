@@ -10,6 +10,7 @@ export type BatchPart =
 /** What a registry needs of what it made, whatever its items are. */
 export interface Drainable<TStats> {
   readonly stats: TStats;
+  quiet(): Promise<void>;
   drain(options: DrainOptions): Promise<DrainReport<unknown>>;
 }
 

@@ -10,8 +10,9 @@ import type { BatchWorkerStats } from '../worker/batch-worker-stats.js';
 import type { BatchPart, Drainable } from './batch-part.js';
 
 /**
- * Makes the workers and queues of an app, on its clock and with its defaults, and drains them when it stops: in phase `work`, queues
- * first, workers after them, because handlers of queues submit to workers.
+ * Makes the workers and queues of an app, on its clock and with its defaults, and stops them with it. In phase `work` they finish what they have
+ * and still accept, because handlers of messages and changes, which end in that phase too, hand their items to them. In phase `flush` they
+ * are drained: queues first, workers after them, because handlers of queues submit to workers.
  *
  * Names may repeat (two consumers of one topic); figures of equal names are added up.
  */
@@ -28,7 +29,9 @@ export class BatchRegistry {
   ) {
     this.#time = time;
     this.#options = options;
-    shutdown.register({ name: 'batch queues and workers', phase: 'work', stop: (context) => this.#stop(context) });
+    const name = 'batch queues and workers';
+    shutdown.register({ name, phase: 'work', stop: ({ signal }) => this.#settle(signal) });
+    shutdown.register({ name, phase: 'flush', stop: (context) => this.#drain(context) });
   }
 
   /** @throws ConfigurationError that lists everything that is wrong with the options. */
@@ -57,16 +60,29 @@ export class BatchRegistry {
     ];
   }
 
-  async #stop(context: ShutdownContext): Promise<number> {
+  /** Waits until everything has done what it can, or the phase's time is used up: then the drain says what is left. */
+  async #settle(signal: AbortSignal): Promise<void> {
+    const expired = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await Promise.race([expired, allQuiet(this.#queues)]);
+    await Promise.race([expired, allQuiet(this.#workers)]);
+  }
+
+  async #drain(context: ShutdownContext): Promise<number> {
     return (await drainAll(this.#queues, context)) + (await drainAll(this.#workers, context));
   }
 }
 
+function allQuiet(parts: ReadonlySet<Drainable<unknown>>): Promise<unknown> {
+  return Promise.all(Array.from(parts, (part) => part.quiet()));
+}
+
+/** Answers what they left over; what had stopped before has told it already. */
 async function drainAll(
-  parts: ReadonlySet<Drainable<unknown>>,
+  parts: ReadonlySet<Drainable<{ readonly state: string }>>,
   { signal, timeoutMs }: ShutdownContext,
 ): Promise<number> {
-  const reports = await Promise.all(Array.from(parts, (part) => part.drain({ signal, timeoutMs })));
+  const open = [...parts].filter(({ stats }) => stats.state !== 'stopped');
+  const reports = await Promise.all(open.map((part) => part.drain({ signal, timeoutMs })));
   return reports.reduce((sum, { leftover }) => sum + leftover.length, 0);
 }
 

@@ -1,10 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { checkOptions, type Clock } from '@smartpulse/resilience';
 import { AbortListeners } from '../abort/abort-listeners.js';
-import { InvalidWeightError, ItemTooHeavyError, QueueFullError, WorkerStoppedError } from '../batch.errors.js';
+import { QueueFullError, WorkerStoppedError } from '../batch.errors.js';
 import { CapacityGate } from '../capacity/capacity-gate.js';
 import { LinkedList } from '../capacity/linked-list.js';
 import { withDefaults } from '../configuration/with-defaults.js';
+import { AwaitedInstant } from '../drain/awaited-instant.js';
 import { Drain } from '../drain/drain.js';
 import { checkDrainOptions } from '../drain/drain-options.js';
 import type { DrainOptions, DrainReport, LifecycleState } from '../drain/drain-report.js';
@@ -17,11 +18,12 @@ import {
   type WaitOptions,
   type WorkerTime,
 } from './auto-batch-worker.options.js';
-import { BatchEntry, type EntryOwner } from './batch-entry.js';
+import { BatchEntry } from './batch-entry.js';
 import { type BatchResult, callHandler } from './batch-call.js';
 import { type BatchSizer, createSizer } from './batch-sizing.js';
 import type { BatchWorkerStats } from './batch-worker-stats.js';
 import { isolateFailures } from './isolate-failures.js';
+import { weightOf } from './item-weight.js';
 import { RunningBatch } from './running-batch.js';
 import { reportUnheard, settleEntries } from './settle-entries.js';
 import { startCounting } from './worker-counters.js';
@@ -52,12 +54,12 @@ export class AutoBatchWorker<TItem, TResult = void> {
   readonly #gate: CapacityGate<BatchEntry<TItem, TResult>>;
   readonly #queue = new LinkedList<BatchEntry<TItem, TResult>>();
   readonly #running = new Set<RunningBatch<TItem, TResult>>();
-  readonly #aborts = new AbortListeners();
+  readonly #aborts = new AbortListeners<BatchEntry<TItem, TResult>>((entry, reason) => this.#calledOff(entry, reason));
   readonly #counters = startCounting();
   readonly #sizer: BatchSizer;
   readonly #slice: WorkSlice;
-  readonly #entryOwner: EntryOwner<TItem, TResult>;
   readonly #accepted = Promise.resolve();
+  readonly #quiet = new AwaitedInstant();
   readonly #pump = (): void => this.#startBatches();
   #state: LifecycleState = 'running';
   #pumpScheduled = false;
@@ -78,13 +80,10 @@ export class AutoBatchWorker<TItem, TResult = void> {
     this.#bounds = withDefaults(defaults, options);
     this.#clock = time.clock;
     this.#idPrefix = time.random?.id() ?? options.name;
-    this.#gate = new CapacityGate(this.#bounds.capacityItems, this.#bounds.capacityWeight);
+    const { capacityItems, capacityWeight } = this.#bounds;
+    this.#gate = new CapacityGate(capacityItems, capacityWeight, (entry) => this.#admitted(entry));
     this.#sizer = createSizer(this.#bounds.sizing, this.#bounds.maxBatchItems);
     this.#slice = new WorkSlice(time.clock);
-    this.#entryOwner = {
-      admitted: (entry) => this.#admitted(entry),
-      calledOff: (entry, reason) => this.#calledOff(entry, reason),
-    };
   }
 
   /** The name it was given. */
@@ -130,16 +129,17 @@ export class AutoBatchWorker<TItem, TResult = void> {
    * @throws WorkerStoppedError while it drains and after; QueueFullError by overflow `reject` or `maxWaiters`; ItemTooHeavyError;
    *   InvalidWeightError; the signal's reason.
    */
-  enqueue(item: TItem, options: WaitOptions = {}): Promise<void> {
+  enqueue(item: TItem, options?: WaitOptions): Promise<void> {
     try {
-      const { signal } = options;
+      const signal = options?.signal;
       const entry = this.#intake(item, signal);
       if (this.#takeRoom(entry)) {
         this.#accept(entry);
         return this.#accepted;
       }
       return new Promise<void>((resolve, reject) => {
-        entry.admission = { resolve, reject };
+        entry.accept = resolve;
+        entry.reject = reject;
         this.#watch(entry, signal);
         this.#gate.wait(entry);
       });
@@ -154,13 +154,14 @@ export class AutoBatchWorker<TItem, TResult = void> {
    *
    * @throws what the handler reported or threw for the item; what {@link enqueue} throws; WorkerStoppedError when a drain left it over.
    */
-  submit(item: TItem, options: WaitOptions = {}): Promise<TResult> {
+  submit(item: TItem, options?: WaitOptions): Promise<TResult> {
     try {
-      const { signal } = options;
+      const signal = options?.signal;
       const entry = this.#intake(item, signal);
       const hasRoom = this.#takeRoom(entry);
       return new Promise<TResult>((resolve, reject) => {
-        entry.submitter = { resolve, reject };
+        entry.resolve = resolve;
+        entry.reject = reject;
         this.#watch(entry, signal);
         if (hasRoom) {
           this.#accept(entry);
@@ -172,6 +173,11 @@ export class AutoBatchWorker<TItem, TResult = void> {
       this.#counters.refused++;
       return Promise.reject(error);
     }
+  }
+
+  /** Resolves as soon as nothing is accepted that is not settled: now, if that is so. It goes on accepting. */
+  quiet(): Promise<void> {
+    return this.#isEmpty() ? this.#accepted : this.#quiet.next();
   }
 
   /**
@@ -211,14 +217,7 @@ export class AutoBatchWorker<TItem, TResult = void> {
   }
 
   #entry(item: TItem): BatchEntry<TItem, TResult> {
-    const weight = this.#options.weigh?.(item) ?? 1;
-    if (!Number.isFinite(weight) || weight < 0) {
-      throw new InvalidWeightError(this.name, weight);
-    }
-    if (weight > this.#bounds.capacityWeight) {
-      throw new ItemTooHeavyError(this.name, weight, this.#bounds.capacityWeight);
-    }
-    return new BatchEntry(this.#entryOwner, item, weight);
+    return new BatchEntry(item, weightOf(this.#options, item, this.#bounds.capacityWeight));
   }
 
   /** `false`: the entry may wait for room. */
@@ -242,11 +241,12 @@ export class AutoBatchWorker<TItem, TResult = void> {
   }
 
   #admitted(entry: BatchEntry<TItem, TResult>): void {
-    if (entry.admission !== undefined) {
+    if (entry.accept !== undefined) {
       // The signal of enqueue ends with the wait; that of submit stays until a handler has the item.
       this.#unwatch(entry);
-      entry.admission.resolve();
-      entry.admission = undefined;
+      entry.accept();
+      entry.accept = undefined;
+      entry.reject = undefined;
     }
     this.#accept(entry);
   }
@@ -261,7 +261,7 @@ export class AutoBatchWorker<TItem, TResult = void> {
       this.#queue.remove(entry);
       this.#gate.release(1, entry.weight);
     }
-    (entry.admission ?? entry.submitter)?.reject(reason);
+    entry.reject?.(reason);
     this.#stopWhenEmpty();
   }
 
@@ -356,14 +356,21 @@ export class AutoBatchWorker<TItem, TResult = void> {
     for (let waiter = this.#gate.waiters.shift(); waiter !== undefined; waiter = this.#gate.waiters.shift()) {
       this.#unwatch(waiter);
       this.#counters.refused++;
-      (waiter.admission ?? waiter.submitter)?.reject(new WorkerStoppedError(this.name, 'refused'));
+      waiter.reject?.(new WorkerStoppedError(this.name, 'refused'));
     }
   }
 
   #stopWhenEmpty(): void {
-    if (this.#state === 'draining' && this.#queue.size === 0 && this.#running.size === 0) {
-      this.#stop();
+    if (this.#isEmpty()) {
+      this.#quiet.reach();
+      if (this.#state === 'draining') {
+        this.#stop();
+      }
     }
+  }
+
+  #isEmpty(): boolean {
+    return this.#queue.size === 0 && this.#running.size === 0;
   }
 
   /** Ends the drain, whether everything is done or the time is used up. */
@@ -376,7 +383,7 @@ export class AutoBatchWorker<TItem, TResult = void> {
     const leftover: TItem[] = [];
     const leave = (entry: BatchEntry<TItem, TResult>, item: 'interrupted' | 'unstarted'): void => {
       leftover.push(entry.item);
-      entry.submitter?.reject(new WorkerStoppedError(this.name, item));
+      entry.reject?.(new WorkerStoppedError(this.name, item));
       this.#gate.release(1, entry.weight);
     };
     for (const batch of this.#running) {
@@ -390,6 +397,7 @@ export class AutoBatchWorker<TItem, TResult = void> {
     }
     this.#counters.leftover += leftover.length;
     this.#inFlight = 0;
+    this.#quiet.reach();
     this.#drain?.finish(this.#counters, leftover, interrupted);
     // Last, because listeners of the handlers run inside abort().
     for (const batch of this.#running) {

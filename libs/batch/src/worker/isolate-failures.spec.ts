@@ -4,6 +4,7 @@ import { type HeldWorkerSettings } from '../testing/held-worker.js';
 import { AutoBatchWorker } from './auto-batch-worker.js';
 import { type AutoBatchWorkerOptions } from './auto-batch-worker.options.js';
 import { type BatchOutcome } from './batch-outcome.js';
+import { isolateFailures } from './isolate-failures.js';
 
 function echoWorker(
   handler: AutoBatchWorkerOptions<string, string>['handler'],
@@ -34,6 +35,21 @@ describe('AutoBatchWorker: isolateFailures', () => {
     );
     expect(settled[2]).toMatchObject({ reason: { message: 'poison among 1' } });
     expect(seen.length).toBeLessThanOrEqual(17);
+  });
+
+  it('isolates among more items than a call may have arguments', async () => {
+    const poison = 299_999;
+    const { outcomes } = await isolateFailures<number, number>(
+      Array.from({ length: poison + 1 }, (_, item) => item),
+      new Error('all'),
+      async (items) =>
+        items.includes(poison)
+          ? { status: 'failed', error: new Error('poison'), isolable: true }
+          : { status: 'itemised', outcomes: items.map((value) => ({ status: 'fulfilled', value })) },
+      new AbortController().signal,
+    );
+    expect(outcomes.findIndex(({ status }) => status === 'rejected')).toBe(poison);
+    expect(outcomes[1]).toEqual({ status: 'fulfilled', value: 1 });
   });
 
   it('hands the items on in their order and counts the attempts', async () => {

@@ -28,7 +28,7 @@ export async function isolateFailures<TItem, TResult>(
   error: Error,
   call: PartCall<TItem, TResult>,
   signal: AbortSignal,
-): Promise<BatchResult<TResult>> {
+): Promise<Extract<BatchResult<TResult>, { readonly status: 'itemised' }>> {
   const outcomes = items.map((): BatchOutcome<TResult> => ({ status: 'rejected', error }));
   const untried = halvesOf({ from: 0, to: items.length, attempt: 1, error });
   let callsLeft = maxIsolationCalls(items.length);
@@ -51,7 +51,9 @@ export async function isolateFailures<TItem, TResult>(
         settle(part, { status: 'fulfilled', value: nothing() });
         break;
       case 'itemised':
-        outcomes.splice(from, to - from, ...result.outcomes);
+        result.outcomes.forEach((outcome, index) => {
+          outcomes[from + index] = outcome;
+        });
         break;
       case 'failed':
         if (result.isolable && to - from > 1) {

@@ -18,20 +18,20 @@ export function settleEntries<TItem, TResult>(
   counters: WorkerCounters,
 ): UnheardFailure<TItem>[] {
   const unheard: UnheardFailure<TItem>[] = [];
-  entries.forEach(({ item, submitter }, index) => {
+  entries.forEach(({ item, resolve, reject }, index) => {
     const outcome = result.status === 'itemised' ? result.outcomes[index] : undefined;
     const error =
       result.status === 'failed' ? result.error : outcome?.status === 'rejected' ? outcome.error : undefined;
     if (error === undefined) {
       counters.completed++;
-      submitter?.resolve(outcome?.status === 'fulfilled' ? outcome.value : nothing());
+      resolve?.(outcome?.status === 'fulfilled' ? outcome.value : nothing());
       return;
     }
     counters.failed++;
-    if (submitter === undefined) {
+    if (reject === undefined) {
       unheard.push({ error, item });
     } else {
-      submitter.reject(error);
+      reject(error);
     }
   });
   return unheard;
