@@ -27,9 +27,18 @@ if (built.length === 0) {
 }
 
 const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`];
+// One file after the other: each starts servers of its own, and servers that fight for the processor are slow to start.
 const run = spawnSync(
   'vitest',
-  ['run', '--project', 'services', ...filter, ...(name?.startsWith('-') ? [name] : []), ...rest],
+  [
+    'run',
+    '--project',
+    'services',
+    '--no-file-parallelism',
+    ...filter,
+    ...(name?.startsWith('-') ? [name] : []),
+    ...rest,
+  ],
   { stdio: 'inherit' },
 );
 process.exit(run.status ?? 1);
