@@ -6,6 +6,9 @@ import { LIBRARIES, readSources, ROOT, type SourceFile } from './source-tree.js'
 const sources = readSources('libs', 'apps');
 const production = sources.filter(({ path }) => path.includes('/src/') && !path.endsWith('.spec.ts'));
 
+/** Libraries for any Node project: no module, no injected options, no telemetry of their own. */
+const WITHOUT_NEST: readonly string[] = ['pulsar-wire'];
+
 describe('habits of the house', () => {
   it('asks nobody but the injected clock for the time', () => {
     expect(
@@ -58,12 +61,16 @@ describe('habits of the house', () => {
         'package.json',
         'tsconfig.lib.json',
         'src/index.ts',
-        `src/${library}.module.ts`,
-        `src/${library}.core.module.ts`,
-        `src/${library}.options.ts`,
         `src/${library}.errors.ts`,
-        `src/${library}.telemetry.ts`,
         'src/testing/index.ts',
+        ...(WITHOUT_NEST.includes(library)
+          ? []
+          : [
+              `src/${library}.module.ts`,
+              `src/${library}.core.module.ts`,
+              `src/${library}.options.ts`,
+              `src/${library}.telemetry.ts`,
+            ]),
       ]
         .filter((file) => !exists(join('libs', library, file)))
         .map((file) => `libs/${library}/${file}`),
@@ -73,6 +80,13 @@ describe('habits of the house', () => {
       expect(
         readdirSync(join(ROOT, 'libs', library, 'examples')).filter((file) => file.endsWith('.example.ts')),
       ).not.toEqual([]);
+    }
+  });
+
+  it('keeps the libraries for any Node project free of dependencies', () => {
+    for (const library of WITHOUT_NEST) {
+      const manifest = JSON.parse(readFileSync(join(ROOT, 'libs', library, 'package.json'), 'utf8')) as object;
+      expect(Object.keys(manifest).filter((key) => /dependencies/i.test(key))).toEqual([]);
     }
   });
 

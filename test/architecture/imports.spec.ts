@@ -6,6 +6,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   resilience: [],
   batch: ['resilience'],
   health: ['resilience'],
+  'pulsar-wire': [],
   pulsar: ['batch', 'resilience'],
   'redis-cache': ['batch', 'resilience'],
   cdc: ['batch', 'resilience'],

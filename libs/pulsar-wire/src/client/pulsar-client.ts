@@ -1,0 +1,230 @@
+import { ConnectionPool } from '../connection/connection-pool.js';
+import { dialSocket } from '../connection/dial.js';
+import { Retries } from '../connection/retry.js';
+import { brokerAddresses } from '../connection/service-url.js';
+import type { ConsumerListener, ConsumerOptions, WireConsumer } from '../consumer/consumer.options.js';
+import { PartitionedConsumer } from '../consumer/partitioned-consumer.js';
+import { TopicConsumer } from '../consumer/topic-consumer.js';
+import { LookupService } from '../lookup/lookup-service.js';
+import { PartitionedProducer } from '../producer/partitioned-producer.js';
+import type { ProducerOptions, WireProducer } from '../producer/producer.options.js';
+import { known, producerSettings } from '../producer/producer-settings.js';
+import { TopicProducer, type TopicProducerOptions } from '../producer/topic-producer.js';
+import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumerations.js';
+import { parseTopicName, partitionTopic, type TopicName } from '../protocol/topic/topic-name.js';
+import type { ClientContext } from './client-context.js';
+import { InvalidWireOptionError, WireClosedError } from './client.errors.js';
+import { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions, wholeNumber } from './client.options.js';
+
+/**
+ * A client of one Pulsar cluster: one connection per broker, shared by all its producers and consumers, which come back by themselves after
+ * a lost connection, a moved topic or a restarted broker. Makes no connection before one is needed.
+ *
+ * @example
+ * ```ts
+ * const client = new PulsarClient({ serviceUrl: 'pulsar://localhost:6650', clock, random });
+ * const producer = await client.createProducer({ topic: 'orders' });
+ * await producer.send({ payload: Buffer.from('hello'), key: 'order-1' });
+ * const consumer = await client.subscribe({ topic: 'orders', subscription: 'billing', type: 'Shared' }, {
+ *   onMessage: (message) => void handle(message).then(() => consumer.ack(message.id)).finally(() => consumer.permit(1)),
+ *   onClosed: (error) => console.error(error),
+ * });
+ * consumer.permit(100);
+ * await client.close();
+ * ```
+ */
+export class PulsarClient {
+  readonly #context: ClientContext;
+  readonly #retries = new Retries();
+  readonly #entities = new Set<TopicProducer | TopicConsumer>();
+  readonly #random: PulsarClientOptions['random'];
+  #lastId = 0;
+  #closing: Promise<void> | undefined;
+
+  /** @throws {@link InvalidServiceUrlError}, {@link InvalidWireOptionError} */
+  constructor(options: PulsarClientOptions) {
+    const addresses = brokerAddresses(options.serviceUrl);
+    if (addresses.length === 0) {
+      throw new InvalidWireOptionError('serviceUrl', 'is empty');
+    }
+    const defaults = CLIENT_DEFAULTS;
+    const operationTimeoutMs = milliseconds(
+      'operationTimeoutMs',
+      options.operationTimeoutMs ?? defaults.operationTimeoutMs,
+    );
+    const nextId = (): number => ++this.#lastId;
+    const emit = (event: ClientEvent): void => options.onEvent?.(event);
+    const pool = new ConnectionPool(
+      options.dial ?? dialSocket(options.tls),
+      milliseconds('connectTimeoutMs', options.connectTimeoutMs ?? defaults.connectTimeoutMs),
+      {
+        clock: options.clock,
+        token: options.token,
+        operationTimeoutMs,
+        keepAliveMs: milliseconds('keepAliveMs', options.keepAliveMs ?? defaults.keepAliveMs),
+        nextId,
+        emit,
+      },
+    );
+    const lookups = wholeNumber(
+      'maxConcurrentLookups',
+      options.maxConcurrentLookups ?? defaults.maxConcurrentLookups,
+      1,
+    );
+    this.#random = options.random;
+    this.#context = {
+      clock: options.clock,
+      random: options.random,
+      operationTimeoutMs,
+      backoff: {
+        initialMs: milliseconds('backoff.initialMs', options.backoff?.initialMs ?? defaults.backoff.initialMs),
+        maxMs: milliseconds('backoff.maxMs', options.backoff?.maxMs ?? defaults.backoff.maxMs),
+      },
+      pool,
+      lookup: new LookupService(pool, addresses, lookups, options.random),
+      nextId,
+      emit,
+    };
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#context.pool.size;
+  }
+
+  /**
+   * Resolves when the broker has accepted the producer, one for each partition of a partitioned topic.
+   *
+   * @throws {@link WireError}: what may pass by itself only after `operationTimeoutMs`, everything else at once.
+   */
+  async createProducer(options: ProducerOptions): Promise<WireProducer> {
+    const topic = parseTopicName(options.topic);
+    const settings = producerSettings(options);
+    const keyHash = options.keyHash ?? 'java-string';
+    const count = await this.#partitions(topic);
+    if (count === 0) {
+      return this.#openProducer({ ...settings, topic: topic.full, partition: topic.partition });
+    }
+    const each: typeof settings = {
+      ...settings,
+      maxPendingMessages: Math.ceil(settings.maxPendingMessages / count),
+      maxPendingBytes: Math.ceil(settings.maxPendingBytes / count),
+    };
+    const producers = await allOrNone(
+      numbers(count).map((partition) =>
+        this.#openProducer({ ...each, topic: partitionTopic(topic, partition), partition }),
+      ),
+    );
+    const { enabled, maxMessages, maxDelayMs } = settings.batching;
+    return new PartitionedProducer(
+      topic.full,
+      producers,
+      {
+        keyHash,
+        stickyMessages: enabled ? maxMessages : 1,
+        stickyMs: maxDelayMs,
+        first: Math.floor(this.#random.next() * count),
+      },
+      this.#context.clock,
+    );
+  }
+
+  /**
+   * Resolves when the subscription exists, so that nothing published afterwards is missed. Nothing is handed out before `permit`.
+   *
+   * @throws {@link WireError}: what may pass by itself only after `operationTimeoutMs`, everything else at once.
+   */
+  async subscribe(options: ConsumerOptions, listener: ConsumerListener): Promise<WireConsumer> {
+    const topic = parseTopicName(options.topic);
+    known('type', options.type ?? 'Exclusive', SUBSCRIPTION_TYPE);
+    known('initialPosition', options.initialPosition ?? 'latest', INITIAL_POSITION);
+    if (options.subscription === '') {
+      throw new InvalidWireOptionError('subscription', 'is empty');
+    }
+    const count = await this.#partitions(topic);
+    if (count === 0) {
+      return this.#openConsumer(options, topic.full, listener);
+    }
+    if (options.startMessageId !== undefined) {
+      throw new InvalidWireOptionError('startMessageId', 'is the place of one partition, and the topic has several');
+    }
+    const whole = new PartitionedConsumer(topic.full, options.subscription, listener);
+    whole.begin(
+      await allOrNone(
+        numbers(count).map((partition) =>
+          this.#openConsumer(options, partitionTopic(topic, partition), whole.listenerOf(partition)),
+        ),
+      ),
+    );
+    return whole;
+  }
+
+  /** Closes every producer (flushed) and every consumer (acknowledgements sent), then the connections. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#retries.end(new WireClosedError('client'));
+    const entities = [...this.#entities];
+    // Consumers first: their handlers may still send.
+    await Promise.all(entities.filter((entity) => entity instanceof TopicConsumer).map((entity) => entity.close()));
+    await Promise.all(entities.map((entity) => entity.close()));
+    this.#context.pool.close();
+  }
+
+  async #partitions(topic: TopicName): Promise<number> {
+    this.#checkOpen();
+    if (topic.partition >= 0) {
+      return 0;
+    }
+    const { lookup } = this.#context;
+    const count = await this.#retries.run(this.#context, `partitions of ${topic.full}`, () =>
+      lookup.partitions(topic.full),
+    );
+    this.#checkOpen();
+    return count;
+  }
+
+  async #openProducer(options: TopicProducerOptions): Promise<TopicProducer> {
+    const producer = new TopicProducer(this.#context, options, (ended) => this.#entities.delete(ended));
+    this.#entities.add(producer);
+    await producer.open();
+    return producer;
+  }
+
+  async #openConsumer(options: ConsumerOptions, topic: string, listener: ConsumerListener): Promise<TopicConsumer> {
+    const consumer = new TopicConsumer(this.#context, options, topic, listener, (ended) =>
+      this.#entities.delete(ended),
+    );
+    this.#entities.add(consumer);
+    await consumer.open();
+    return consumer;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) {
+      throw new WireClosedError('client');
+    }
+  }
+}
+
+function milliseconds(option: string, value: number): number {
+  return wholeNumber(option, value, 1, 0x7fff_ffff);
+}
+
+function numbers(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+/** All of them, or the first failure with the others closed. */
+async function allOrNone<T extends { close(): Promise<void> }>(opening: readonly Promise<T>[]): Promise<readonly T[]> {
+  const settled = await Promise.allSettled(opening);
+  const failure = settled.find((one) => one.status === 'rejected');
+  if (failure === undefined) {
+    return settled.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
+  }
+  await Promise.all(settled.filter((one) => one.status === 'fulfilled').map(({ value }) => value.close()));
+  throw failure.reason;
+}

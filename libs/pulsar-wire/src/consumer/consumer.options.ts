@@ -1,0 +1,81 @@
+import type { MessageId } from '../protocol/message-id/message-id.js';
+import type { HandedOutId } from './handed-out-id.js';
+import type { ReceivedMessage } from './received-message.js';
+
+/** How a subscription shares its messages among consumers. */
+export type WireSubscriptionType = 'Exclusive' | 'Failover' | 'Shared' | 'Key_Shared';
+
+/** What to subscribe to, and how. */
+export interface ConsumerOptions {
+  /** `topic`, `tenant/namespace/topic` or `persistent://tenant/namespace/topic`. */
+  readonly topic: string;
+  readonly subscription: string;
+  /** Default `Exclusive`, as in the official clients. */
+  readonly type?: WireSubscriptionType | undefined;
+  /** Where a new subscription begins. Default `latest`. */
+  readonly initialPosition?: 'earliest' | 'latest' | undefined;
+  /** `false`: the cursor lives as long as this consumer; it goes on behind the last message handed out after a reconnect. Default `true`. */
+  readonly durable?: boolean | undefined;
+  /** With `durable: false`: begin behind this message, instead of at `initialPosition`. */
+  readonly startMessageId?: MessageId | undefined;
+  /** Shown in the broker's statistics. Default: the broker makes one. */
+  readonly consumerName?: string | undefined;
+  /** Shown in the broker's statistics. */
+  readonly properties?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Tell the broker which messages of a batch are acknowledged, so that only the others come again. Brokers that cannot keep it ignore
+   * it. `false`: the acknowledgement of a batch is sent with that of its last message; earlier ones resolve at once. Default `true`.
+   */
+  readonly batchIndexAck?: boolean | undefined;
+  /**
+   * `view`: payloads lie in the buffer that came from the socket and keep it alive (64 KiB or a frame). `copy`: for applications that
+   * keep messages for long. Default `view`.
+   */
+  readonly payloads?: 'view' | 'copy' | undefined;
+}
+
+/** What a consumer hears. Calls never overlap. */
+export interface ConsumerListener {
+  /** One message; must not throw. What is thrown is reported as an event, and the message comes again. */
+  onMessage(message: ReceivedMessage): void;
+  /** The consumer is gone and will not come back by itself. Not called by `close()` and `unsubscribe()`. */
+  onClosed(error: Error): void;
+  /** The topic is terminated and everything on it was delivered; may come more than once. */
+  onEndOfTopic?(): void;
+  /** Failover only: whether this consumer is the one that receives. */
+  onActiveChange?(isActive: boolean): void;
+}
+
+/** A consumer on one subscription. */
+export interface WireConsumer {
+  /** The full topic name. */
+  readonly topic: string;
+  readonly subscription: string;
+  /** Allows `count` more messages; nothing is handed out without permits, and acknowledging gives none back. */
+  permit(count: number): void;
+  /**
+   * Resolves when the broker has it. Over a lost connection it waits and is sent again.
+   *
+   * @throws {@link WireError}
+   */
+  ack(id: HandedOutId): Promise<void>;
+  /**
+   * As {@link ack}, for this message and all before it (of its partition).
+   *
+   * @throws {@link UnsupportedOperationError} on Shared and Key_Shared: the broker would answer success and ignore it.
+   */
+  ackCumulative(id: HandedOutId): Promise<void>;
+  /**
+   * Gives the message back; it comes again no sooner than `delayMs` milliseconds from now. On Exclusive and Failover everything that is
+   * not acknowledged comes again with it, in order. After a lost connection everything comes at once.
+   */
+  nack(id: HandedOutId, delayMs?: number): void;
+  /** Asks for everything that is not acknowledged, now. */
+  redeliverUnacknowledged(): void;
+  /** Moves the subscription behind a message, or to what was published at a time (milliseconds since 1970). */
+  seek(target: MessageId | { readonly publishTimeMs: number }): Promise<void>;
+  /** Sends what is to be acknowledged, waits for its receipts and closes. Idempotent. */
+  close(): Promise<void>;
+  /** Deletes the subscription with its cursor, then closes. */
+  unsubscribe(): Promise<void>;
+}

@@ -1,0 +1,124 @@
+import { BatchReader } from '../protocol/batch/batch-reader.js';
+import { isPending } from '../protocol/batch/batch-ack-set.js';
+import { type Entry, payloadOf } from '../protocol/entry/entry.js';
+import type { MessageHeader } from '../protocol/frame/hot-commands.js';
+import type { MessageId } from '../protocol/message-id/message-id.js';
+import { BatchEntry } from './batch-entry.js';
+import { HandedOutId } from './handed-out-id.js';
+import { ReceivedMessage } from './received-message.js';
+
+/** What is to be done with an entry. */
+export interface ReadEntry {
+  /** To be handed out, in order. */
+  readonly messages: readonly ReceivedMessage[];
+  /** Nothing of the entry is left to be acknowledged by the application: it is to be acknowledged here. */
+  readonly settled: boolean;
+}
+
+/** How {@link EntryReader} hands out. */
+export interface EntryReaderOptions {
+  readonly topic: string;
+  readonly copyPayloads: boolean;
+}
+
+/**
+ * Turns stored entries into messages, and keeps the book of open batches for as long as one connection lasts: of an entry that comes
+ * again only those items are handed out again that were given back.
+ */
+export class EntryReader {
+  readonly #batches = new Map<string, BatchEntry>();
+
+  constructor(private readonly options: EntryReaderOptions) {}
+
+  /** Batches that are not wholly acknowledged. */
+  get openBatches(): number {
+    return this.#batches.size;
+  }
+
+  /** Whatever comes from now on comes anew. */
+  reset(): void {
+    this.#batches.clear();
+  }
+
+  /** How many messages the broker charged for the entry: those that its acknowledgement set does not exclude. */
+  charged(header: MessageHeader, entry: Entry): number {
+    const count = entry.metadata.numMessagesInBatch ?? 1;
+    if (header.ackSet === undefined) {
+      return Math.max(1, count);
+    }
+    let pending = 0;
+    for (let half of header.ackSet) {
+      for (; half !== 0; half &= half - 1) {
+        pending++;
+      }
+    }
+    return Math.min(count, pending);
+  }
+
+  /**
+   * The messages of an entry that are to be handed out.
+   *
+   * @param after leaves out this message and what stands before it: where a reader begins.
+   * @throws {@link CorruptEntryError} when the entry cannot be read; nothing of it is handed out then.
+   */
+  read(header: MessageHeader, entry: Entry, maxBytes: number, after: MessageId | undefined): ReadEntry {
+    const payload = payloadOf(entry, maxBytes);
+    const { ledgerId, entryId, partition, redeliveryCount } = header;
+    const { topic } = this.options;
+    const same = after !== undefined && after.ledgerId === ledgerId && after.entryId === entryId ? after : undefined;
+    if (entry.metadata.numMessagesInBatch === undefined) {
+      if (same !== undefined) {
+        return { messages: [], settled: true };
+      }
+      const id = new HandedOutId(ledgerId, entryId, partition, -1, 0, undefined);
+      const message = new ReceivedMessage(id, topic, this.#kept(payload), redeliveryCount, entry.metadata, undefined);
+      return { messages: [message], settled: false };
+    }
+    const reader = new BatchReader(payload, entry.metadata.numMessagesInBatch);
+    const known = this.#batches.get(keyOf(ledgerId, entryId));
+    const batch = known ?? new BatchEntry(ledgerId, entryId, reader.count);
+    const messages: ReceivedMessage[] = [];
+    for (let item = reader.next(); item !== undefined; item = reader.next()) {
+      const { index } = item;
+      const over =
+        (header.ackSet !== undefined && !isPending(header.ackSet, index)) ||
+        item.isCompactedOut ||
+        (same !== undefined && (same.batchIndex < 0 || index <= same.batchIndex));
+      if (over) {
+        batch.acknowledge(index);
+      } else if (known === undefined || known.takeAgain(index)) {
+        const id = new HandedOutId(ledgerId, entryId, partition, index, reader.count, batch);
+        messages.push(new ReceivedMessage(id, topic, this.#kept(item.payload), redeliveryCount, entry.metadata, item));
+      }
+    }
+    if (batch.remaining > 0) {
+      this.#batches.set(keyOf(ledgerId, entryId), batch);
+    }
+    return { messages, settled: batch.remaining === 0 };
+  }
+
+  /** The batch is wholly acknowledged. */
+  forget(batch: BatchEntry): void {
+    const key = keyOf(batch.ledgerId, batch.entryId);
+    if (this.#batches.get(key) === batch) {
+      this.#batches.delete(key);
+    }
+  }
+
+  /** Everything before an entry is acknowledged. */
+  forgetBefore(id: MessageId): void {
+    for (const [key, batch] of this.#batches) {
+      if (batch.ledgerId < id.ledgerId || (batch.ledgerId === id.ledgerId && batch.entryId < id.entryId)) {
+        this.#batches.delete(key);
+      }
+    }
+  }
+
+  #kept(payload: Buffer): Uint8Array {
+    return this.options.copyPayloads ? Uint8Array.prototype.slice.call(payload) : payload;
+  }
+}
+
+function keyOf(ledgerId: bigint, entryId: bigint): string {
+  return `${ledgerId}:${entryId}`;
+}

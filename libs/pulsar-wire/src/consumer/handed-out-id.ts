@@ -1,0 +1,20 @@
+import { MessageId } from '../protocol/message-id/message-id.js';
+import type { BatchEntry } from './batch-entry.js';
+
+/** The id of a message that a consumer handed out. It knows what became of its batch, so hand it back as it is. */
+export class HandedOutId extends MessageId {
+  /** What became of its neighbours; undefined for a message that is no part of a batch. */
+  readonly batch: BatchEntry | undefined;
+
+  constructor(
+    ledgerId: bigint,
+    entryId: bigint,
+    partition: number,
+    batchIndex: number,
+    batchSize: number,
+    batch: BatchEntry | undefined,
+  ) {
+    super(ledgerId, entryId, partition, batchIndex, batchSize);
+    this.batch = batch;
+  }
+}

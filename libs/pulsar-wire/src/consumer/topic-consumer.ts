@@ -1,0 +1,458 @@
+import type { ClientContext } from '../client/client-context.js';
+import {
+  RequestTimeoutError,
+  toWireError,
+  UnsupportedOperationError,
+  WireClosedError,
+} from '../client/client.errors.js';
+import { wholeNumber } from '../client/client.options.js';
+import { type Attachable, Attachment } from '../connection/attachment.js';
+import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broker-error.js';
+import type { Connection } from '../connection/connection.js';
+import type { ConsumerPort } from '../connection/ports.js';
+import type { CommandInput } from '../protocol/command/commands.js';
+import { ACK_TYPE } from '../protocol/command/enumerations.js';
+import { decodeEntry, type Entry } from '../protocol/entry/entry.js';
+import type { AckPosition, MessageHeader } from '../protocol/frame/hot-commands.js';
+import { MessageId } from '../protocol/message-id/message-id.js';
+import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
+import { AckQueue } from './ack-queue.js';
+import { idData, subscribeCommand } from './consumer-commands.js';
+import type { ConsumerListener, ConsumerOptions, WireConsumer } from './consumer.options.js';
+import { EntryReader } from './entry-reader.js';
+import type { HandedOutId } from './handed-out-id.js';
+import { PermitWindow } from './permit-window.js';
+import type { ReceivedMessage } from './received-message.js';
+import { RedeliveryTimers } from './redelivery-timers.js';
+
+/** After a listener threw, its message comes again no sooner. */
+const LISTENER_FAILED_DELAY_MS = 1_000;
+const PROTOCOL_WITH_ACK_RECEIPTS = 17;
+
+/** A consumer on one topic that is not partitioned, or on one partition. */
+export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
+  readonly topic: string;
+  readonly subscription: string;
+  readonly #id: number;
+  readonly #attachment: Attachment;
+  readonly #window = new PermitWindow();
+  readonly #reader: EntryReader;
+  readonly #acks: AckQueue;
+  readonly #timers: RedeliveryTimers;
+  readonly #ordered: boolean;
+  readonly #durable: boolean;
+  #queue: ReceivedMessage[] = [];
+  #queueHead = 0;
+  #draining = false;
+  #connection: Connection | undefined;
+  /** Counts redeliveries of everything: what an ordered subscription sent before the last one is stale. */
+  #epoch = 0;
+  /** Between a seek and the new registration everything received is stale. */
+  #seeking = false;
+  #startAfter: MessageId | undefined;
+  #closing: Promise<void> | undefined;
+  #ended: WireError | undefined;
+
+  constructor(
+    private readonly context: ClientContext,
+    private readonly options: ConsumerOptions,
+    topic: string,
+    private readonly listener: ConsumerListener,
+    private readonly onEnded: (consumer: TopicConsumer) => void,
+  ) {
+    this.topic = topic;
+    this.subscription = options.subscription;
+    this.#id = context.nextId();
+    const type = options.type ?? 'Exclusive';
+    this.#ordered = type === 'Exclusive' || type === 'Failover';
+    this.#durable = options.durable ?? true;
+    this.#startAfter = this.#durable ? undefined : (options.startMessageId ?? undefined);
+    this.#reader = new EntryReader({ topic, copyPayloads: options.payloads === 'copy' });
+    this.#acks = new AckQueue(options.batchIndexAck ?? true);
+    this.#timers = new RedeliveryTimers(context.clock, (ids) => this.#redeliver(ids));
+    this.#attachment = new Attachment(context, this);
+  }
+
+  /** Messages received and not handed out: what a batch brought beyond the permits. */
+  get queued(): number {
+    return this.#queue.length - this.#queueHead;
+  }
+
+  /** Subscribes. @throws {@link WireError} */
+  async open(): Promise<void> {
+    try {
+      await this.#attachment.start();
+    } catch (error) {
+      this.#end(toWireError(error));
+      throw error;
+    }
+  }
+
+  permit(count: number): void {
+    this.#window.allow(wholeNumber('permit', count, 1, 0x7fff_ffff));
+    this.#drain();
+  }
+
+  ack(id: HandedOutId): Promise<void> {
+    if (id.batch === undefined) {
+      return this.#acks.addSingle(id.ledgerId, id.entryId);
+    }
+    id.batch.acknowledge(id.batchIndex);
+    if (id.batch.remaining === 0) {
+      this.#reader.forget(id.batch);
+    }
+    return this.#acks.addBatch(id.batch);
+  }
+
+  ackCumulative(id: HandedOutId): Promise<void> {
+    if (!this.#ordered) {
+      return Promise.reject(
+        new UnsupportedOperationError(
+          `Cumulative acknowledgement has no effect on a subscription of type ${this.options.type}.`,
+          'Acknowledge each message, or subscribe with type Exclusive or Failover.',
+        ),
+      );
+    }
+    this.#reader.forgetBefore(id);
+    const { ledgerId, entryId, batch } = id;
+    if (batch === undefined) {
+      return this.#acks.addCumulative({ ledgerId, entryId });
+    }
+    batch.acknowledgeThrough(id.batchIndex);
+    if (batch.remaining === 0) {
+      this.#reader.forget(batch);
+      return this.#acks.addCumulative({ ledgerId, entryId });
+    }
+    return this.#acks.addCumulative(
+      this.options.batchIndexAck === false
+        ? { ledgerId, entryId: entryId - 1n }
+        : { ledgerId, entryId, ackSet: batch.ackSetHalves(), batchSize: batch.size },
+    );
+  }
+
+  nack(id: HandedOutId, delayMs = 0): void {
+    if (this.#ended === undefined && this.#closing === undefined) {
+      this.#timers.add(id, delayMs);
+    }
+  }
+
+  redeliverUnacknowledged(): void {
+    this.#timers.clear();
+    this.#reader.reset();
+    this.#clearQueue();
+    this.#epoch++;
+    this.#connection?.send('redeliverUnacknowledgedMessages', {
+      consumerId: this.#id,
+      messageIds: [],
+      consumerEpoch: this.#ordered ? this.#epoch : undefined,
+    });
+    this.#drain();
+  }
+
+  async seek(target: MessageId | { readonly publishTimeMs: number }): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
+      throw this.#ended ?? new WireClosedError('consumer');
+    }
+    this.#seeking = true;
+    // An acknowledgement that arrives behind the seek would move the cursor past what was sought.
+    this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
+    this.#timers.clear();
+    this.#reader.reset();
+    this.#clearQueue();
+    try {
+      await connection.request(
+        'seek',
+        (requestId) => ({
+          consumerId: this.#id,
+          requestId,
+          ...(target instanceof MessageId
+            ? { messageId: idData(target) }
+            : { messagePublishTime: target.publishTimeMs }),
+        }),
+        'success',
+      );
+      if (!this.#durable) {
+        this.#startAfter = target instanceof MessageId ? target : this.#startAfter;
+      }
+    } finally {
+      // The broker took the registration away before it answered; where it did not, what it sends now is what was sought.
+      this.#seeking = false;
+      this.#drain();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async unsubscribe(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined) {
+      throw this.#ended ?? new WireClosedError('consumer');
+    }
+    this.#clearQueue();
+    try {
+      await connection.request('unsubscribe', (requestId) => ({ consumerId: this.#id, requestId }), 'success');
+    } catch (error) {
+      // Another consumer is connected: trying again would not change it, whatever the code usually means.
+      throw BrokerRefusedError.is(error, REFUSAL.Metadata)
+        ? new BrokerRefusedError('unsubscribe', error.number, error.answer, { kind: 'permanent' })
+        : error;
+    }
+    connection.removeConsumer(this.#id, this);
+    this.#connection = undefined;
+    this.#end(new WireClosedError('consumer'));
+  }
+
+  async attach(connection: Connection): Promise<void> {
+    this.#forgetReceived();
+    connection.addConsumer(this.#id, this);
+    try {
+      await connection.request('subscribe', (requestId) => this.#subscribing(requestId), 'success');
+    } catch (error) {
+      connection.removeConsumer(this.#id, this);
+      if (RequestTimeoutError.is(error)) {
+        // It may be registered a moment later, with nobody to receive.
+        connection.send('closeConsumer', { consumerId: this.#id, requestId: this.context.nextId() });
+      }
+      throw error;
+    }
+    this.#connection = connection;
+    this.#seeking = false;
+    this.#acks.attached((ackType, positions) => this.#sendAck(connection, ackType, positions));
+    const permits = this.#window.allowed;
+    this.#drain();
+    this.context.emit({ type: 'consumer-attached', topic: this.topic, permits });
+  }
+
+  detached(cause: unknown): void {
+    this.#connection = undefined;
+    this.#acks.detached();
+    this.#timers.clear();
+    this.#forgetReceived();
+    this.context.emit({ type: 'consumer-detached', topic: this.topic, cause });
+  }
+
+  failed(cause: WireError): void {
+    this.#end(cause);
+    this.#tell(() => this.listener.onClosed(cause));
+  }
+
+  isFinal(cause: WireError): boolean {
+    return endsAttachment(cause);
+  }
+
+  onGone(connection: Connection, cause: unknown, brokerUrl?: string): void {
+    // Nothing that was received through the old registration may be handed out any more, even before the next one exists.
+    this.#attachment.lost(connection, cause, brokerUrl);
+  }
+
+  onActiveChange(isActive: boolean): void {
+    this.#tell(() => this.listener.onActiveChange?.(isActive));
+  }
+
+  onEndOfTopic(): void {
+    this.#tell(() => this.listener.onEndOfTopic?.());
+  }
+
+  onEntry(header: MessageHeader, bytes: Buffer, start: number, end: number): void {
+    let entry: Entry;
+    try {
+      entry = decodeEntry(bytes, start, end);
+    } catch (error) {
+      this.#window.charged(1);
+      this.#dropCorrupt(header, error);
+      return;
+    }
+    this.#window.charged(this.#reader.charged(header, entry));
+    const stale = this.#seeking || (this.#ordered && (header.consumerEpoch ?? this.#epoch) < this.#epoch);
+    if (!stale && !this.#isForOthers(header, entry)) {
+      try {
+        const maxBytes = this.#connection?.maxMessageBytes ?? 0;
+        const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#startAfter);
+        this.#queue.push(...messages);
+        if (settled) {
+          this.#acknowledge(header);
+        }
+      } catch (error) {
+        this.#dropCorrupt(header, error);
+      }
+    }
+    this.#drain();
+  }
+
+  /** Entries that no application may see. */
+  #isForOthers(header: MessageHeader, { metadata }: Entry): boolean {
+    if (metadata.markerType !== undefined) {
+      return true;
+    }
+    if ((metadata.numChunksFromMsg ?? 0) > 1) {
+      // Left unacknowledged: a third of a message is none, and dropping it would lose the whole.
+      const cause = new UnsupportedOperationError(
+        'The entry is one chunk of a larger message.',
+        'Consume it with a client that puts chunks together, or let the producer send smaller messages.',
+      );
+      this.#report(header, cause);
+      return true;
+    }
+    return false;
+  }
+
+  #dropCorrupt(header: MessageHeader, error: unknown): void {
+    if (!(error instanceof CorruptEntryError)) {
+      throw error;
+    }
+    this.#report(header, error);
+    this.#connection?.send('ack', {
+      consumerId: this.#id,
+      ackType: ACK_TYPE.individual,
+      messageIds: [idData(header)],
+      validationError: error.validationError,
+    });
+    this.#drain();
+  }
+
+  #report({ ledgerId, entryId }: MessageHeader, cause: WireError): void {
+    this.context.emit({ type: 'entry-dropped', topic: this.topic, entry: `${ledgerId}:${entryId}`, cause });
+  }
+
+  #acknowledge({ ledgerId, entryId }: MessageHeader): void {
+    // Nobody waits for it; the message comes again when it fails.
+    this.#acks.addSingle(ledgerId, entryId).catch((cause: unknown) => {
+      this.context.emit({ type: 'entry-dropped', topic: this.topic, entry: `${ledgerId}:${entryId}`, cause });
+    });
+  }
+
+  /** Hands out what is allowed, then tells the broker what it may send. A listener that permits from inside does not nest. */
+  #drain(): void {
+    if (this.#draining) {
+      return;
+    }
+    this.#draining = true;
+    while (this.#window.allowed > 0 && this.#queueHead < this.#queue.length && this.#closing === undefined) {
+      const message = this.#queue[this.#queueHead++];
+      if (message !== undefined) {
+        this.#window.handedOut();
+        this.#handOut(message);
+      }
+    }
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#queueHead = 0;
+    }
+    this.#draining = false;
+    if (this.#connection !== undefined && this.#closing === undefined && !this.#seeking) {
+      const due = this.#window.takeDue(this.queued);
+      if (due > 0) {
+        this.#connection.send('flow', { consumerId: this.#id, messagePermits: due });
+      }
+    }
+  }
+
+  #handOut(message: ReceivedMessage): void {
+    if (!this.#durable) {
+      this.#startAfter = message.id;
+    }
+    if (!this.#tell(() => this.listener.onMessage(message))) {
+      this.nack(message.id, LISTENER_FAILED_DELAY_MS);
+    }
+  }
+
+  /** What the application throws is its own: it must not end the connection of its neighbours. */
+  #tell(call: () => void): boolean {
+    try {
+      call();
+      return true;
+    } catch (cause) {
+      this.context.emit({ type: 'listener-failed', topic: this.topic, cause });
+      return false;
+    }
+  }
+
+  #redeliver(ids: readonly HandedOutId[]): void {
+    if (this.#ordered) {
+      this.redeliverUnacknowledged();
+      return;
+    }
+    const entries = new Map<string, MessageId>();
+    for (const id of ids) {
+      id.batch?.giveBack(id.batchIndex);
+      entries.set(`${id.ledgerId}:${id.entryId}`, id);
+    }
+    this.#connection?.send('redeliverUnacknowledgedMessages', {
+      consumerId: this.#id,
+      messageIds: [...entries.values()].map((id) => idData(id)),
+    });
+  }
+
+  #sendAck(connection: Connection, ackType: number, positions: readonly AckPosition[]): Promise<unknown> {
+    const messageIds = positions.map(({ ledgerId, entryId, ackSet, batchSize }) => ({
+      ledgerId,
+      entryId,
+      ackSet: ackSet ?? new Int32Array(0),
+      batchSize,
+    }));
+    if (connection.protocolVersion < PROTOCOL_WITH_ACK_RECEIPTS) {
+      connection.send('ack', { consumerId: this.#id, ackType, messageIds });
+      return Promise.resolve();
+    }
+    return connection.request(
+      'ack',
+      (requestId) => ({ consumerId: this.#id, ackType, messageIds, requestId }),
+      'ackResponse',
+    );
+  }
+
+  #subscribing(requestId: number): CommandInput<'subscribe'> {
+    return subscribeCommand(this.options, {
+      topic: this.topic,
+      consumerId: this.#id,
+      requestId,
+      startAfter: this.#startAfter,
+      consumerEpoch: this.#ordered ? this.#epoch : undefined,
+    });
+  }
+
+  #forgetReceived(): void {
+    this.#window.detached();
+    this.#reader.reset();
+    this.#clearQueue();
+  }
+
+  #clearQueue(): void {
+    this.#queue = [];
+    this.#queueHead = 0;
+  }
+
+  async #close(): Promise<void> {
+    this.#timers.clear();
+    this.#clearQueue();
+    const connection = this.#connection;
+    if (connection !== undefined && this.#ended === undefined) {
+      await this.#acks.settle();
+      try {
+        await connection.request('closeConsumer', (requestId) => ({ consumerId: this.#id, requestId }), 'success');
+      } catch (cause) {
+        // The connection is gone or the broker is silent: it has forgotten the consumer or will.
+        this.context.emit({ type: 'consumer-detached', topic: this.topic, cause });
+      }
+      connection.removeConsumer(this.#id, this);
+    }
+    this.#end(new WireClosedError('consumer'));
+  }
+
+  #end(cause: WireError): void {
+    if (this.#ended !== undefined) {
+      return;
+    }
+    this.#ended = cause;
+    this.#connection = undefined;
+    this.#timers.clear();
+    this.#forgetReceived();
+    this.#attachment.end(cause);
+    this.#acks.end(cause);
+    this.onEnded(this);
+  }
+}

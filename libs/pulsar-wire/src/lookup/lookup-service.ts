@@ -1,0 +1,105 @@
+import { BrokerRefusedError, REFUSAL } from '../connection/broker-error.js';
+import type { Connection } from '../connection/connection.js';
+import type { ConnectionPool } from '../connection/connection-pool.js';
+import { addressUrl, type BrokerAddress, brokerAddresses } from '../connection/service-url.js';
+import { ConnectionError } from '../client/client.errors.js';
+import type { Random } from '../client/time.js';
+import { LOOKUP_TYPE } from '../protocol/command/enumerations.js';
+import type { WireError } from '../pulsar-wire.errors.js';
+import { Semaphore } from './semaphore.js';
+
+/** Redirects followed in one lookup: more are a circle. */
+const MAX_REDIRECTS = 20;
+
+/** Finds the broker that serves a topic, and how many partitions a topic has. Keeps nothing: topics move. */
+export class LookupService {
+  readonly #slots: Semaphore;
+  #next: number;
+
+  /** @param addresses the service URL's, at least one. */
+  constructor(
+    private readonly pool: ConnectionPool,
+    private readonly addresses: readonly BrokerAddress[],
+    maxConcurrentLookups: number,
+    random: Random,
+  ) {
+    this.#slots = new Semaphore(maxConcurrentLookups);
+    this.#next = Math.floor(random.next() * addresses.length);
+  }
+
+  /**
+   * A connection to the broker that serves the topic.
+   *
+   * @param brokerUrl the broker that the former one named as its successor: the lookup is left out.
+   */
+  async connect(topic: string, brokerUrl?: string): Promise<Connection> {
+    const address = brokerUrl === undefined || brokerUrl === '' ? undefined : brokerAddresses(brokerUrl)[0];
+    return address === undefined ? this.#slots.run(() => this.#lookup(topic)) : this.pool.get({ address });
+  }
+
+  /** How many partitions the topic has; 0 = it is not partitioned. */
+  partitions(topic: string): Promise<number> {
+    return this.#slots.run(async () => {
+      const connection = await this.#service();
+      const answer = await connection.request(
+        'partitionedMetadata',
+        // As the official clients do: a namespace may create topics, partitioned ones too, when they are first asked for.
+        (requestId) => ({ topic, requestId, metadataAutoCreationEnabled: true }),
+        'partitionedMetadataResponse',
+      );
+      return answer.partitions ?? 0;
+    });
+  }
+
+  /** A connection to the service URL: the first of its addresses that answers, another one after a failure. */
+  async #service(): Promise<Connection> {
+    let last: WireError | undefined;
+    for (let tried = 0; tried < this.addresses.length; tried++) {
+      const address = this.addresses[this.#next % this.addresses.length];
+      if (address === undefined) {
+        break;
+      }
+      try {
+        return await this.pool.get({ address });
+      } catch (error) {
+        if (!ConnectionError.is(error)) {
+          throw error;
+        }
+        last = error;
+        this.#next = (this.#next + 1) % this.addresses.length;
+      }
+    }
+    throw last ?? new ConnectionError('the service URL', 'has no address');
+  }
+
+  async #lookup(topic: string): Promise<Connection> {
+    let connection = await this.#service();
+    // A proxy, and a standalone, is dialled again for each broker behind it.
+    const service = this.addresses.find((address) => addressUrl(address) === connection.address);
+    let authoritative = false;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      const answer = await connection.request(
+        'lookup',
+        (requestId) => ({ topic, requestId, authoritative }),
+        'lookupResponse',
+      );
+      const { response, error, message, proxyThroughServiceUrl } = answer;
+      if (response === LOOKUP_TYPE.failed || response === undefined) {
+        throw new BrokerRefusedError('lookup', error ?? REFUSAL.Metadata, message ?? 'no reason given');
+      }
+      const url = connection.tls ? answer.brokerServiceUrlTls : answer.brokerServiceUrl;
+      const broker = url === undefined || url === '' ? undefined : brokerAddresses(url)[0];
+      if (broker === undefined) {
+        throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `no usable address of the broker of ${topic}`);
+      }
+      connection = await this.pool.get(
+        proxyThroughServiceUrl === true && service !== undefined ? { address: service, broker } : { address: broker },
+      );
+      if (response === LOOKUP_TYPE.connect) {
+        return connection;
+      }
+      authoritative = answer.authoritative ?? false;
+    }
+    throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `more than ${MAX_REDIRECTS} redirects`);
+  }
+}

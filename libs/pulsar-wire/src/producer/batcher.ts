@@ -1,0 +1,300 @@
+import type { Clock, Timer } from '../client/time.js';
+import { toWireError } from '../client/client.errors.js';
+import type { WireError } from '../pulsar-wire.errors.js';
+import { BatchWriter } from '../protocol/batch/batch-writer.js';
+import { COMPRESSION, type CompressionName } from '../protocol/compression/compression.js';
+import { Compressor } from '../protocol/compression/compressor.js';
+import { SendFrameEncoder } from '../protocol/frame/send-frame.js';
+import type { MessageId } from '../protocol/message-id/message-id.js';
+import { type PendingFrame, Senders } from './pending-frames.js';
+import type { WireMessage } from './producer.options.js';
+
+/** How {@link Batcher} puts messages together. */
+export interface BatcherOptions {
+  readonly enabled: boolean;
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  readonly maxDelayMs: number;
+  readonly keyed: 'by-key' | 'single';
+  readonly compression: CompressionName;
+}
+
+/** What a frame carries of its producer. */
+export interface FrameOrigin {
+  readonly producerId: number;
+  readonly producerName: string;
+  readonly maxMessageBytes: number;
+}
+
+interface OpenBatch {
+  readonly writer: BatchWriter;
+  readonly key: string | undefined;
+  readonly orderingKey: Uint8Array | undefined;
+  senders: Senders;
+  acceptedAtMs: number;
+  /** Of the first message, when the application chose it. */
+  firstId: bigint | undefined;
+  lastId: bigint;
+}
+
+/** Open batches of different keys that are kept for reuse. */
+const MAX_IDLE_BATCHES = 256;
+/** The batch of messages without a key; a key cannot be this, it carries a prefix. */
+const UNKEYED = '';
+
+/**
+ * Makes SEND frames out of messages: batches by count, bytes and time, one open batch per key.
+ *
+ * Deduplication looks at the first sequence id of a frame and drops the frame as a whole. So ids rise from frame to frame in the order in
+ * which frames are sealed, and a message whose id the broker may already know never shares a batch with a new one.
+ */
+export class Batcher {
+  readonly #batches = new Map<string, OpenBatch>();
+  readonly #frames = new SendFrameEncoder();
+  readonly #compressor = new Compressor();
+  readonly #compression: number;
+  #nextId = 0n;
+  #linger: Timer | undefined;
+  #turnScheduled = false;
+
+  constructor(
+    private readonly options: BatcherOptions,
+    private readonly clock: Clock,
+    private readonly origin: () => FrameOrigin,
+    private readonly onFrame: (frame: PendingFrame) => void,
+    private readonly onRefused: (bytes: number, count?: number) => void,
+  ) {
+    this.#compression = COMPRESSION[options.compression];
+  }
+
+  /** When the oldest message that waits for company was accepted; undefined when none does. */
+  get oldestMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const batch of this.#batches.values()) {
+      if (batch.senders.count > 0 && (oldest === undefined || batch.acceptedAtMs < oldest)) {
+        oldest = batch.acceptedAtMs;
+      }
+    }
+    return oldest;
+  }
+
+  /** The broker's last sequence id for this name: messages up to it are repetitions, new ones count on from it. */
+  begin(lastSequenceId: bigint): void {
+    this.#nextId = lastSequenceId + 1n;
+  }
+
+  add(message: WireMessage, bytes: number, resolve: (id: MessageId) => void, reject: (cause: WireError) => void): void {
+    const { sequenceId } = message;
+    const hasKey = message.key !== undefined || message.orderingKey !== undefined;
+    const alone =
+      !this.options.enabled ||
+      message.deliverAtMs !== undefined ||
+      (hasKey && (this.options.keyed === 'single' || sequenceId !== undefined)) ||
+      (sequenceId !== undefined && sequenceId < this.#nextId);
+    if (alone) {
+      // What was accepted before must be stored before.
+      this.sealAll();
+      this.#sealAlone(message, bytes, resolve, reject);
+      return;
+    }
+    const batch = this.#batchFor(message, hasKey);
+    if (!this.#joins(batch, sequenceId)) {
+      this.sealAll();
+    }
+    try {
+      if (!batch.writer.tryAdd(message)) {
+        this.#seal(batch);
+        batch.writer.tryAdd(message);
+      }
+    } catch (error) {
+      reject(toWireError(error));
+      this.onRefused(bytes);
+      return;
+    }
+    if (batch.senders.count === 0) {
+      batch.acceptedAtMs = this.clock.monotonic();
+      batch.firstId = sequenceId;
+    }
+    batch.lastId = sequenceId ?? -1n;
+    batch.senders.add(bytes, resolve, reject);
+    if (batch.senders.count >= this.options.maxMessages || batch.writer.bytes >= this.options.maxBytes) {
+      this.#seal(batch);
+    } else {
+      this.#armLinger();
+    }
+  }
+
+  /** Everything that waits for company goes as it is. */
+  sealAll(): void {
+    this.#linger?.cancel();
+    this.#linger = undefined;
+    for (const batch of this.#batches.values()) {
+      this.#seal(batch);
+    }
+    if (this.#batches.size > MAX_IDLE_BATCHES) {
+      this.#batches.clear();
+    }
+  }
+
+  /** Everything that waits for company is given up. */
+  takeOpen(): readonly Senders[] {
+    this.#linger?.cancel();
+    this.#linger = undefined;
+    const open: Senders[] = [];
+    for (const batch of this.#batches.values()) {
+      if (batch.senders.count > 0) {
+        open.push(batch.senders);
+      }
+    }
+    this.#batches.clear();
+    return open;
+  }
+
+  /** Chosen ids rise within a batch, and are never beside ids that are counted on. */
+  #joins(batch: OpenBatch, sequenceId: bigint | undefined): boolean {
+    if (batch.senders.count === 0) {
+      // A chosen id goes by the order of the calls: no other batch may be sealed behind it.
+      return sequenceId === undefined;
+    }
+    return sequenceId === undefined
+      ? batch.firstId === undefined
+      : batch.firstId !== undefined && sequenceId > batch.lastId;
+  }
+
+  #batchFor({ key, orderingKey }: WireMessage, hasKey: boolean): OpenBatch {
+    const name = hasKey ? (orderingKey === undefined ? `k${key}` : `o${textOf(orderingKey)}`) : UNKEYED;
+    let batch = this.#batches.get(name);
+    if (batch === undefined) {
+      batch = {
+        // A broker may take less than what the option allows.
+        writer: new BatchWriter(Math.min(this.options.maxBytes, this.origin().maxMessageBytes), hasKey ? 1_024 : 4_096),
+        key,
+        orderingKey,
+        senders: new Senders(),
+        acceptedAtMs: 0,
+        firstId: undefined,
+        lastId: -1n,
+      };
+      this.#batches.set(name, batch);
+    }
+    return batch;
+  }
+
+  #armLinger(): void {
+    if (this.#linger !== undefined || this.#turnScheduled) {
+      return;
+    }
+    if (this.options.maxDelayMs > 0) {
+      this.#linger = this.clock.setTimer(this.options.maxDelayMs, () => this.sealAll());
+      return;
+    }
+    // Not a timer of 0 ms, which takes 1 ms: the end of this turn, so that a loop of sends still makes a batch.
+    this.#turnScheduled = true;
+    setImmediate(() => {
+      this.#turnScheduled = false;
+      this.sealAll();
+    });
+  }
+
+  #seal(batch: OpenBatch): void {
+    const { senders } = batch;
+    const { count } = senders;
+    if (count === 0) {
+      return;
+    }
+    const sequenceId = batch.firstId ?? this.#nextId;
+    const highestSequenceId = batch.firstId === undefined ? sequenceId + BigInt(count - 1) : batch.lastId;
+    const origin = this.origin();
+    batch.senders = new Senders();
+    let bytes: Buffer;
+    try {
+      bytes = batch.writer.finish(
+        this.#frames,
+        {
+          producerId: origin.producerId,
+          sequenceId,
+          highestSequenceId,
+          metadata: {
+            producerName: origin.producerName,
+            sequenceId,
+            highestSequenceId,
+            publishTimeMs: this.clock.now(),
+            // Key_Shared looks at the entry alone.
+            partitionKey: batch.key,
+            orderingKey: batch.orderingKey,
+          },
+        },
+        origin.maxMessageBytes,
+        this.#compressor,
+        this.#compression,
+      );
+    } catch (error) {
+      this.#refuse(senders, error);
+      return;
+    }
+    this.#advance(highestSequenceId);
+    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: true, senders, acceptedAtMs: batch.acceptedAtMs });
+  }
+
+  #sealAlone(
+    message: WireMessage,
+    payloadBytes: number,
+    resolve: (id: MessageId) => void,
+    reject: (cause: WireError) => void,
+  ): void {
+    const origin = this.origin();
+    const sequenceId = message.sequenceId ?? this.#nextId;
+    const senders = new Senders();
+    senders.add(payloadBytes, resolve, reject);
+    let bytes: Buffer;
+    try {
+      const payload = message.payload ?? EMPTY;
+      const compressed = this.#compression === COMPRESSION.none ? undefined : this.#compression;
+      bytes = this.#frames.encode(
+        {
+          producerId: origin.producerId,
+          sequenceId,
+          numMessages: 1,
+          metadata: {
+            producerName: origin.producerName,
+            sequenceId,
+            publishTimeMs: this.clock.now(),
+            properties: message.properties,
+            partitionKey: message.key,
+            orderingKey: message.orderingKey,
+            eventTimeMs: message.eventTimeMs,
+            deliverAtTimeMs: message.deliverAtMs,
+            nullValue: message.payload === null ? true : undefined,
+            uncompressedSize: payload.length,
+            compression: compressed,
+          },
+        },
+        this.#compressor.compress(this.#compression, payload),
+        origin.maxMessageBytes,
+      );
+    } catch (error) {
+      this.#refuse(senders, error);
+      return;
+    }
+    this.#advance(sequenceId);
+    const acceptedAtMs = this.clock.monotonic();
+    this.onFrame({ bytes, sequenceId, highestSequenceId: sequenceId, batched: false, senders, acceptedAtMs });
+  }
+
+  #refuse(senders: Senders, error: unknown): void {
+    senders.rejectAll(toWireError(error));
+    this.onRefused(senders.bytes, senders.count);
+  }
+
+  #advance(highestSequenceId: bigint): void {
+    if (highestSequenceId >= this.#nextId) {
+      this.#nextId = highestSequenceId + 1n;
+    }
+  }
+}
+
+const EMPTY: Uint8Array = new Uint8Array(0);
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../client/time.js';
+import type { MessageId } from '../protocol/message-id/message-id.js';
+import { type KeyHashName, partitionOf } from '../protocol/routing/key-hash.js';
+import type { WireMessage, WireProducer } from './producer.options.js';
+
+/** How {@link PartitionedProducer} chooses. */
+export interface PartitionRouting {
+  readonly keyHash: KeyHashName;
+  /** Messages without a key go to the next partition after so many... */
+  readonly stickyMessages: number;
+  /** ...or after so long, in milliseconds: as a batch is filled, so that batches do not become small with many partitions. */
+  readonly stickyMs: number;
+  /** The partition to begin with. */
+  readonly first: number;
+}
+
+/** One producer for each partition of a topic: a key chooses its partition, messages without one go round. */
+export class PartitionedProducer implements WireProducer {
+  #current: number;
+  #onCurrent = 0;
+  #sinceMs = 0;
+
+  /** @param partitions at least one, by their numbers. */
+  constructor(
+    readonly topic: string,
+    private readonly partitions: readonly WireProducer[],
+    private readonly routing: PartitionRouting,
+    private readonly clock: Clock,
+  ) {
+    this.#current = routing.first % partitions.length;
+  }
+
+  get name(): string {
+    return this.partitions[0]?.name ?? '';
+  }
+
+  get pending(): number {
+    return this.partitions.reduce((sum, { pending }) => sum + pending, 0);
+  }
+
+  get lastSequenceId(): bigint {
+    return this.partitions.reduce((last, { lastSequenceId }) => (lastSequenceId > last ? lastSequenceId : last), -1n);
+  }
+
+  send(message: WireMessage, signal?: AbortSignal): Promise<MessageId> {
+    const key = message.key ?? (message.orderingKey && Buffer.from(message.orderingKey).toString('utf8'));
+    const index = key === undefined ? this.#next() : partitionOf(key, this.partitions.length, this.routing.keyHash);
+    const partition = this.partitions[index];
+    if (partition === undefined) {
+      return Promise.reject(new RangeError(`There is no partition ${index}.`));
+    }
+    return partition.send(message, signal);
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all(this.partitions.map((partition) => partition.flush()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.partitions.map((partition) => partition.close()));
+  }
+
+  #next(): number {
+    const nowMs = this.clock.monotonic();
+    if (this.#onCurrent === 0) {
+      this.#sinceMs = nowMs;
+    } else if (this.#onCurrent >= this.routing.stickyMessages || nowMs - this.#sinceMs >= this.routing.stickyMs) {
+      this.#current = (this.#current + 1) % this.partitions.length;
+      this.#onCurrent = 0;
+      this.#sinceMs = nowMs;
+    }
+    this.#onCurrent++;
+    return this.#current;
+  }
+}

@@ -1,0 +1,105 @@
+import { crc32c } from '../protocol/checksum/crc32c.js';
+import { CHECKSUM_MAGIC } from '../protocol/entry/entry.js';
+import { MessageId } from '../protocol/message-id/message-id.js';
+import type { WireError } from '../pulsar-wire.errors.js';
+
+/** Those who wait for the messages of one frame: arrays, so that a message costs no closure of ours. */
+export class Senders {
+  readonly #resolve: ((id: MessageId) => void)[] = [];
+  readonly #reject: ((cause: WireError) => void)[] = [];
+  /** Payload bytes of the messages. */
+  bytes = 0;
+
+  get count(): number {
+    return this.#resolve.length;
+  }
+
+  add(bytes: number, resolve: (id: MessageId) => void, reject: (cause: WireError) => void): void {
+    this.#resolve.push(resolve);
+    this.#reject.push(reject);
+    this.bytes += bytes;
+  }
+
+  resolveAll(ledgerId: bigint, entryId: bigint, partition: number, batched: boolean): void {
+    const { length } = this.#resolve;
+    for (let index = 0; index < length; index++) {
+      const id = batched
+        ? new MessageId(ledgerId, entryId, partition, index, length)
+        : new MessageId(ledgerId, entryId, partition);
+      this.#resolve[index]?.(id);
+    }
+  }
+
+  rejectAll(cause: WireError): void {
+    for (const reject of this.#reject) {
+      reject(cause);
+    }
+  }
+}
+
+/** One SEND frame, kept as it is until its receipt: it may have to be sent again. */
+export interface PendingFrame {
+  readonly bytes: Buffer;
+  readonly sequenceId: bigint;
+  readonly highestSequenceId: bigint;
+  readonly batched: boolean;
+  readonly senders: Senders;
+  /** When its first message was accepted, on the monotonic clock. */
+  readonly acceptedAtMs: number;
+}
+
+/** Frames in the order in which they were sent; receipts come in the same order. */
+export class PendingFrames {
+  #frames: PendingFrame[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#frames.length - this.#head;
+  }
+
+  get first(): PendingFrame | undefined {
+    return this.#frames[this.#head];
+  }
+
+  push(frame: PendingFrame): void {
+    this.#frames.push(frame);
+  }
+
+  shift(): PendingFrame | undefined {
+    const frame = this.#frames[this.#head];
+    if (frame !== undefined) {
+      this.#head++;
+      if (this.#head > 1_024 && this.#head * 2 > this.#frames.length) {
+        this.#frames = this.#frames.slice(this.#head);
+        this.#head = 0;
+      } else if (this.#head === this.#frames.length) {
+        this.#frames = [];
+        this.#head = 0;
+      }
+    }
+    return frame;
+  }
+
+  /** All of them, oldest first; none is left. */
+  takeAll(): readonly PendingFrame[] {
+    const all = this.#frames.slice(this.#head);
+    this.#frames = [];
+    this.#head = 0;
+    return all;
+  }
+
+  *[Symbol.iterator](): Iterator<PendingFrame> {
+    for (let index = this.#head; index < this.#frames.length; index++) {
+      const frame = this.#frames[index];
+      if (frame !== undefined) {
+        yield frame;
+      }
+    }
+  }
+}
+
+/** Whether a SEND frame still is what its checksum says: if so, the damage happened on the way. */
+export function isIntact(frame: Buffer): boolean {
+  const at = 8 + frame.readUInt32BE(4);
+  return frame.readUInt16BE(at) === CHECKSUM_MAGIC && frame.readUInt32BE(at + 2) === crc32c(frame, at + 6);
+}

@@ -1,0 +1,412 @@
+import type { ClientContext } from '../client/client-context.js';
+import { RequestTimeoutError, SendTimeoutError, toWireError, WireClosedError } from '../client/client.errors.js';
+import type { Timer } from '../client/time.js';
+import { type Attachable, Attachment } from '../connection/attachment.js';
+import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broker-error.js';
+import type { Connection } from '../connection/connection.js';
+import type { ProducerPort } from '../connection/ports.js';
+import { ACCESS_MODE } from '../protocol/command/enumerations.js';
+import type { CommandFields } from '../protocol/command/commands.js';
+import type { SendReceipt } from '../protocol/frame/hot-commands.js';
+import { FRAME_HEADROOM_BYTES } from '../protocol/frame/frame-reader.js';
+import type { MessageId } from '../protocol/message-id/message-id.js';
+import { MessageTooLargeError, type WireError } from '../pulsar-wire.errors.js';
+import { Batcher, type BatcherOptions } from './batcher.js';
+import { isIntact, type PendingFrame, PendingFrames, type Senders } from './pending-frames.js';
+import type { WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
+import { SendQueue } from './send-queue.js';
+
+/** A producer's options with all defaults filled in. */
+export interface TopicProducerOptions {
+  readonly topic: string;
+  readonly partition: number;
+  readonly producerName: string | undefined;
+  readonly batching: Omit<BatcherOptions, 'compression'>;
+  readonly compression: BatcherOptions['compression'];
+  readonly maxPendingMessages: number;
+  readonly maxPendingBytes: number;
+  readonly sendTimeoutMs: number;
+  readonly accessMode: WireAccessMode;
+  readonly properties: Readonly<Record<string, string>> | undefined;
+}
+
+/** Times that a frame is sent again because it arrived damaged: then it is not the way. */
+const MAX_CHECKSUM_RESENDS = 3;
+
+/** A producer on one topic that is not partitioned, or on one partition. */
+export class TopicProducer implements WireProducer, Attachable, ProducerPort {
+  readonly topic: string;
+  readonly #id: number;
+  readonly #attachment: Attachment;
+  readonly #batcher: Batcher;
+  readonly #frames = new PendingFrames();
+  readonly #queue: SendQueue;
+  #connection: Connection | undefined;
+  #name: string | undefined;
+  #epoch = 0;
+  #topicEpoch: bigint | undefined;
+  #lastSequenceId = -1n;
+  #maxMessageBytes = 0;
+  #begun = false;
+  #checksumResends = 0;
+  #timeout: Timer | undefined;
+  #called = 0;
+  #settled = 0;
+  #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
+  #closing: Promise<void> | undefined;
+  #ended: WireError | undefined;
+
+  constructor(
+    private readonly context: ClientContext,
+    private readonly options: TopicProducerOptions,
+    private readonly onEnded: (producer: TopicProducer) => void,
+  ) {
+    this.topic = options.topic;
+    this.#id = context.nextId();
+    this.#name = options.producerName;
+    this.#queue = new SendQueue(options.maxPendingMessages, options.maxPendingBytes);
+    this.#batcher = new Batcher(
+      { ...options.batching, compression: options.compression },
+      context.clock,
+      () => ({ producerId: this.#id, producerName: this.name, maxMessageBytes: this.#maxMessageBytes }),
+      (frame) => this.#onFrame(frame),
+      (bytes, count = 1) => this.#release(count, bytes),
+    );
+    this.#attachment = new Attachment(context, this);
+  }
+
+  get name(): string {
+    return this.#name ?? '';
+  }
+
+  get pending(): number {
+    return this.#queue.messages;
+  }
+
+  get lastSequenceId(): bigint {
+    return this.#lastSequenceId;
+  }
+
+  /** Registers at the broker. @throws {@link WireError} */
+  async open(): Promise<void> {
+    try {
+      await this.#attachment.start();
+    } catch (error) {
+      this.#end(toWireError(error));
+      throw error;
+    }
+  }
+
+  send(message: WireMessage, signal?: AbortSignal): Promise<MessageId> {
+    const refusal = this.#refusal(message);
+    if (refusal !== undefined) {
+      return Promise.reject(refusal);
+    }
+    const bytes = message.payload?.length ?? 0;
+    return new Promise((resolve, reject) => {
+      if (this.#queue.tryTake(bytes)) {
+        this.#called++;
+        this.#accept(message, bytes, resolve, reject);
+        return;
+      }
+      // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
+      this.#batcher.sealAll();
+      if (this.#queue.tryTake(bytes)) {
+        this.#called++;
+        this.#accept(message, bytes, resolve, reject);
+        return;
+      }
+      this.#called++;
+      this.#queue.wait(
+        bytes,
+        () => this.#accept(message, bytes, resolve, reject),
+        (cause) => {
+          this.#count(1);
+          reject(cause);
+        },
+        signal,
+      );
+    });
+  }
+
+  flush(): Promise<void> {
+    this.#batcher.sealAll();
+    if (this.#settled >= this.#called) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => this.#flushes.push({ upTo: this.#called, resolve }));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async attach(connection: Connection): Promise<void> {
+    const { options } = this;
+    connection.addProducer(this.#id, this);
+    let success: CommandFields<'producerSuccess'>;
+    try {
+      success = await connection.request(
+        'producer',
+        (requestId) => ({
+          topic: this.topic,
+          producerId: this.#id,
+          requestId,
+          producerName: this.#name,
+          metadata: options.properties,
+          epoch: this.#epoch++,
+          userProvidedProducerName: options.producerName !== undefined,
+          accessMode: ACCESS_MODE[options.accessMode],
+          topicEpoch: this.#topicEpoch,
+        }),
+        'producerSuccess',
+      );
+    } catch (error) {
+      connection.removeProducer(this.#id, this);
+      if (RequestTimeoutError.is(error)) {
+        // It may be registered a moment later: its name would stay taken.
+        connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
+      }
+      if (BrokerRefusedError.is(error, REFUSAL.QuotaException)) {
+        this.#failAll(new BrokerRefusedError('send', error.number, error.answer, { ambiguous: true }));
+      }
+      throw error;
+    }
+    this.#name = success.producerName;
+    this.#topicEpoch = success.topicEpoch ?? this.#topicEpoch;
+    this.#maxMessageBytes = connection.maxMessageBytes;
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#lastSequenceId = success.lastSequenceId ?? -1n;
+      this.#batcher.begin(this.#lastSequenceId);
+    }
+    this.#connection = connection;
+    this.#resend(connection);
+  }
+
+  detached(cause: unknown): void {
+    this.#connection = undefined;
+    this.context.emit({ type: 'producer-detached', topic: this.topic, cause });
+  }
+
+  failed(cause: WireError): void {
+    // What was sent before the refusal may have been stored.
+    this.#end(
+      cause instanceof BrokerRefusedError
+        ? new BrokerRefusedError(cause.request, cause.number, cause.answer, { kind: cause.kind, ambiguous: true })
+        : cause,
+    );
+  }
+
+  isFinal(cause: WireError): boolean {
+    return endsAttachment(cause);
+  }
+
+  onGone(connection: Connection, cause: unknown, brokerUrl?: string): void {
+    this.#attachment.lost(connection, cause, brokerUrl);
+  }
+
+  onReceipt(receipt: SendReceipt): void {
+    const frame = this.#frames.first;
+    if (frame === undefined || receipt.sequenceId < frame.sequenceId) {
+      // The late receipt of something that timed out or was sent again.
+      return;
+    }
+    if (receipt.sequenceId > frame.sequenceId) {
+      this.#reattach(new WireClosedError('producer', { ambiguous: true }));
+      return;
+    }
+    this.#frames.shift();
+    this.#checksumResends = 0;
+    if (frame.highestSequenceId > this.#lastSequenceId) {
+      this.#lastSequenceId = frame.highestSequenceId;
+    }
+    frame.senders.resolveAll(receipt.ledgerId, receipt.entryId, this.options.partition, frame.batched);
+    this.#release(frame.senders.count, frame.senders.bytes);
+  }
+
+  onSendError({ sequenceId, error, message }: CommandFields<'sendError'>): void {
+    const frame = this.#frames.first;
+    if (frame === undefined || sequenceId < frame.sequenceId) {
+      return;
+    }
+    const refusal = new BrokerRefusedError('send', error, message);
+    switch (error) {
+      case REFUSAL.Checksum:
+        this.#onDamaged(frame, refusal);
+        return;
+      case REFUSAL.NotAllowed:
+        this.#failFirst(frame, refusal);
+        return;
+      case REFUSAL.TopicTerminated:
+        this.#end(refusal);
+        return;
+      case REFUSAL.QuotaException:
+        this.#failAll(refusal);
+        return;
+      default:
+        // The message may be stored or not: only sending it again tells.
+        this.#reattach(refusal);
+    }
+  }
+
+  #refusal(message: WireMessage): WireError | undefined {
+    if (this.#ended !== undefined) {
+      return this.#ended;
+    }
+    if (this.#closing !== undefined) {
+      return new WireClosedError('producer');
+    }
+    const bytes = message.payload?.length ?? 0;
+    return this.options.compression === 'none' && bytes > this.#maxMessageBytes
+      ? new MessageTooLargeError(bytes, this.#maxMessageBytes)
+      : undefined;
+  }
+
+  #accept(
+    message: WireMessage,
+    bytes: number,
+    resolve: (id: MessageId) => void,
+    reject: (cause: WireError) => void,
+  ): void {
+    this.#batcher.add(message, bytes, resolve, reject);
+    if (this.#flushes.length > 0) {
+      // Somebody waits for this one: no lingering.
+      this.#batcher.sealAll();
+    }
+    if (this.options.sendTimeoutMs > 0 && this.#timeout === undefined && this.#queue.messages > 0) {
+      this.#timeout = this.context.clock.setTimer(this.options.sendTimeoutMs, () => this.#onTimeout());
+    }
+  }
+
+  #onFrame(frame: PendingFrame): void {
+    this.#frames.push(frame);
+    this.#connection?.write(frame.bytes);
+  }
+
+  /** Everything that has no receipt, unchanged and in order, before anything new. */
+  #resend(connection: Connection): void {
+    const limit = this.#maxMessageBytes + FRAME_HEADROOM_BYTES;
+    const frames = this.#frames.takeAll();
+    let resent = 0;
+    for (const frame of frames) {
+      if (frame.bytes.length - 4 > limit) {
+        // This broker takes less than the last one, and would close the connection on it, again and again.
+        this.#settleFrame(frame, new MessageTooLargeError(frame.bytes.length, this.#maxMessageBytes));
+      } else {
+        this.#frames.push(frame);
+        connection.write(frame.bytes);
+        resent++;
+      }
+    }
+    this.context.emit({ type: 'producer-attached', topic: this.topic, resentFrames: resent });
+  }
+
+  /** Gives the registration up and makes another one, without touching what else is on the connection. */
+  #reattach(cause: WireError): void {
+    const connection = this.#connection;
+    if (connection !== undefined) {
+      connection.removeProducer(this.#id, this);
+      connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
+      this.#attachment.lost(connection, cause);
+    }
+  }
+
+  #onDamaged(frame: PendingFrame, refusal: WireError): void {
+    if (this.#checksumResends >= MAX_CHECKSUM_RESENDS || !isIntact(frame.bytes)) {
+      this.#checksumResends = 0;
+      this.#failFirst(frame, refusal);
+      return;
+    }
+    this.#checksumResends++;
+    for (const pending of this.#frames) {
+      this.#connection?.write(pending.bytes);
+    }
+  }
+
+  #onTimeout(): void {
+    this.#timeout = undefined;
+    const { sendTimeoutMs } = this.options;
+    const oldestMs = this.#frames.first?.acceptedAtMs ?? this.#batcher.oldestMs;
+    if (oldestMs === undefined) {
+      return;
+    }
+    const leftMs = oldestMs + sendTimeoutMs - this.context.clock.monotonic();
+    if (leftMs > 0) {
+      this.#timeout = this.context.clock.setTimer(leftMs, () => this.#onTimeout());
+    } else {
+      // All of them: letting later ones pass would break the order.
+      this.#failAll(new SendTimeoutError(this.topic, sendTimeoutMs));
+    }
+  }
+
+  #failFirst(frame: PendingFrame, cause: WireError): void {
+    this.#frames.shift();
+    this.#settleFrame(frame, cause);
+  }
+
+  #settleFrame(frame: PendingFrame, cause: WireError): void {
+    frame.senders.rejectAll(cause);
+    this.#release(frame.senders.count, frame.senders.bytes);
+  }
+
+  #failAll(cause: WireError): void {
+    const failed: Senders[] = [...this.#frames.takeAll().map(({ senders }) => senders), ...this.#batcher.takeOpen()];
+    for (const senders of failed) {
+      senders.rejectAll(cause);
+    }
+    for (const senders of failed) {
+      this.#release(senders.count, senders.bytes);
+    }
+  }
+
+  #release(messages: number, bytes: number): void {
+    this.#queue.release(messages, bytes);
+    this.#count(messages);
+  }
+
+  #count(messages: number): void {
+    this.#settled += messages;
+    while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#settled) {
+      this.#flushes.shift()?.resolve();
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ended !== undefined) {
+      return;
+    }
+    // With no broker and no send timeout the flush would never end.
+    const limit = this.context.clock.setTimer(this.context.operationTimeoutMs, () =>
+      this.#end(new WireClosedError('producer', { ambiguous: true })),
+    );
+    await this.flush();
+    limit.cancel();
+    const connection = this.#connection;
+    if (connection !== undefined && this.#ended === undefined) {
+      try {
+        await connection.request('closeProducer', (requestId) => ({ producerId: this.#id, requestId }), 'success');
+      } catch (cause) {
+        // The connection is gone or the broker is silent: it has forgotten the producer or will.
+        this.context.emit({ type: 'producer-detached', topic: this.topic, cause });
+      }
+      connection.removeProducer(this.#id, this);
+    }
+    this.#end(new WireClosedError('producer'));
+  }
+
+  #end(cause: WireError): void {
+    if (this.#ended !== undefined) {
+      return;
+    }
+    this.#ended = cause;
+    this.#connection?.removeProducer(this.#id, this);
+    this.#connection = undefined;
+    this.#timeout?.cancel();
+    this.#attachment.end(cause);
+    this.#queue.rejectAll(cause);
+    this.#failAll(cause);
+    this.onEnded(this);
+  }
+}

@@ -1,0 +1,1 @@
+export { messageFrame, storedEntryOf, type StoredEntry } from './message-frame.js';
