@@ -195,7 +195,7 @@ describe('a copy of the project', () => {
 
   it('says in one sentence under an older Node which one it needs and how to get it', async (context) => {
     if (older === undefined) {
-      context.skip('There is no Node older than 22.16 on this machine.');
+      return context.skip('There is no Node older than 22.16 on this machine.');
     }
     const { code, output } = await run(older, ['tools/require-node.mjs'], commandsOfTheMachine).ended;
 
@@ -215,7 +215,7 @@ describe('a copy of the project', () => {
 
   it('then says under an older Node what "npm run build" needs', async (context) => {
     if (older === undefined) {
-      context.skip('There is no Node older than 22.16 on this machine.');
+      return context.skip('There is no Node older than 22.16 on this machine.');
     }
     const { code, output } = await run(
       'npm',

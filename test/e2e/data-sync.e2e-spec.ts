@@ -15,7 +15,15 @@ import {
   utcDay,
 } from '@smartpulse/data-sync';
 import { DataSyncHarness, type HarnessReplica, type ReplicaOptions } from '@smartpulse/data-sync/testing';
-import { bytesCodec, Ctx, defineEvent, Payload, type PulsarContext, PulsarSubscribe } from '@smartpulse/pulsar';
+import {
+  bytesCodec,
+  Ctx,
+  defineEvent,
+  Payload,
+  type PulsarContext,
+  PulsarRegistry,
+  PulsarSubscribe,
+} from '@smartpulse/pulsar';
 import { defineCache } from '@smartpulse/redis-cache';
 import { SystemClock } from '@smartpulse/resilience';
 import { DataSource, type EntityManager, EntitySchema, In } from 'typeorm';
@@ -330,6 +338,112 @@ describe('the flow from a commit to every replica', () => {
       ['started', 'tableTruncated'],
       ['completed', 'tableTruncated'],
     ]);
+  });
+
+  describe('leaves no replica a row that is gone and comes in no change', () => {
+    const units = Array.from({ length: 8 }, (_, index) => index + 1);
+
+    async function filled(replicas: readonly HarnessReplica[], value: string): Promise<void> {
+      await Promise.all(units.map((unit) => save(unit, 2, value)));
+      const [publishes] = replicas;
+      if (publishes !== undefined) {
+        await quiet(publishes);
+      }
+      await shows(replicas, Array(2).fill(value));
+    }
+
+    async function shows(replicas: readonly HarnessReplica[], expected: readonly string[]): Promise<void> {
+      for (const unit of units) {
+        for (const each of replicas) {
+          expect(await read(each, unit)).toEqual(expected);
+        }
+      }
+    }
+
+    const swept = (replicas: readonly HarnessReplica[]): number =>
+      replicas.reduce((sum, each) => sum + applied(each).swept, 0);
+
+    it('after a truncate that another replica than the one that saw the changes applies', async () => {
+      const first = await owner();
+      const reader = await replica('reader');
+      await filled([first, reader], '1.00');
+      // From here on this one takes no part: what it knew of the keys helps nobody.
+      const late = await replica('late', { roles: ['apply'] });
+      const subscription = 'production-forecast-apply';
+      const mine = first.app
+        .get(PulsarRegistry)
+        .list()
+        .find((consumer) => consumer.subscription === subscription);
+      await mine?.close();
+      await database.truncate('dbo.forecast');
+      await eventually(() => swept([late]) > 0);
+      await backplaneDrained();
+      await shows([first, reader, late], []);
+      expect(swept([first])).toBe(0);
+    });
+
+    it('after a truncate while the applier was down, also of a load that was under way', async () => {
+      const first = await owner();
+      const reader = await replica('reader');
+      await filled([first, reader], '1.00');
+      await first.close();
+      await save(99, 1, '7.00');
+      let finish = (): void => {};
+      const held = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      let runs = 0;
+      const cache = reader.cache<readonly string[]>('forecast');
+      const early = cache.getOrLoad(`99/${DAY}`, () =>
+        reader.reader
+          .read(async (manager: EntityManager) => {
+            const rows = await manager.find(ForecastEntity, { where: { unitNo: 99 } });
+            return rows.map(({ megawatt }) => megawatt);
+          })
+          .then(async (loaded) => {
+            await (runs++ === 0 ? held : undefined);
+            return loaded;
+          }),
+      );
+      await eventually(() => cache.stats().loads > 0);
+      await new SystemClock().sleep(20);
+      await database.truncate('dbo.forecast');
+      const again = await replica('again', { roles: ['publish', 'apply'] });
+      await eventually(() => swept([again]) > 0);
+      await quiet(again);
+      finish();
+      expect((await early).value).toEqual([]);
+      await shows([reader, again], []);
+      expect(await read(again, 99)).toEqual([]);
+    });
+
+    it('after a delete whose change was cleaned up before anybody read it', async () => {
+      const first = await owner();
+      const reader = await replica('reader');
+      await filled([first, reader], '1.00');
+      await first.close();
+      await writer.getRepository(ForecastEntity).delete({ unitNo: In(units) });
+      await save(99, 1, '7.00');
+      await database.cleanUp({ retentionMs: 0 });
+      const again = await replica('again', { roles: ['publish', 'apply'] });
+      await quiet(again);
+      await shows([reader, again], []);
+      expect(swept([again])).toBeGreaterThan(0);
+    });
+
+    it('after tracking was ended and begun again', async () => {
+      const first = await owner();
+      const reader = await replica('reader');
+      await filled([first, reader], '1.00');
+      await first.close();
+      await database.disableTracking(['dbo.forecast']);
+      await writer.getRepository(ForecastEntity).delete({ unitNo: In(units) });
+      await database.enableTracking(['dbo.forecast']);
+      const again = await replica('again', { roles: ['publish', 'apply'] });
+      await eventually(() => swept([again]) > 0);
+      await quiet(again);
+      await shows([reader, again], []);
+    });
   });
 
   it('calls a handler once per app and change, in the order of each key, and every replica where asked', async () => {

@@ -1,13 +1,10 @@
 import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { BatchModule } from '@smartpulse/batch';
-import { CdcModule } from '@smartpulse/cdc';
-import { embeddedCdc } from '@smartpulse/cdc/embedded';
 import { DataSyncModule } from '@smartpulse/data-sync';
 import { HealthModule } from '@smartpulse/health';
 import { PulsarModule } from '@smartpulse/pulsar';
 import { InProcessTransport } from '@smartpulse/pulsar/in-process';
-import { RedisCacheModule } from '@smartpulse/redis-cache';
 import { checkOptions, ResilienceModule } from '@smartpulse/resilience';
 import { DataSource } from 'typeorm';
 import { LogNotifier } from './delivery/log.notifier.js';
@@ -78,12 +75,6 @@ function infrastructure(parts: NotificationServiceParts): NonNullable<ModuleMeta
       }),
     ),
     PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(parts.broker), ownTransport: true }),
-    // The sync layer works on a database and a cache; this app follows no table of its own and caches nothing yet.
-    CdcModule.forRootAsync({
-      inject: [getDataSourceToken(dataSourceName(parts))],
-      useFactory: (dataSource: DataSource) => embeddedCdc(parts.database, dataSource),
-    }),
-    RedisCacheModule.forRoot({ url: 'memory://', prefix: APP }),
     DataSyncModule.forRoot({ app: APP }),
     HealthModule.forRoot(),
   ];

@@ -1,4 +1,4 @@
-// A table in an embedded database, and a handler that gets every committed change of it. Nothing to install.
+/** A table in an embedded database, and a handler that gets every committed change of it: `npm run example cdc`. */
 import { Injectable, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CdcModule, CdcRegistry, OnTableChange, PollSignal, type RowChange } from '@smartpulse/cdc';
@@ -17,44 +17,48 @@ class Stock {
 
 @Injectable()
 class StockAudit {
+  readonly #logger = new Logger(StockAudit.name);
+
   @OnTableChange('dbo.stock', { consumer: 'audit' })
-  async onStock(changes: readonly RowChange[]): Promise<void> {
+  onStock(changes: readonly RowChange[]): void {
     for (const { operation, primaryKey, row, version } of changes) {
-      const [id, level] = [primaryKey['id'], row?.['level']].map(String);
-      Logger.log(`${operation} ${id}: level ${level}, version ${version.version}`, 'Audit');
+      const level = row === null ? 'gone' : `level ${String(row['level'])}`;
+      this.#logger.log(`version ${version.version}: ${operation} of ${String(primaryKey['id'])}, ${level}`);
     }
   }
 }
 
-const database = EmbeddedDatabase.open({ name: 'example', clock: new SystemClock() });
+const clock = new SystemClock();
+const database = EmbeddedDatabase.open({ name: 'example', clock });
 const writer = new DataSource(database.typeOrmOptions({ name: 'writer', entities: [Stock], synchronize: true }));
 await writer.initialize();
 await database.enableTracking(['dbo.stock']);
+await writer.getRepository(Stock).insert({ id: 1, level: 7 }); // there before anybody looks: it comes as a snapshot
 
 @Module({ imports: [ResilienceModule.forRoot(), CdcModule.forRoot(embeddedCdc(database))], providers: [StockAudit] })
 class AppModule {}
 
-const app = await NestFactory.createApplicationContext(AppModule);
+const app = await NestFactory.createApplicationContext(AppModule, { logger: ['log', 'warn', 'error'] });
 enableGracefulShutdown(app, { signals: false });
 
-await writer.transaction((manager) =>
-  manager.save(
-    Stock,
-    [
-      { id: 1, level: 7 },
-      { id: 2, level: 9 },
-    ].map((one) => manager.create(Stock, one)),
-  ),
-);
-await writer.getRepository(Stock).delete({ id: 2 });
-app.get(PollSignal).nudge(['dbo.stock']);
-
-// Only an example waits like this; a service just goes on.
-const tracker = app.get(CdcRegistry).get('dbo.stock', 'audit');
-const { version } = database.currentVersion();
-while (tracker?.snapshot().version !== version) {
-  await new Promise((resolve) => setTimeout(resolve, 50));
+/** A service writes, nudges and goes on; only an example waits until the tracker has caught up. */
+async function told(): Promise<void> {
+  app.get(PollSignal).nudge(['dbo.stock']);
+  const tracker = app.get(CdcRegistry).get('dbo.stock', 'audit');
+  while (tracker?.snapshot().version !== database.currentVersion().version) {
+    await clock.sleep(20);
+  }
 }
+
+await told();
+await writer.transaction(async (manager) => {
+  await manager.insert(Stock, { id: 2, level: 9 });
+  await manager.update(Stock, { id: 1 }, { level: 5 });
+}); // one transaction, one version, two changes
+await told();
+await writer.getRepository(Stock).delete({ id: 2 });
+await told();
+
 await app.close();
 await writer.destroy();
 await database.close();

@@ -1,4 +1,5 @@
-/** A commit shows on two replicas of an app, and in a handler of another one. After `npm run build`: `node libs/data-sync/examples/stock-sync.example.ts`. */
+/** A commit shows on two replicas of an app, and in a handler of another one. Run it: `npm run example data-sync`. */
+import { Injectable } from '@nestjs/common';
 import { defineChange, defineSync, type KeyChanges, OnChange } from '@smartpulse/data-sync';
 import { DataSyncHarness } from '@smartpulse/data-sync/testing';
 import { defineCache } from '@smartpulse/redis-cache';
@@ -23,19 +24,15 @@ const stockSync = defineSync(stockChange, {
 });
 const stockCache = defineCache<number>({ name: 'stock', synced: true });
 
+@Injectable()
 class Notifier {
+  @OnChange(stockChange, { subscription: 'notifier' })
   handle(changes: KeyChanges<Stock>): void {
     for (const { row } of changes.changes) {
       console.log(`notifier: ${changes.key} is ${row?.level ?? 'gone'}`);
     }
   }
 }
-// Type stripping knows no decorator syntax; in an app it is `@OnChange(stockChange, { subscription: 'notifier' })` above the method.
-const handle = Object.getOwnPropertyDescriptor(Notifier.prototype, 'handle');
-if (handle !== undefined) {
-  OnChange(stockChange, { subscription: 'notifier' })(Notifier.prototype, 'handle', handle);
-}
-
 // In an app these are DataSyncModule.forRoot({ app: 'stock' }) and forFeature([stockSync], { roles: ['publish', 'apply'] }).
 const harness = new DataSyncHarness({ tables: [{ table: 'dbo.stock', primaryKey: ['id'], columns: ['id', 'level'] }] });
 const common = { app: 'stock', syncs: [stockSync], caches: [stockCache] };
@@ -44,7 +41,8 @@ const first = await harness.start({ ...common, roles: ['publish', 'apply'] });
 const second = await harness.start(common);
 
 harness.source.commit((transaction) => transaction.upsert('dbo.stock', { id: 1, level: 5 }));
-const load = () => first.reader.read<number, unknown>(() => Promise.resolve(5));
+await first.service.quiet();
+const load = () => second.reader.read<number, unknown>(() => Promise.resolve(5));
 await second.cache<number>('stock').getOrLoad('stock/1', load);
 
 harness.source.commit((transaction) => transaction.upsert('dbo.stock', { id: 1, level: 8 }));

@@ -11,6 +11,7 @@ import { SyncReader } from './read/sync.reader.js';
 import { SyncRegistry } from './registry/sync.registry.js';
 import { DataSyncHealthProbe } from './supervise/data-sync.health-probe.js';
 import { DistributedDataSyncService } from './supervise/distributed-data-sync.service.js';
+import { OptionalParts } from './supervise/optional-parts.js';
 import { SyncActivity } from './supervise/sync.activity.js';
 
 /** What there is exactly once in an app: the registered syncs, what runs of them, and what apps call. */
@@ -21,21 +22,43 @@ import { SyncActivity } from './supervise/sync.activity.js';
     SyncRegistry,
     SyncActivity,
     {
+      // An app that only handles changes of others has neither a tracked database nor a cache.
+      provide: OptionalParts,
+      inject: [CdcRegistry, ChangeSource, StampedReader, PollSignal, CacheRegistry].map((token) => ({
+        token,
+        optional: true,
+      })),
+      useFactory: (
+        cdc: CdcRegistry | undefined,
+        source: ChangeSource | undefined,
+        reader: StampedReader | undefined,
+        signal: PollSignal | undefined,
+        caches: CacheRegistry | undefined,
+      ): OptionalParts =>
+        new OptionalParts(cdc && source && reader && signal && { cdc, source, reader, signal }, caches),
+    },
+    {
       provide: SyncReader,
-      inject: [StampedReader],
-      useFactory: (reader: StampedReader): SyncReader => new SyncReader(reader),
+      inject: [OptionalParts],
+      useFactory: (parts: OptionalParts): SyncReader => new SyncReader(parts.reader('SyncReader')),
     },
     {
       provide: DataSync,
-      inject: [SyncRegistry, CacheRegistry, StampedReader, PollSignal, SyncActivity, DataSyncSettings],
+      inject: [SyncRegistry, OptionalParts, SyncActivity, DataSyncSettings],
       useFactory: (
         registry: SyncRegistry,
-        caches: CacheRegistry,
-        reader: StampedReader,
-        signal: PollSignal,
+        parts: OptionalParts,
         activity: SyncActivity,
         { committedConcurrency }: DataSyncSettings,
-      ): DataSync => new DataSync({ registry, caches, reader, signal, activity, committedConcurrency }),
+      ): DataSync =>
+        new DataSync({
+          registry,
+          caches: parts.namedCaches('DataSync.committed'),
+          reader: parts.reader('DataSync.committed'),
+          signal: parts.signal(),
+          activity,
+          committedConcurrency,
+        }),
     },
     {
       provide: DistributedDataSyncService,
@@ -43,39 +66,30 @@ import { SyncActivity } from './supervise/sync.activity.js';
         DataSyncSettings,
         SyncRegistry,
         SyncActivity,
-        CdcRegistry,
-        ChangeSource,
-        StampedReader,
+        OptionalParts,
         PulsarConsumers,
         PulsarPublisher,
         PulsarConnection,
-        CacheRegistry,
         Clock,
       ],
       useFactory: (
         settings: DataSyncSettings,
         registry: SyncRegistry,
         activity: SyncActivity,
-        cdc: CdcRegistry,
-        source: ChangeSource,
-        reader: StampedReader,
+        parts: OptionalParts,
         consumers: PulsarConsumers,
         publisher: PulsarPublisher,
         connection: PulsarConnection,
-        caches: CacheRegistry,
         clock: Clock,
       ): DistributedDataSyncService =>
         new DistributedDataSyncService({
           settings,
           registry,
           activity,
-          cdc,
-          source,
-          reader,
+          optional: parts,
           consumers,
           publisher,
           connection,
-          caches,
           clock,
         }),
     },

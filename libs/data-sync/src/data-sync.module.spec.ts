@@ -1,10 +1,21 @@
-import { Injectable, Logger, Module, type Provider } from '@nestjs/common';
+import {
+  type INestApplicationContext,
+  Injectable,
+  Logger,
+  Module,
+  type ModuleMetadata,
+  type Provider,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { CdcModule } from '@smartpulse/cdc';
+import { InMemoryChangeSource, InMemoryCheckpointStore, InProcessLeadership } from '@smartpulse/cdc/testing';
 import { defineCache } from '@smartpulse/redis-cache';
-import { ConfigurationError } from '@smartpulse/resilience';
+import { ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { DataSync } from './committed/data-sync.js';
+import { SyncNotRegisteredError } from './data-sync.errors.js';
 import { DataSyncModule } from './data-sync.module.js';
 import { OnChange } from './decorators/on-change.decorator.js';
 import { OnResync } from './decorators/on-resync.decorator.js';
@@ -12,9 +23,14 @@ import { defineChange } from './definition/change-contract.js';
 import { defineSync } from './definition/sync-definition.js';
 import type { KeyChanges } from './on-change/key-changes.js';
 import { defineOutbox } from './outbox/outbox-definition.js';
-import { defineEvent } from '@smartpulse/pulsar';
+import { SyncReader } from './read/sync.reader.js';
+import { DistributedDataSyncService } from './supervise/distributed-data-sync.service.js';
+import { defineEvent, PulsarModule } from '@smartpulse/pulsar';
+import { InProcessTransport } from '@smartpulse/pulsar/in-process';
 import { DataSyncHealthProbe } from './supervise/data-sync.health-probe.js';
 import { DataSyncHarness, type HarnessReplica } from './testing/data-sync.harness.js';
+import type { InMemorySnapshot } from './testing/in-memory.stamped-reader.js';
+import { ScriptedStampedReader } from './testing/scripted.stamped-reader.js';
 import { wrongly } from './testing/wrongly.js';
 
 const stockChange = defineChange({
@@ -81,6 +97,33 @@ describe('DataSyncModule', () => {
     expect(replica.app.get(DataSyncHealthProbe).started()).toBe(true);
   });
 
+  it('sweeps every replica at the very stamp that a truncate does not move', async () => {
+    const owner = await start();
+    const other = await start({ roles: [] });
+    harness.source.commit((tx) => tx.upsert('dbo.stock', { id: 1, level: 5 }));
+    await during(owner.service.quiet());
+    const load = (from: HarnessReplica) =>
+      during(
+        from
+          .cache<number>('stock')
+          .getOrLoad('s1', () =>
+            from.reader.read<number | undefined, InMemorySnapshot>(async (snapshot) =>
+              snapshot.rows('dbo.stock').size === 0 ? undefined : 5,
+            ),
+          ),
+      );
+    const before = [await load(owner), await load(other)];
+    expect(before).toMatchObject([{ value: 5 }, { value: 5 }]);
+    harness.source.truncate('dbo.stock');
+    const [sync] = owner.dataSync.stats().syncs;
+    const swept = sync?.apply?.swept ?? 0;
+    await clock.until(() => (owner.dataSync.stats().syncs[0]?.apply?.swept ?? 0) > swept);
+    await clock.settle();
+    const after = [await load(owner), await load(other)];
+    expect(after.map(({ value }) => value)).toEqual([undefined, undefined]);
+    expect(after.map(({ version }) => version)).toEqual(before.map(({ version }) => version));
+  });
+
   it('leaves no timer behind when it stops under load', async () => {
     const replica = await start();
     const writes = Array.from({ length: 50 }, (_, id) =>
@@ -131,6 +174,89 @@ describe('DataSyncModule', () => {
     await expect(start({ outbox: defineOutbox({ table: 'dbo.stock', events: [event] }) })).rejects.toThrow(
       /table "dbo\.stock" is followed already/,
     );
+  });
+
+  describe('without CdcModule and RedisCacheModule', () => {
+    const apps: INestApplicationContext[] = [];
+    afterEach(async () => {
+      await Promise.all(apps.splice(0).map((app) => during(app.close())));
+    });
+
+    /** An app with no more than it asks for. */
+    async function bare(imports: NonNullable<ModuleMetadata['imports']>, providers: Provider[] = []) {
+      class BareModule {}
+      Module({
+        imports: [
+          ResilienceModule.forRoot({ clock }),
+          PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(harness.broker) }),
+          DataSyncModule.forRoot({ app: 'notifier' }),
+          ...imports,
+        ],
+        providers,
+      })(BareModule);
+      const app = await during(
+        NestFactory.createApplicationContext(BareModule, { logger: false, abortOnError: false }),
+      );
+      apps.push(app);
+      return app;
+    }
+
+    const feature = (roles: readonly ('publish' | 'apply')[]) => DataSyncModule.forFeature([stockSync], { roles });
+    const cdc = () =>
+      CdcModule.forRoot({
+        source: new InMemoryChangeSource('db', tables),
+        checkpoints: new InMemoryCheckpointStore(),
+        leadership: new InProcessLeadership(),
+        stampedReader: new ScriptedStampedReader({ epoch: 1n, version: 1n }),
+      });
+
+    it('an app handles the changes of others, and stops cleanly', async () => {
+      const seen: bigint[] = [];
+      @Injectable()
+      class Handler {
+        @OnChange(stockChange, { subscription: 'bare' })
+        handle({ changes }: KeyChanges<{ id: number; level: number }>): void {
+          seen.push(...changes.map(({ version }) => version.version));
+        }
+      }
+      const app = await bare([], [Handler]);
+      const owner = await start();
+      await during(owner.service.quiet());
+      harness.source.commit((tx) => tx.upsert('dbo.stock', { id: 1, level: 5 }));
+      await during(owner.service.quiet());
+      await clock.until(() => seen.length > 0);
+      expect(app.get(DataSyncHealthProbe).check()).toMatchObject({ status: 'up' });
+      await expect(app.get(DataSync).committed(stockSync, [{ id: 1 }])).rejects.toThrow(SyncNotRegisteredError);
+    });
+
+    it('says what is missing where stamped data is read', async () => {
+      const app = await bare([]);
+      await expect(app.get(SyncReader).read(() => Promise.resolve(1))).rejects.toThrow(
+        /^SyncReader: .*needs CdcModule.*Import CdcModule\.forRoot/s,
+      );
+      await expect(app.get(DistributedDataSyncService).quiet()).rejects.toThrow(/quiet: .*needs CdcModule/s);
+    });
+
+    it('refuses to start with a sync or an outbox that needs one of them', async () => {
+      for (const roles of [['publish'], ['apply'], []] as const) {
+        await expect(bare([feature(roles)])).rejects.toThrow(/DataSyncModule\.forFeature: .*needs CdcModule/s);
+      }
+      for (const roles of [['publish', 'apply'], ['apply'], []] as const) {
+        await expect(bare([cdc(), feature(roles)])).rejects.toThrow(
+          /needs RedisCacheModule.*RedisCacheModule\.forRoot/s,
+        );
+      }
+      const event = defineEvent({ name: 'e', topic: 'e', schema: z.object({}) });
+      const outbox = defineOutbox({ table: 'dbo.outbox', events: [event] });
+      await expect(bare([DataSyncModule.forFeature([], { outbox })])).rejects.toThrow(/needs CdcModule/);
+    });
+
+    it('publishes without a cache, and says so where a commit is to clean one', async () => {
+      const app = await bare([cdc(), feature(['publish'])]);
+      await expect(app.get(DataSync).committed(stockSync, [{ id: 1 }])).rejects.toThrow(
+        /^DataSync\.committed: .*needs RedisCacheModule/s,
+      );
+    });
   });
 
   it('refuses unknown roles and names of apps that are none', () => {

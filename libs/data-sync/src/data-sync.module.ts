@@ -19,7 +19,7 @@ export class DataSyncFeatureModule {}
 
 /**
  * Table change → topic → cache and handlers on every replica. Import `forRoot` once, in the root module, beside `ResilienceModule`, `CdcModule`,
- * `PulsarModule` and `RedisCacheModule`; name the syncs where they belong with `forFeature`. Global: `DataSync`, `SyncReader`,
+ * `PulsarModule` and `RedisCacheModule` (an app that only has `@OnChange` handlers leaves `CdcModule` and `RedisCacheModule` out); name the syncs where they belong with `forFeature`. Global: `DataSync`, `SyncReader`,
  * `DistributedDataSyncService`.
  *
  * @example
@@ -62,7 +62,7 @@ export class DataSyncModule {
    * Adds syncs, and what this app does for them: `publish` (one replica at a time follows the table), `apply` (this replica takes part in
    * keeping the cache right), both, or neither (it only reads and writes: `SyncReader` and `DataSync.committed` work).
    *
-   * @throws ConfigurationError for an unknown role; at start for a table, topic or contract that is taken, for a cache that is not defined or
+   * @throws ConfigurationError for an unknown role; at start where `CdcModule` or `RedisCacheModule` is needed and missing, for a table, topic or contract that is taken, for a cache that is not defined or
    * not `synced`, and when `forRoot` is missing.
    */
   static forFeature(syncs: readonly SyncDefinition[], options: DataSyncFeatureOptions): DynamicModule {

@@ -1,22 +1,39 @@
-// A Nest app with the health endpoints and one probe of its own; run it and open http://127.0.0.1:3000/health
+/** A Nest app with the health endpoints and one probe of its own, asked while its backlog grows: `npm run example health`. */
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { HealthModule } from '@smartpulse/health';
-import { enableGracefulShutdown, HealthProbe, type ProbeResult, ResilienceModule } from '@smartpulse/resilience';
+import { Clock, enableGracefulShutdown, HealthProbe, type ProbeResult, ResilienceModule } from '@smartpulse/resilience';
 
 @Injectable()
 class BacklogProbe extends HealthProbe {
-  readonly name = 'orders-backlog';
-  waiting = 0;
+  override readonly name = 'orders-backlog';
+  waiting = 7;
 
   override check(): ProbeResult {
     return { status: this.waiting > 100 ? 'degraded' : 'up', details: { waiting: this.waiting } };
   }
 }
 
-@Module({ imports: [ResilienceModule.forRoot(), HealthModule.forRoot()], providers: [BacklogProbe] })
+@Module({
+  imports: [ResilienceModule.forRoot(), HealthModule.forRoot({ intervalMs: 200 })],
+  providers: [BacklogProbe],
+})
 class AppModule {}
 
-const app = await NestFactory.create(AppModule);
-enableGracefulShutdown(app, { readinessDelayMs: 2_000 });
-await app.listen(3000, '127.0.0.1');
+const app = await NestFactory.create(AppModule, { logger: false });
+enableGracefulShutdown(app, { signals: false });
+await app.listen(0, '127.0.0.1');
+
+async function ask(path: string): Promise<void> {
+  // Probes are asked in the background: a change shows with the next round.
+  await app.get(Clock).sleep(500);
+  const response = await fetch(`${await app.getUrl()}${path}`);
+  console.log(path, response.status, await response.text());
+}
+
+await ask('/health/live');
+await ask('/health');
+app.get(BacklogProbe).waiting = 250;
+await ask('/health');
+await ask('/health/ready'); // degraded is still ready
+await app.close();

@@ -1,4 +1,4 @@
-import 'reflect-metadata';
+/** A handler that fails twice before it books a reading, and one that does not: `npm run example pulsar`. */
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {

@@ -1,4 +1,4 @@
-/** Two replicas over one embedded server: one load for both, and a change that overtakes a load. After `npm run build`: `node libs/redis-cache/examples/two-replicas.example.ts`. */
+/** Two replicas over one embedded server: one load for both, and a change that overtakes a load. Run it: `npm run example redis-cache`. */
 import { defineCache, EntryVersion, VersionedCache } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@smartpulse/redis-cache/embedded';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';

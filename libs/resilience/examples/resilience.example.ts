@@ -1,4 +1,4 @@
-// A policy by name around calls to a part that fails now and then, and the ordered stop of the app.
+/** A policy by name around calls to a part that fails now and then, and the ordered stop of the app: `npm run example resilience`. */
 import { Injectable, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { enableGracefulShutdown, Resilient, ResilienceModule, ResilienceRegistry } from '@smartpulse/resilience';

@@ -18,7 +18,7 @@ export interface ApplyStats {
   readonly rekeyed: number;
   /** Messages that went to the dead letter topic. */
   readonly deadLettered: number;
-  /** Keys evicted because a table was read anew. */
+  /** Entries and leases removed because a table was read anew. */
   readonly swept: number;
   /** How often the source was asked for its version. */
   readonly questions: number;

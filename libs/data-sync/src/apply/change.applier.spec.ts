@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { defineCache, EntryVersion, VersionedCache } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@smartpulse/redis-cache/embedded';
+import { UnreliableCacheStore } from '@smartpulse/redis-cache/testing';
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import * as fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +9,7 @@ import { z } from 'zod';
 import { StampSourceSilentError } from '../data-sync.errors.js';
 import { defineChange } from '../definition/change-contract.js';
 import { defineSync } from '../definition/sync-definition.js';
+import { isOutage } from '../supervise/outage.js';
 import { changeEnvelope, incomingMessage, resyncEnvelope } from '../testing/messages.js';
 import { ScriptedStampedReader } from '../testing/scripted.stamped-reader.js';
 import { ChangeApplier } from './change.applier.js';
@@ -17,13 +19,20 @@ const contract = defineChange({
   name: 'stock',
   topic: 'stock-changes',
   primaryKey: ['id'],
-  schema: z.object({ id: z.number(), level: z.string().transform(Number) }),
+  schema: z.object({
+    id: z.number(),
+    level: z.string().transform((text) => (text === 'large' || text === 'bigint' ? text : Number(text))),
+  }),
   version: 1,
 });
 const common = { table: 'dbo.stock', cache: 'stock', key: (pk: { readonly id: number }) => `s${pk.id}` } as const;
-const rowSync = defineSync(contract, { ...common, shape: 'row', value: (row) => ({ level: row.level }) });
+const rowSync = defineSync(contract, {
+  ...common,
+  shape: 'row',
+  value: ({ level }) => ({ level: level === 'large' ? 'x'.repeat(1_000) : level === 'bigint' ? 1n : level }),
+});
 const aggregateSync = defineSync(contract, { ...common, shape: 'aggregate' });
-const namespace = defineCache<unknown>({ name: 'stock', synced: true });
+const namespace = defineCache<unknown>({ name: 'stock', synced: true, maxPayloadBytes: 500 });
 
 const version = (number: number, epoch = 1): EntryVersion => new EntryVersion(BigInt(epoch), BigInt(number));
 const change = (id: number, number: number, level = String(number)) => ({
@@ -34,12 +43,10 @@ const change = (id: number, number: number, level = String(number)) => ({
 
 let closing: (() => Promise<void>)[] = [];
 
-async function setUp(
-  options: { shape?: 'row' | 'aggregate'; isolation?: 'snapshot' | 'statement'; ledgerKeys?: number } = {},
-) {
+async function setUp(options: { shape?: 'row' | 'aggregate'; isolation?: 'snapshot' | 'statement' } = {}) {
   const clock = new VirtualClock();
   const server = new EmbeddedCacheServer({ clock });
-  const store = new MemoryCacheStore(server);
+  const store = new UnreliableCacheStore(new MemoryCacheStore(server), clock);
   const cache = new VersionedCache<unknown>({
     namespace,
     prefix: 'test',
@@ -61,12 +68,11 @@ async function setUp(
     clock,
     source: 'db',
     refreshes: reader.isolation === 'snapshot',
-    ledgerKeys: options.ledgerKeys ?? 100,
   });
   const fill = async (id: number, level: number, number: number, epoch = 1): Promise<void> => {
     await cache.getOrLoad(`s${id}`, async () => ({ value: { level }, version: version(number, epoch) }));
   };
-  return { applier, cache, reader, clock, fill };
+  return { applier, cache, store, reader, clock, fill };
 }
 
 beforeAll(() => Logger.overrideLogger(false));
@@ -250,16 +256,95 @@ describe('ChangeApplier', () => {
     expect(await applier.handle(changeEnvelope([change(1, 7)], overrides))).toMatchObject({ settlement: 'deadLetter' });
   });
 
-  it('evicts what it knows when the table is read anew: rows deleted unseen come in no change', async () => {
+  it('sweeps everything up to the stamp at which a table is read anew, also what it never saw a change of', async () => {
     const { applier, cache, fill } = await setUp();
-    await applier.handle(changeEnvelope([change(1, 7)]));
     await fill(1, 7, 8);
+    await fill(2, 7, 9);
     await applier.handle(resyncEnvelope('started', '8'));
     expect(await cache.get('s1')).toBeUndefined();
+    expect(await cache.get('s2')).toMatchObject({ version: version(9) });
     await fill(1, 9, 9);
     await applier.handle(resyncEnvelope('completed', '9'));
     expect(await cache.get('s1')).toMatchObject({ version: version(9) });
     expect(applier.stats.swept).toBe(1);
+  });
+
+  it('refuses the load from before a resync although nothing moved the version', async () => {
+    const { applier, cache } = await setUp();
+    let finish = (): void => {};
+    const loading = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let runs = 0;
+    const early = cache.getOrLoad('s1', async () => {
+      const value = runs++ === 0 ? 'before' : 'after';
+      await (value === 'before' ? loading : undefined);
+      return { value, version: version(8) };
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    await applier.handle(resyncEnvelope('started', '8'));
+    finish();
+    expect(await early).toMatchObject({ value: 'after', stale: false });
+    expect(await cache.get('s1')).toMatchObject({ value: 'after' });
+  });
+
+  it('calls a cache that fails an outage, and sweeps when the resync comes again', async () => {
+    const { applier, cache, store, fill } = await setUp();
+    await fill(1, 7, 8);
+    store.weather = { kind: 'failing' };
+    const failure: unknown = await applier.handle(resyncEnvelope('started', '8')).catch((error: unknown) => error);
+    expect(isOutage(failure)).toBe(true);
+    store.weather = { kind: 'fine' };
+    await applier.handle(resyncEnvelope('started', '8'));
+    await applier.handle(resyncEnvelope('started', '8'));
+    expect(await cache.get('s1')).toBeUndefined();
+    expect(applier.stats).toMatchObject({ delivered: 2, swept: 1 });
+  });
+
+  it.each([
+    ['whose payload cannot be read, by the stamp in its properties', '50', false],
+    ['whose stamp the source has not reached, up to where the source is', '1000', true],
+    ['whose stamp cannot be read, up to where the source is', 'x', true],
+  ])('sweeps for a dead-lettered resync %s', async (_, stamp, all) => {
+    const { applier, cache, fill } = await setUp();
+    await fill(1, 5, 50);
+    await fill(2, 5, 60);
+    const properties = { 'sp-kind': 'resync', 'sp-table': 'dbo.stock', 'sp-epoch': '1', 'sp-version': stamp };
+    await applier.deadLettered(incomingMessage({ properties: { ...properties, 'sp-table': 'dbo.other' } }));
+    await applier.deadLettered(incomingMessage({ properties: { ...properties, 'sp-kind': 'heartbeat' } }));
+    expect(await cache.get('s1')).toMatchObject({ version: version(50) });
+    await applier.deadLettered(incomingMessage({ properties }));
+    expect(await cache.get('s1')).toBeUndefined();
+    expect((await cache.get('s2')) === undefined).toBe(all);
+  });
+
+  it('applies the other changes of an envelope with one that cannot be read, whose own key it invalidates', async () => {
+    const { applier, cache, fill } = await setUp({ shape: 'row' });
+    await Promise.all([1, 2, 3].map((id) => fill(id, 5, 5)));
+    const envelope = changeEnvelope([change(1, 7), { ...change(2, 8), row: { id: 'two' } }, change(3, 9)], {
+      key: 'by-an-older-function',
+    });
+    expect(await applier.handle(envelope)).toMatchObject({ settlement: 'deadLetter' });
+    expect(await cache.get('s1')).toMatchObject({ version: version(7) });
+    expect(await cache.get('s2')).toBeUndefined();
+    expect(await cache.get('s3')).toMatchObject({ version: version(9) });
+
+    const aggregate = await setUp();
+    await Promise.all([1, 3].map((id) => aggregate.fill(id, 5, 5)));
+    const keyless = changeEnvelope([{ pk: {}, version: '6', row: {} }, change(1, 7), change(3, 9)]);
+    expect(await aggregate.applier.handle(keyless)).toMatchObject({ settlement: 'deadLetter' });
+    expect(await aggregate.cache.get('s1')).toBeUndefined();
+    expect(await aggregate.cache.get('s3')).toBeUndefined();
+  });
+
+  it('invalidates instead of refreshing what is too large for the cache, and dead-letters what has no text', async () => {
+    const { applier, cache, fill } = await setUp({ shape: 'row' });
+    await Promise.all([1, 2].map((id) => fill(id, 5, 5)));
+    expect(await applier.handle(changeEnvelope([{ ...change(1, 7), row: { id: 1, level: 'large' } }]))).toBeUndefined();
+    expect(await cache.get('s1')).toBeUndefined();
+    const refused = await applier.handle(changeEnvelope([{ ...change(2, 7), row: { id: 2, level: 'bigint' } }]));
+    expect(refused).toMatchObject({ settlement: 'deadLetter', reason: expect.stringContaining('encoded') as unknown });
+    expect(await cache.get('s2')).toBeUndefined();
   });
 
   it('measures commit to cache, of changes and not of snapshots', async () => {

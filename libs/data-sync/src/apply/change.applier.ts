@@ -1,34 +1,36 @@
 import { Logger } from '@nestjs/common';
 import { deadLetter, type IncomingMessage, type Settlement } from '@smartpulse/pulsar';
-import { type ChangeOutcome, EntryVersion, InvalidCacheKeyError, type VersionedCache } from '@smartpulse/redis-cache';
+import {
+  CachePayloadTooLargeError,
+  CacheValueNotEncodableError,
+  type ChangeOutcome,
+  EntryVersion,
+  InvalidCacheKeyError,
+  type VersionedCache,
+} from '@smartpulse/redis-cache';
 import type { Clock } from '@smartpulse/resilience';
 import { RowNotReadableError, UntrustedStampError } from '../data-sync.errors.js';
 import type { SyncDefinition } from '../definition/sync-definition.js';
 import type { ChangeEnvelope, EnvelopeChange } from '../envelope/change-envelope.js';
-import { readPropertyStamp } from '../envelope/envelope-properties.js';
+import { type PropertyStamp, readPropertyStamp } from '../envelope/envelope-properties.js';
 import { parseRow } from '../envelope/row-parser.js';
 import { toEntryVersion } from '../read/entry-version.mapping.js';
 import { LagHistogram, type LagSnapshot } from '../supervise/lag.histogram.js';
 import { type ApplyCounts, type ApplyStats, emptyApplyCounts } from './apply.stats.js';
-import { KeyLedger } from './key-ledger.js';
 import { SettledPositions } from './settled-positions.js';
 import type { StampTrust } from './stamp.trust.js';
 
 /** What an applier works with. */
 export interface ChangeApplierParts {
   readonly sync: SyncDefinition;
-  readonly cache: Pick<VersionedCache<unknown>, 'refresh' | 'invalidate' | 'evict'>;
+  readonly cache: Pick<VersionedCache<unknown>, 'refresh' | 'invalidate' | 'evict' | 'sweep'>;
   readonly trust: StampTrust;
   readonly clock: Clock;
   /** The name of the source that the stamps are born in. */
   readonly source: string;
   /** `false`: loaders read their stamp in an earlier statement, so a row that a change brings may be older than what they stored. */
   readonly refreshes: boolean;
-  /** How many keys are remembered for the sweep of a resync. */
-  readonly ledgerKeys: number;
 }
-
-const SWEEP_WIDTH = 64;
 
 const COUNTED: Readonly<Record<ChangeOutcome, keyof ApplyCounts>> = Object.freeze({
   applied: 'applied',
@@ -47,12 +49,10 @@ export class ChangeApplier {
   readonly #parts: ChangeApplierParts;
   readonly #counts = emptyApplyCounts();
   readonly #lag = new LagHistogram();
-  readonly #ledger: KeyLedger;
   readonly #settled = new SettledPositions();
 
   constructor(parts: ChangeApplierParts) {
     this.#parts = parts;
-    this.#ledger = new KeyLedger(parts.ledgerKeys);
   }
 
   /** Counts since the app began. */
@@ -85,12 +85,17 @@ export class ChangeApplier {
 
   /**
    * After the dead letter is stored: what the message concerned is invalidated by the stamp in its properties, or evicted where that
-   * cannot be read or trusted.
+   * cannot be read or trusted; of a resync, everything.
    */
   async deadLettered(message: IncomingMessage): Promise<void> {
     this.#counts.deadLettered++;
-    const { key, stamp } = readPropertyStamp(message.properties, message.key);
+    const told = readPropertyStamp(message.properties, message.key);
+    const { key, stamp } = told;
     if (key === undefined) {
+      if (told.kind === 'resync' && told.table === this.#parts.sync.table) {
+        await this.#sweepUnread(told);
+        return;
+      }
       this.#logger.error(
         `A message on ${message.topic} was dead-lettered and tells no key: nothing could be invalidated.`,
       );
@@ -149,37 +154,63 @@ export class ChangeApplier {
 
   async #apply(envelope: ChangeEnvelope): Promise<Settlement | undefined> {
     this.#counts.keysOnly += envelope.keysOnly ? 1 : 0;
-    try {
-      if (this.#parts.sync.shape === 'row') {
-        for (const change of envelope.changes) {
-          await this.#applyRow(envelope, change);
-        }
-      } else {
-        for (const [key, version] of this.#highestByKey(envelope)) {
-          this.#count(await this.#parts.cache.invalidate(key, version));
-        }
-      }
-    } catch (error) {
-      if (!RowNotReadableError.is(error) && !InvalidCacheKeyError.is(error)) {
-        throw error;
-      }
-      this.#logger.error(error.message);
-      return deadLetter(error.message);
+    const refused =
+      this.#parts.sync.shape === 'row' ? await this.#applyRows(envelope) : await this.#invalidateKeys(envelope);
+    if (refused !== undefined) {
+      this.#logger.error(refused.message);
+      return deadLetter(refused.message);
     }
     this.#measure(envelope);
     return undefined;
   }
 
+  /** One change that cannot be read holds up none of the others: the first such error is answered after all of them. */
+  async #applyRows(envelope: ChangeEnvelope): Promise<Error | undefined> {
+    let refused: Error | undefined;
+    for (const change of envelope.changes) {
+      try {
+        await this.#applyRow(envelope, change);
+      } catch (error) {
+        refused ??= unreadable(error);
+      }
+    }
+    return refused;
+  }
+
   async #applyRow(envelope: ChangeEnvelope, change: EnvelopeChange): Promise<void> {
-    const { sync, cache, refreshes } = this.#parts;
+    const { cache, refreshes } = this.#parts;
     const key = this.#keyOf(envelope, change);
     const version = new EntryVersion(BigInt(envelope.epoch), BigInt(change.version));
     if (change.op === 'delete' || change.row === null || !refreshes) {
       this.#count(await cache.invalidate(key, version));
       return;
     }
-    const row = await parseRow(sync.contract, change.row);
-    this.#count(await cache.refresh(key, this.#valueOf(row), version));
+    try {
+      this.#count(await this.#refresh(key, change.row, version));
+    } catch (error) {
+      if (RowNotReadableError.is(error)) {
+        // The dead letter tells the publisher's key, and ours may be another one.
+        this.#count(await cache.invalidate(key, version));
+      }
+      throw error;
+    }
+  }
+
+  async #refresh(key: string, wire: NonNullable<EnvelopeChange['row']>, version: EntryVersion): Promise<ChangeOutcome> {
+    const { sync, cache } = this.#parts;
+    const value = this.#valueOf(await parseRow(sync.contract, wire));
+    try {
+      return await cache.refresh(key, value, version);
+    } catch (error) {
+      if (CacheValueNotEncodableError.is(error)) {
+        throw new RowNotReadableError(sync.contract.name, 'its value cannot be encoded', error);
+      }
+      if (CachePayloadTooLargeError.is(error)) {
+        // Nothing is lost: readers load it, and the cache answers without storing.
+        return await cache.invalidate(key, version);
+      }
+      throw error;
+    }
   }
 
   #valueOf(row: object): unknown {
@@ -192,15 +223,22 @@ export class ChangeApplier {
   }
 
   /** The app's own key function decides, not the publisher's: readers of this app ask by it. */
-  #highestByKey(envelope: ChangeEnvelope): ReadonlyMap<string, EntryVersion> {
+  async #invalidateKeys(envelope: ChangeEnvelope): Promise<Error | undefined> {
     const versions = new Map<string, EntryVersion>();
+    let refused: Error | undefined;
     for (const change of envelope.changes) {
-      const key = this.#keyOf(envelope, change);
-      const version = new EntryVersion(BigInt(envelope.epoch), BigInt(change.version));
-      const known = versions.get(key);
-      versions.set(key, known === undefined ? version : EntryVersion.max(known, version));
+      try {
+        const key = this.#keyOf(envelope, change);
+        const version = new EntryVersion(BigInt(envelope.epoch), BigInt(change.version));
+        versions.set(key, EntryVersion.max(version, versions.get(key) ?? version));
+      } catch (error) {
+        refused ??= unreadable(error);
+      }
     }
-    return versions;
+    for (const [key, version] of versions) {
+      this.#count(await this.#parts.cache.invalidate(key, version));
+    }
+    return refused;
   }
 
   #keyOf(envelope: ChangeEnvelope, change: EnvelopeChange): string {
@@ -211,30 +249,29 @@ export class ChangeApplier {
       throw new RowNotReadableError(this.#parts.sync.contract.name, 'its primary key gives no key', error);
     }
     this.#counts.rekeyed += key === envelope.key ? 0 : 1;
-    this.#ledger.add(key);
     return key;
   }
 
   /**
    * Rows that were deleted while nobody watched come in no change, and a truncate does not even move the version: an entry of the very stamp at
-   * which the table is read anew may hold rows that are gone. So every key that this replica has seen a change of is evicted; the next
-   * read loads it.
+   * which the table is read anew may hold rows that are gone. So everything stamped at or below it goes, whichever replica loaded it.
    */
   async #resync(envelope: ChangeEnvelope): Promise<void> {
-    if (envelope.resync?.state !== 'started') {
-      return;
+    if (envelope.resync?.state === 'started') {
+      await this.#sweep(new EntryVersion(BigInt(envelope.epoch), BigInt(envelope.version)));
     }
-    const keys = this.#ledger.list();
-    for (let from = 0; from < keys.length; from += SWEEP_WIDTH) {
-      const part = keys.slice(from, from + SWEEP_WIDTH);
-      await Promise.all(part.map((key) => this.#parts.cache.evict(key)));
-      this.#counts.swept += part.length;
-    }
-    if (this.#ledger.forgotten > 0) {
-      this.#logger.warn(
-        `${envelope.table} is read anew (${envelope.resync.reason}); of ${this.#ledger.forgotten} keys this replica no longer knows, rows that are gone may be shown until their entries expire.`,
-      );
-    }
+  }
+
+  /** A resync that cannot be read or believed: everything up to its stamp goes, or up to what the source is at now. */
+  async #sweepUnread({ stamp }: PropertyStamp): Promise<void> {
+    const { trust } = this.#parts;
+    const verdict = stamp === undefined ? undefined : await trust.judge(stamp);
+    const believed = stamp !== undefined && verdict?.kind !== 'beyond';
+    await this.#sweep(toEntryVersion(believed ? stamp : await trust.current()));
+  }
+
+  async #sweep(version: EntryVersion): Promise<void> {
+    this.#counts.swept += await this.#parts.cache.sweep(version);
   }
 
   #measure(envelope: ChangeEnvelope): void {
@@ -246,4 +283,12 @@ export class ChangeApplier {
   #count(outcome: ChangeOutcome): void {
     this.#counts[COUNTED[outcome]]++;
   }
+}
+
+/** What is no fault of the message goes on as an error. */
+function unreadable(error: unknown): Error {
+  if (RowNotReadableError.is(error) || InvalidCacheKeyError.is(error)) {
+    return error;
+  }
+  throw error;
 }

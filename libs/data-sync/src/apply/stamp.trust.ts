@@ -53,6 +53,19 @@ export class StampTrust {
     return this.#verdict(stamp) ?? { kind: 'beyond', current: this.#known ?? stamp };
   }
 
+  /**
+   * What the source is at, asked now.
+   *
+   * @throws {@link StampSourceSilentError}
+   */
+  async current(): Promise<ChangeVersion> {
+    await this.#ask();
+    if (this.#known === undefined) {
+      throw new StampSourceSilentError(new Error('It gave no version.'));
+    }
+    return this.#known;
+  }
+
   #verdict(stamp: ChangeVersion): StampVerdict | undefined {
     if (this.#known === undefined) {
       return undefined;

@@ -16,6 +16,9 @@ export const ENVELOPE_PROPERTIES = Object.freeze({
 
 /** What the properties alone say of a message. */
 export interface PropertyStamp {
+  /** What the message is about; `undefined`: it does not tell. */
+  readonly kind: string | undefined;
+  readonly table: string | undefined;
   readonly key: string | undefined;
   /** `undefined`: not readable, so the key can only be evicted. */
   readonly stamp: ChangeVersion | undefined;
@@ -47,6 +50,8 @@ export function readPropertyStamp(
   const readable =
     epoch !== undefined && version !== undefined && /^\d{1,10}$/.test(epoch) && /^\d{1,24}$/.test(version);
   return {
+    kind: properties[ENVELOPE_PROPERTIES.kind],
+    table: properties[ENVELOPE_PROPERTIES.table],
     key: properties[ENVELOPE_PROPERTIES.key] ?? messageKey,
     stamp: readable ? { epoch: BigInt(epoch), version: BigInt(version) } : undefined,
   };

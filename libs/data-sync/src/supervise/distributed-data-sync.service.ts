@@ -1,7 +1,6 @@
 import { Logger } from '@nestjs/common';
-import type { CdcRegistry, ChangeSource, ChangeTracker, StampedReader } from '@smartpulse/cdc';
+import type { ChangeTracker } from '@smartpulse/cdc';
 import type { PulsarConnection, PulsarConsumers, PulsarPublisher } from '@smartpulse/pulsar';
-import type { CacheRegistry } from '@smartpulse/redis-cache';
 import { type Clock, ConfigurationError } from '@smartpulse/resilience';
 import { ChangeApplier } from '../apply/change.applier.js';
 import { StampTrust } from '../apply/stamp.trust.js';
@@ -14,6 +13,7 @@ import { OutboxRelay } from '../outbox/outbox-relay.change.sink.js';
 import { ChangePublisher } from '../publish/publisher.change.sink.js';
 import type { RegisteredSync, SyncRegistry } from '../registry/sync.registry.js';
 import type { DataSyncStats } from './data-sync.stats.js';
+import type { OptionalParts } from './optional-parts.js';
 import { isOutage } from './outage.js';
 import { FeedSubscription, type SyncActivity } from './sync.activity.js';
 import { QuietWatch } from './quiet.watch.js';
@@ -23,13 +23,11 @@ export interface DistributedDataSyncParts {
   readonly settings: DataSyncSettings;
   readonly registry: SyncRegistry;
   readonly activity: SyncActivity;
-  readonly cdc: CdcRegistry;
-  readonly source: ChangeSource;
-  readonly reader: StampedReader;
+  /** Database and caches, where the app has them. */
+  readonly optional: OptionalParts;
   readonly consumers: PulsarConsumers;
   readonly publisher: PulsarPublisher;
   readonly connection: PulsarConnection;
-  readonly caches: CacheRegistry;
   readonly clock: Clock;
 }
 
@@ -43,7 +41,8 @@ export interface QuietOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-// A resync sweeps every key that the replica knows: longer than one change ever takes.
+const OWNER = 'DataSyncModule.forFeature';
+// A resync sweeps the whole namespace: longer than one change ever takes.
 const APPLY_TIMEOUT_MS = 120_000;
 
 /** Runs the syncs of an app in the roles that it was given: trackers that publish, appliers that keep caches right, outboxes. */
@@ -55,7 +54,7 @@ export class DistributedDataSyncService {
 
   constructor(parts: DistributedDataSyncParts) {
     this.#parts = parts;
-    this.#trust = new StampTrust(parts.reader);
+    this.#trust = new StampTrust(parts.optional.reader(OWNER));
   }
 
   /**
@@ -65,8 +64,11 @@ export class DistributedDataSyncService {
    * @internal called by the module's runner.
    */
   async begin(): Promise<void> {
-    const { registry, activity } = this.#parts;
+    const { registry, activity, optional } = this.#parts;
     const syncs = registry.list();
+    if (syncs.length > 0 || registry.outboxes().length > 0) {
+      optional.database(OWNER);
+    }
     this.#checkCaches(syncs);
     if (syncs.some(({ roles }) => roles.has('apply'))) {
       await this.#checkReader();
@@ -112,11 +114,11 @@ export class DistributedDataSyncService {
    * @throws {@link NotQuietError} that says what is still moving when the time is up; the signal's reason.
    */
   async quiet(options: QuietOptions = {}): Promise<void> {
-    const { clock, activity, reader } = this.#parts;
+    const { clock, activity, optional } = this.#parts;
     const timeoutMs = options.timeoutMs ?? 60_000;
     const deadlineMs = clock.monotonic() + timeoutMs;
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    const watch = new QuietWatch(activity, await reader.current(), clock);
+    const watch = new QuietWatch(activity, await optional.reader('DistributedDataSyncService.quiet').current(), clock);
     for (;;) {
       signal.throwIfAborted();
       const reasons = watch.reasons();
@@ -148,12 +150,15 @@ export class DistributedDataSyncService {
   }
 
   #track(table: string, sink: ChangePublisher | OutboxRelay): ChangeTracker {
-    const { cdc, settings, consumers } = this.#parts;
+    const { optional, settings, consumers } = this.#parts;
+    const { cdc } = optional.database(OWNER);
     return cdc.track({ consumer: settings.app, table, sink, startAfter: () => consumers.whenSubscribed() });
   }
 
   #apply(sync: SyncDefinition): { readonly applier: ChangeApplier; readonly subscription: FeedSubscription } {
-    const { caches, clock, consumers, reader, settings, source } = this.#parts;
+    const { clock, consumers, optional, settings } = this.#parts;
+    const { reader, source } = optional.database(OWNER);
+    const caches = optional.caches(OWNER);
     const refreshes = reader.isolation === 'snapshot';
     if (sync.shape === 'row' && !refreshes) {
       this.#logger.warn(
@@ -167,7 +172,6 @@ export class DistributedDataSyncService {
       clock,
       source: source.name,
       refreshes,
-      ledgerKeys: settings.handledKeys,
     });
     const subscription = new FeedSubscription(`${settings.app}-apply`, sync.contract.topic);
     const registered = consumers.register(
@@ -208,7 +212,12 @@ export class DistributedDataSyncService {
   }
 
   #checkCaches(syncs: readonly RegisteredSync[]): void {
-    const { caches } = this.#parts;
+    const { optional } = this.#parts;
+    // Who only publishes needs no cache; without a role an app reads and writes through it.
+    if (!optional.hasCaches && syncs.every(({ roles }) => roles.has('publish') && !roles.has('apply'))) {
+      return;
+    }
+    const caches = optional.caches(OWNER);
     const issues = syncs.flatMap(({ sync, roles }) => {
       const option = `syncs.${sync.contract.name}.cache`;
       if (!caches.has(sync.cache)) {
@@ -231,14 +240,14 @@ export class DistributedDataSyncService {
           ];
     });
     if (issues.length > 0) {
-      throw new ConfigurationError('DataSyncModule.forFeature', issues);
+      throw new ConfigurationError(OWNER, issues);
     }
   }
 
   /** Tells a missing reader, which is a mistake, from a database that is down, which is not. */
   async #checkReader(): Promise<void> {
     try {
-      await this.#parts.reader.current();
+      await this.#parts.optional.reader(OWNER).current();
     } catch (error) {
       if (ConfigurationError.is(error)) {
         throw error;

@@ -1,108 +1,21 @@
 import assert from 'node:assert/strict';
 import type { ContractCase } from '@smartpulse/resilience/testing';
-import type { InvalidationMessage } from '../invalidation/invalidation.bus.js';
-import type { CacheStore, StoredEntry, StoreOrigin, StoreWrite, SweepRequest } from '../store/cache.store.js';
+import type { StoreWrite } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
-
-/** A fresh, empty store under test. */
-export interface CacheStoreSubject {
-  readonly store: CacheStore;
-  /** Messages that were published on a channel, in order, once they have all arrived. */
-  published(channel: string): Promise<readonly InvalidationMessage[]>;
-  /** Lets `ms` milliseconds pass for the store. */
-  elapse(ms: number): Promise<void>;
-  close(): Promise<void>;
-}
-
-const CHANNEL = 'test:contract:!inv';
-const KEY = '{test:contract:k}:v';
-const LEASE_MS = 1_000;
-const TTL_MS = 60_000;
-const SYNCED: StoreOrigin = { channel: CHANNEL, source: 'a', synced: true };
-const OPEN: StoreOrigin = { channel: CHANNEL, source: 'a', synced: false };
-
-const at = (version: number): EntryVersion => new EntryVersion(1n, BigInt(version));
-const write = (version: number, origin = SYNCED): StoreWrite & { payload: string } => ({
-  ...origin,
-  key: KEY,
-  version: at(version),
-  payload: `"${version}"`,
-  ttlMs: TTL_MS,
-});
-const sweepAt = (version: number, origin = SYNCED, limit = 1_000): SweepRequest => ({
-  ...origin,
-  keys: { before: '{test:contract:', after: '}:v' },
-  version: at(version),
-  limit,
-  tombstoneTtlMs: TTL_MS,
-});
-const versionOf = (entry: StoredEntry | undefined): bigint | undefined =>
-  entry === undefined ? undefined : (entry.kind === 'lease' ? entry.floor : entry.version).version;
-
-class Checks {
-  constructor(private readonly subject: CacheStoreSubject) {}
-
-  get store(): CacheStore {
-    return this.subject.store;
-  }
-
-  async lease(token = 't', floor = 0): Promise<void> {
-    const reply = await this.store.getOrLease(KEY, token, LEASE_MS);
-    assert.equal(reply.kind, 'leased');
-    assert.equal(reply.kind === 'leased' ? reply.floor.version : undefined, BigInt(floor));
-  }
-
-  /** The way in which a synced value comes to be. */
-  async loaded(version: number): Promise<void> {
-    await this.lease();
-    await this.sets(version, 'applied', 't');
-  }
-
-  async sets(version: number, outcome: string, token?: string, origin = SYNCED): Promise<void> {
-    assert.equal((await this.store.set(write(version, origin), token)).outcome, outcome);
-  }
-
-  async refreshes(version: number, outcome: string, origin = SYNCED): Promise<void> {
-    assert.equal((await this.store.refresh(write(version, origin))).outcome, outcome);
-  }
-
-  async invalidates(version: number, outcome: string, origin = SYNCED): Promise<void> {
-    assert.equal((await this.store.invalidate(KEY, at(version), origin, TTL_MS)).outcome, outcome);
-  }
-
-  async holds(kind: StoredEntry['kind'] | 'absent', version?: number): Promise<void> {
-    const entry = await this.store.get(KEY);
-    assert.equal(entry?.kind ?? 'absent', kind);
-    assert.equal(versionOf(entry), version === undefined ? undefined : BigInt(version));
-  }
-
-  /** Goes on until the sweep has ended; answers what was removed and in how many calls. */
-  async sweeps(request: SweepRequest, between?: () => Promise<void>): Promise<{ swept: number; calls: number }> {
-    let swept = 0;
-    let cursor: string | undefined;
-    for (let calls = 1; ; calls++) {
-      const reply = await this.store.sweep(request, cursor);
-      swept += reply.swept;
-      if (reply.cursor === null) {
-        return { swept, calls };
-      }
-      cursor = reply.cursor;
-      await between?.();
-    }
-  }
-
-  async published(...expected: readonly string[]): Promise<void> {
-    const messages = await this.subject.published(CHANNEL);
-    assert.deepEqual(
-      messages.map(({ action, version }) => `${action} ${version === null ? 'null' : version.version}`),
-      expected,
-    );
-    for (const message of messages) {
-      assert.equal(message.key, message.action === 'flush' ? '' : KEY);
-      assert.equal(message.source, 'a');
-    }
-  }
-}
+import {
+  at,
+  type CacheStoreSubject,
+  type Check,
+  Checks,
+  KEY,
+  LEASE_MS,
+  OPEN,
+  SYNCED,
+  TTL_MS,
+  versionOf,
+  write,
+} from './cache-store.checks.js';
+import { sweeps } from './cache-store.sweeps.contract.js';
 
 /**
  * What every {@link CacheStore} guarantees, as data.
@@ -136,8 +49,6 @@ export function cacheStoreContract(
     ...sweeps(check),
   ];
 }
-
-type Check = (title: string, body: (checks: Checks, subject: CacheStoreSubject) => Promise<void>) => ContractCase;
 
 function readingAndLives(check: Check): readonly ContractCase[] {
   return [
@@ -410,116 +321,6 @@ function openNamespaces(check: Check): readonly ContractCase[] {
       await c.sets(7, 'stale', undefined, OPEN);
       await c.holds('lease', 7);
       await c.sets(8, 'applied', undefined, OPEN);
-      await c.sets(9, 'leaseLost', 't', OPEN);
-    }),
-  ];
-}
-
-function sweeps(check: Check): readonly ContractCase[] {
-  return [
-    check(
-      'sweeps a value and a negative entry stamped at or below the version, and leaves what is above',
-      async (c) => {
-        await c.loaded(5);
-        assert.equal((await c.sweeps(sweepAt(4))).swept, 0);
-        await c.holds('value', 5);
-        assert.equal((await c.sweeps(sweepAt(5))).swept, 1);
-        await c.holds('absent');
-        await c.lease();
-        assert.equal((await c.store.set({ ...write(6), payload: null }, 't')).outcome, 'applied');
-        assert.equal((await c.sweeps(sweepAt(6))).swept, 1);
-        await c.holds('absent');
-      },
-    ),
-    check('sweeps by epoch before version', async (c) => {
-      await c.loaded(5);
-      assert.equal((await c.sweeps({ ...sweepAt(0), version: new EntryVersion(0n, 99n) })).swept, 0);
-      assert.equal((await c.sweeps({ ...sweepAt(0), version: new EntryVersion(2n, 0n) })).swept, 1);
-      await c.holds('absent');
-    }),
-    check('kills a lease when it sweeps, whatever its floor, and leaves none: the version need not move', async (c) => {
-      await c.lease('t');
-      await c.invalidates(9, 'deferred');
-      assert.equal((await c.sweeps(sweepAt(5))).swept, 1);
-      await c.sets(9, 'leaseLost', 't');
-      await c.holds('absent');
-      await c.lease('u', 0);
-      await c.sets(5, 'applied', 'u');
-    }),
-    check('kills a lease that is free, too', async (c) => {
-      await c.lease('t');
-      await c.invalidates(3, 'deferred');
-      await c.sets(2, 'stale', 't');
-      await c.sweeps(sweepAt(5));
-      await c.lease('u', 0);
-    }),
-    check('publishes one flush when the sweep ends, also when nothing was found', async (c) => {
-      await c.sweeps(sweepAt(5));
-      await c.published('flush null');
-    }),
-    check('publishes the flush after the last key, not before', async (c, subject) => {
-      await c.loaded(5);
-      const heard: number[] = [];
-      const { calls } = await c.sweeps(sweepAt(5, SYNCED, 1), async () => {
-        heard.push((await subject.published(CHANNEL)).length);
-      });
-      assert.equal(calls, heard.length + 1);
-      assert.ok(
-        heard.every((messages) => messages === 1),
-        'a message came before the sweep had ended',
-      );
-      await c.published('set 5', 'flush null');
-    }),
-    check('leaves the keys of other namespaces alone', async (c) => {
-      const others = ['{test:other:k}:v', '{test:contract-2:k}:v', '{test:contract:k}:f'];
-      for (const key of others) {
-        await c.store.set({ ...write(5, OPEN), key });
-      }
-      await c.sweeps(sweepAt(9));
-      for (const entry of await c.store.getMany(others)) {
-        assert.equal(versionOf(entry), 5n);
-      }
-    }),
-    check(
-      'meets every key that was there all the time, whatever is written, read and removed between its steps',
-      async (c) => {
-        const key = (index: number): string => `{test:contract:k${index}}:v`;
-        const put = async (index: number, version: number): Promise<void> => {
-          await c.store.set({ ...write(version, OPEN), key: key(index) });
-        };
-        const keys = Array.from({ length: 300 }, (_, index) => index);
-        for (const index of keys) {
-          await put(index, 3);
-        }
-        let step = 0;
-        const { swept, calls } = await c.sweeps(sweepAt(5, SYNCED, 10), async () => {
-          step++;
-          await put(step % 150, 4);
-          await c.store.get(key((step * 7) % 300));
-          await c.store.evict(key(299 - (step % 30)), OPEN);
-          await put(1_000 + step, 9);
-        });
-        assert.ok(calls > 3, 'the sweep has steps');
-        assert.ok(swept >= 270, `it swept ${swept}`);
-        for (const [index, entry] of (await c.store.getMany(keys.slice(150).map(key))).entries()) {
-          assert.equal(entry, undefined, `key ${index + 150} was passed by`);
-        }
-        assert.equal(versionOf(await c.store.get(key(1_001))), 9n);
-      },
-    ),
-    check('leaves a tombstone of the version where no sync feeds the namespace', async (c, subject) => {
-      await c.sets(3, 'applied', undefined, OPEN);
-      assert.equal((await c.sweeps(sweepAt(5, OPEN))).swept, 1);
-      await c.holds('tombstone', 5);
-      await c.sets(5, 'duplicate', undefined, OPEN);
-      assert.equal((await c.sweeps(sweepAt(7, OPEN))).swept, 0);
-      await c.holds('tombstone', 5);
-      await subject.elapse(TTL_MS + 1);
-      await c.holds('absent');
-      await c.lease('t');
-      await c.invalidates(9, 'deferred', OPEN);
-      await c.sweeps(sweepAt(7, OPEN));
-      await c.holds('tombstone', 9);
       await c.sets(9, 'leaseLost', 't', OPEN);
     }),
   ];

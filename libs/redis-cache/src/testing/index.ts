@@ -1,6 +1,7 @@
 export type { Flight, SharedLoad } from '../cache/local-view.js';
 export { LocalView } from '../cache/local-view.js';
-export { cacheStoreContract, type CacheStoreSubject } from './cache-store.contract.js';
+export type { CacheStoreSubject } from './cache-store.checks.js';
+export { cacheStoreContract } from './cache-store.contract.js';
 export { invalidationBusContract, type InvalidationBusSubject } from './invalidation-bus.contract.js';
 export { simulate } from './simulator/simulation.js';
 export {
