@@ -160,6 +160,14 @@ describe('the command codec', () => {
     expect(() => decodeCommand(frame, 4, frame.length)).toThrow(/list elements/);
   });
 
+  it('lets no field reach beyond the message that it stands in', () => {
+    // The nested id ends behind its ledger; the bytes of the entry belong to the command around it.
+    for (const id of [[0x08], [0x3a, 4, 0x08, 1]]) {
+      const frame = commandFrame(28, [0x08, 1, 0x10, 1, 0x1a, id.length, ...id, 0x20, 5, 0x20, 5, 0x20, 5]);
+      expect(() => decodeCommand(frame, 4, frame.length)).toThrow(/goes past the end/);
+    }
+  });
+
   it('does not follow a message id that nests itself', () => {
     let nested: number[] = [0x08, 1, 0x10, 1];
     for (let depth = 0; depth < 2_000; depth++) {

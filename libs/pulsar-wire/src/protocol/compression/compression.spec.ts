@@ -74,6 +74,14 @@ describe('compression', () => {
     },
   );
 
+  it.each(kinds)('%s gives back what repeats at the furthest distance that its offsets can say', (_name, code) => {
+    const mark = Buffer.from('ABCDEFGHIJ');
+    for (let gap = 65_515; gap < 65_545; gap++) {
+      const text = Buffer.concat([mark, Buffer.alloc(gap), mark, Buffer.alloc(40, 'z')]);
+      expect(decompress(code, new Compressor().compress(code, text), text.length).equals(text)).toBe(true);
+    }
+  });
+
   it('stops a bomb at the announced size', () => {
     const zeros = Buffer.alloc(50_000_000);
     for (const [code, bomb] of [

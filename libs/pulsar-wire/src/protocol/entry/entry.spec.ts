@@ -217,6 +217,19 @@ describe('a batch', () => {
     },
   );
 
+  it('has room for a header of any size', () => {
+    for (const size of [1, 300, 380, 400, 420, 440, 5_000]) {
+      const writer = new BatchWriter(LIMIT);
+      writer.tryAdd({ payload: Buffer.from('payload') });
+      const metadata = { producerName: 'p', sequenceId: 1n, publishTimeMs: 1, partitionKey: 'k'.repeat(size) };
+      const frame = writer.finish(new SendFrameEncoder(), { producerId: 1, sequenceId: 1n, metadata }, LIMIT);
+      const { bytes, entryStart } = delivered(frame);
+      const entry = decodeEntry(bytes, entryStart, bytes.length);
+      expect(entry.metadata.partitionKey).toHaveLength(size);
+      expect(all(new BatchReader(entry.payload, 1)).map(({ payload }) => String(payload))).toEqual(['payload']);
+    }
+  });
+
   it('refuses a message that would make it too large, and keeps what it has', () => {
     const writer = new BatchWriter(100);
     expect(writer.tryAdd({ payload: new Uint8Array(200) })).toBe(true);

@@ -34,6 +34,19 @@ describe('FrameReader', () => {
     );
   });
 
+  it('hands out the same frames for every size of chunk, down to single bytes', () => {
+    const list = [5, 300, 4, 70].map((size) => Buffer.alloc(size, size));
+    const stream = Buffer.concat(list.map(framed));
+    for (let size = 1; size <= stream.length; size++) {
+      const seen: Buffer[] = [];
+      const reader = new FrameReader((bytes, start, end) => seen.push(Buffer.from(bytes.subarray(start, end))));
+      for (let at = 0; at < stream.length; at += size) {
+        reader.push(stream.subarray(at, at + size));
+      }
+      expect(seen).toEqual(list);
+    }
+  });
+
   it('hands out whole frames where they lie, without a copy', () => {
     const chunk = Buffer.concat([framed(Buffer.from('first')), framed(Buffer.from('second'))]);
     const seen: [Buffer, number, number][] = [];
