@@ -181,6 +181,7 @@ describe('NotificationService beside ProductionForecast', () => {
         .send({ upTo: 1, filler: 'x'.repeat(200_000) }),
     ]);
     expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400, 404, 404, 413]);
+    expect(answers[0]?.headers['cache-control']).toBe('no-store');
     expect(answers[1]?.body).toMatchObject({ status: 400, errors: [{ pointer: 'page' }] });
     expect(new Set(answers.map(({ headers }) => headers['content-type'] as unknown))).toEqual(
       new Set(['application/problem+json']),

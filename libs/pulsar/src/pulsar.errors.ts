@@ -21,6 +21,7 @@ export type PulsarErrorCode =
   | 'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE'
   | 'SMARTPULSE_PULSAR_POOL_FULL'
   | 'SMARTPULSE_PULSAR_REFUSED'
+  | 'SMARTPULSE_PULSAR_SENDS_FULL'
   | 'SMARTPULSE_PULSAR_SUBSCRIPTION_MISMATCH'
   | 'SMARTPULSE_PULSAR_TIMEOUT'
   | 'SMARTPULSE_PULSAR_TOO_MANY_TOPICS'
@@ -143,28 +144,46 @@ export class TransportUnavailableError extends PulsarError {
   }
 }
 
-/** A payload that the codec cannot read or the schema refuses. It is dead-lettered at once: trying again changes nothing. */
+/**
+ * A payload that the codec cannot read or the schema refuses. One that was published is refused, nothing is sent; one that is delivered is
+ * dead-lettered at once: trying again changes nothing.
+ */
 export class InvalidPayloadError extends PulsarError {
   static readonly code = 'SMARTPULSE_PULSAR_INVALID_PAYLOAD';
 
-  /** @param issues what the schema found; empty when the codec could not read the payload at all. */
+  /**
+   * @param issues what the schema found; empty when the codec could not read the payload at all.
+   * @param side where it was found. Default `delivered`.
+   */
   constructor(
     topic: string,
     readonly issues: readonly StandardSchemaV1.Issue[],
     cause?: unknown,
+    side: 'delivered' | 'published' = 'delivered',
   ) {
+    const first = issues[0] === undefined ? '' : ` (${pathOf(issues[0])}: ${issues[0].message})`;
     super(
       InvalidPayloadError.code,
       issues.length === 0
         ? `A payload on ${topic} cannot be decoded.`
-        : `A payload on ${topic} does not fit its schema: ${issues.length} issue${issues.length === 1 ? '' : 's'}.`,
-      { kind: 'permanent', remedy: 'Mend the producer; the message stands in the dead letter topic.', topic, cause },
+        : `A payload on ${topic} does not fit its schema: ${issues.length} issue${issues.length === 1 ? '' : 's'}${side === 'published' ? first : ''}.`,
+      { kind: 'permanent', remedy: REMEDIES[side], topic, cause },
     );
   }
 
   static override is(this: void, error: unknown): error is InvalidPayloadError {
     return SmartPulseError.hasCode(error, InvalidPayloadError.code);
   }
+}
+
+const REMEDIES = Object.freeze({
+  delivered: 'Mend the producer; the message stands in the dead letter topic.',
+  published: 'Mend the data: every consumer of the contract would dead-letter it. Nothing was sent.',
+});
+
+/** The place of an issue as text, `items.0.unit`. */
+export function pathOf({ path = [] }: StandardSchemaV1.Issue): string {
+  return path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
 }
 
 /** A handler that did not settle within its `timeoutMs`; counts as a failed attempt. */

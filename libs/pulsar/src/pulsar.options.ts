@@ -16,6 +16,13 @@ export interface ProducerDefaults {
   readonly batchMaxDelayMs: number;
   /** Sends of one producer that await the broker; further ones wait in `publish`. Default 500. */
   readonly maxPendingMessages: number;
+  /** Publishes of one topic that may wait for that; beyond, `publish` is refused with kind `backpressure`. Default 100,000. */
+  readonly maxWaitingMessages: number;
+  /**
+   * Checks what is published by an `EventContract` against its schema as consumers will: encoded, decoded, validated. What does not fit is
+   * refused with `InvalidPayloadError`; nothing is sent. Default `true`.
+   */
+  readonly validate: boolean;
   /** Default `none`. */
   readonly compression: TransportProducerOptions['compression'];
   /** Milliseconds until an unacknowledged send is rejected as ambiguous; 0 = never. Default 30,000. */
@@ -35,6 +42,8 @@ export const PRODUCER_DEFAULTS: ProducerDefaults = Object.freeze({
   batchMaxBytes: 131_072,
   batchMaxDelayMs: 100,
   maxPendingMessages: 500,
+  maxWaitingMessages: 100_000,
+  validate: true,
   compression: 'none',
   sendTimeoutMs: 30_000,
   producerName: undefined,
@@ -155,6 +164,8 @@ const producerSchema = z.strictObject({
   batchMaxBytes: whole(1, 5_242_880, 'bytes').optional(),
   batchMaxDelayMs: whole(0, 60_000, 'milliseconds').optional(),
   maxPendingMessages: whole(1, 1_000_000, 'messages').optional(),
+  maxWaitingMessages: whole(0, 10_000_000, 'messages').optional(),
+  validate: z.boolean({ error: 'expected true or false' }).optional(),
   compression: oneOf(['none', 'lz4', 'zlib', 'zstd', 'snappy']).optional(),
   sendTimeoutMs: timeoutSchema.optional(),
   producerName: z

@@ -133,7 +133,8 @@ export class PulsarTelemetry implements OnModuleInit {
       errorName = error instanceof Error ? error.name : typeof error;
       throw error;
     } finally {
-      this.#processDuration?.record((nowMs() - startMs) / 1_000, series.process);
+      const attributes = errorName === undefined ? series.process : { ...series.process, 'error.type': errorName };
+      this.#processDuration?.record((nowMs() - startMs) / 1_000, attributes);
       endSpan(span, errorName);
     }
   }

@@ -87,7 +87,7 @@ function readings(stats: CacheStats): readonly Reading[] {
   return [
     ['requests', { level: 'l1', result: 'hit' }, stats.l1Hits],
     ['requests', { level: 'l2', result: 'hit' }, stats.l2Hits],
-    ['requests', { level: 'source', result: 'hit' }, stats.loads - stats.loadFailures],
+    ['requests', { level: 'source', result: 'hit' }, stats.loaded],
     ['requests', { level: 'l2', result: 'miss' }, stats.misses],
     ['negatives', {}, stats.negativeHits],
     ['stale', {}, stats.staleAnswers],

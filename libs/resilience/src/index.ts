@@ -1,3 +1,8 @@
+export {
+  type CheckedEnvironment,
+  checkEnvironment,
+  type EnvironmentOptions,
+} from './configuration/check-environment.js';
 export { checkOptions } from './configuration/check-options.js';
 export type { StandardSchemaV1 } from './configuration/standard-schema.js';
 export { Clock, type Timer, type TimerOptions } from './clock/clock.js';

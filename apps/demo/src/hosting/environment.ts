@@ -1,20 +1,4 @@
-import { checkOptions } from '@smartpulse/resilience';
-import { z } from 'zod';
-
-const port = (fallback: number) =>
-  z
-    .string()
-    .regex(/^\d{1,5}$/, 'expected a port from 0 to 65535')
-    .default(String(fallback))
-    .transform(Number)
-    .refine((number) => number <= 65_535, 'expected a port from 0 to 65535');
-
-const variables = z.object({
-  HOST: z.string().default('127.0.0.1'),
-  PORT: port(3000),
-  NOTIFICATION_PORT: port(3001),
-  DEMO_DATA: z.string().optional(),
-});
+import { checkEnvironment } from '@smartpulse/resilience';
 
 /** What the environment says of the demo. */
 export interface DemoEnvironment {
@@ -34,12 +18,11 @@ export interface DemoEnvironment {
  * @throws ConfigurationError that names the variables that are wrong.
  */
 export function readDemoEnvironment(env: NodeJS.ProcessEnv): DemoEnvironment {
-  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const { HOST, PORT, NOTIFICATION_PORT, DEMO_DATA } = checkOptions(
-    'The environment',
-    variables,
-    set,
-    'Correct the variables and start again.',
-  );
-  return { host: HOST, port: PORT, notificationPort: NOTIFICATION_PORT, dataFile: DEMO_DATA };
+  const environment = checkEnvironment(env, { ports: { PORT: 3000, NOTIFICATION_PORT: 3001 }, systems: {} });
+  return {
+    host: env['HOST'] || '127.0.0.1',
+    port: environment.port('PORT'),
+    notificationPort: environment.port('NOTIFICATION_PORT'),
+    dataFile: env['DEMO_DATA'] || undefined,
+  };
 }

@@ -1,7 +1,10 @@
-import { Body, Controller, Get, HttpCode, Inject, NotFoundException, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, Inject, NotFoundException, Param, Post, Query } from '@nestjs/common';
 import { type NotificationEntity } from '../store/notification.entity.js';
 import { NotificationStore } from '../store/notification.store.js';
 import { parseId, parseListQuery, parseReadAll } from './list-request.js';
+
+/** Kept by the client, used again only after asking: the next notification may come at any time. */
+const NEVER_STALE = 'private, no-cache';
 
 /** A notification as clients see it. */
 export type NotificationView = Omit<NotificationEntity, 'stamp'>;
@@ -20,6 +23,7 @@ export class NotificationsController {
 
   /** Pages by id, so that notifications that come meanwhile move nothing. */
   @Get()
+  @Header('Cache-Control', NEVER_STALE)
   async list(@Query() query: Record<string, unknown>): Promise<NotificationList> {
     const page = parseListQuery(query);
     const found = await this.store.list({ ...page, limit: page.limit + 1 });
@@ -28,6 +32,7 @@ export class NotificationsController {
   }
 
   @Get('unread-count')
+  @Header('Cache-Control', NEVER_STALE)
   async unreadCount(): Promise<{ readonly unread: number }> {
     return { unread: await this.store.countUnread() };
   }

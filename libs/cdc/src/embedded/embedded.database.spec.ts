@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,7 +8,7 @@ import { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { embeddedCdc } from './embedded-cdc.js';
 import { EmbeddedDatabase } from './embedded.database.js';
-import { EmbeddedDatabaseClosedError, EmbeddedFileInUseError } from './embedded.errors.js';
+import { EmbeddedDatabaseClosedError, EmbeddedFileError, EmbeddedFileInUseError } from './embedded.errors.js';
 
 let directory: string;
 let file: string;
@@ -117,12 +117,72 @@ describe('EmbeddedDatabase', () => {
     open();
   });
 
-  it('refuses a file of another format by an error that says so', async () => {
+  it('refuses a file of another format by an error that says so, and leaves it as it is', async () => {
     await open().close();
     const raw = new DatabaseSync(file);
-    raw.exec('UPDATE smartpulse_database SET format = 99');
+    raw.exec('UPDATE smartpulse_database SET format = 99; DROP TABLE smartpulse_commit');
+    const before = raw.prepare('SELECT * FROM smartpulse_database').all();
     raw.close();
-    expect(() => open()).toThrow('holds format 99');
+    expect(() => open({ outsideEpoch: 1n << 40n })).toThrow('holds format 99');
+
+    const after = new DatabaseSync(file);
+    expect(after.prepare('SELECT * FROM smartpulse_database').all()).toEqual(before);
+    expect(after.prepare(`SELECT count(*) AS n FROM sqlite_master WHERE name = 'smartpulse_commit'`).get()).toEqual({
+      n: 0,
+    });
+    after.close();
+  });
+
+  it('refuses what is no database, no file and no place for one by one error with the cause and a remedy', () => {
+    const text = path.join(directory, 'text');
+    writeFileSync(text, 'not a database, only long enough to be read as one. '.repeat(20));
+    for (const [wrong, cause] of [
+      [text, 'file is not a database'],
+      [directory, 'unable to open'],
+      [path.join(text, 'a.db'), 'EEXIST'],
+      ['/proc/smartpulse.db', 'unable to open'],
+    ] as const) {
+      const attempt = (): unknown => open({ file: wrong });
+      expect(attempt).toThrow(EmbeddedFileError);
+      expect(attempt).toThrow(cause);
+      expect(attempt).toThrow('Name a file');
+    }
+    expect(() => open({ file: 'file:a.db?mode=ro' })).toThrow('no URI');
+  });
+
+  it('never answers an older epoch than a caller before, also while it is raised', async () => {
+    const database = open({ file: ':memory:' });
+    const { source } = embeddedCdc(database);
+    const { epoch } = database;
+    const answers = await Promise.all([
+      source.state([]).then((state) => state.epoch),
+      database.raiseEpoch(epoch),
+      source.state([]).then((state) => state.epoch),
+      database.raiseEpoch(epoch),
+    ]);
+    expect(answers).toEqual([epoch, epoch + 1n, epoch + 1n, epoch + 1n]);
+  });
+
+  it('tells a copy of an older file by the epoch only, so that whoever brings one back raises it', async () => {
+    const first = open();
+    await write(first, 'CREATE TABLE item (id INTEGER PRIMARY KEY)');
+    await first.enableTracking(['dbo.item']);
+    const { epoch } = first;
+    await first.close();
+    const copy = path.join(directory, 'copy.db');
+    copyFileSync(file, copy);
+    const again = open();
+    await write(again, 'INSERT INTO item VALUES (1)');
+    const raised = await again.raiseEpoch(epoch);
+    await again.close();
+
+    const older = open({ file: copy, outsideEpoch: raised });
+    expect(older.epoch).toBe(raised + 1n);
+    await older.close();
+    copyFileSync(file, copy);
+    const same = open({ file: copy, outsideEpoch: raised });
+    expect(same.epoch).toBe(raised);
+    expect(await same.raiseEpoch(raised)).toBeGreaterThan(raised);
   });
 
   it('names every wrong option when it is opened', () => {

@@ -1,19 +1,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
-import { checkOptions, type Clock, ConfigurationError } from '@smartpulse/resilience';
+import { checkOptions, type Clock } from '@smartpulse/resilience';
 import type { ChangeVersion } from '../change/change-version.js';
 import { InProcessPollSignal } from '../poll/in-process.poll-signal.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import { EmbeddedDatabaseClosedError } from './embedded.errors.js';
 import {
   type CheckedDatabaseOptions,
+  cleanUpSchema,
   type EmbeddedDatabaseOptions,
   embeddedDatabaseSchema,
 } from './embedded.options.js';
 import { SqliteConnection } from './sql/sqlite.connection.js';
 import { ChangeLog } from './tracking/change-log.js';
+import { type CleanUpReport, LogSweeper } from './tracking/log-sweeper.js';
 import { TableRegistry } from './tracking/table-registry.js';
-import { FORMAT, openTracking } from './tracking/tracking.schema.js';
+import { openTracking } from './tracking/tracking.schema.js';
+import { nextLoopTurn } from './turn/next-loop-turn.js';
 import { RunnerSession } from './turn/runner-session.js';
 import { StatementRunner } from './turn/statement-runner.js';
 import { Turns } from './turn/turns.js';
@@ -23,14 +26,6 @@ import {
   typeOrmOptions,
 } from './typeorm/typeorm-options.js';
 
-/** What a clean-up did. */
-export interface CleanUpReport {
-  /** Readers whose position is below must read their table anew. */
-  readonly minValidVersion: bigint;
-  /** Rows of the log that are gone. */
-  readonly deleted: number;
-}
-
 /** What adapters of this package read and write with, inside a turn. Not for apps. */
 export interface EmbeddedAccess {
   readonly connection: SqliteConnection;
@@ -38,8 +33,11 @@ export interface EmbeddedAccess {
   readonly tables: TableRegistry;
 }
 
-/** Commits between two looks at what may be cleaned up. */
-const CLEAN_UP_EVERY = 64n;
+/** A lease that is held by a replica of this process. */
+export interface HeldLease {
+  /** Ends it at once: another replica has taken it. */
+  lose(): void;
+}
 
 /**
  * An SQL database inside the process, with change tracking: SQLite by `node:sqlite`, nothing to install. It owns the one connection and the
@@ -61,8 +59,9 @@ export class EmbeddedDatabase {
   /**
    * Opens or creates the file and our tables in it.
    *
-   * @throws ConfigurationError for a wrong option, a file of another format, or a Node without what is needed.
+   * @throws ConfigurationError for a wrong option or a file of another format.
    * @throws EmbeddedFileInUseError
+   * @throws EmbeddedFileError when the file cannot be opened or is no database.
    */
   static open(options: EmbeddedDatabaseOptions): EmbeddedDatabase {
     return new EmbeddedDatabase(checkOptions('EmbeddedDatabase.open', embeddedDatabaseSchema, options));
@@ -76,34 +75,27 @@ export class EmbeddedDatabase {
   readonly file: string;
   /** Nudges of writers to trackers, for every app on this database. */
   readonly nudges: PollSignal = new InProcessPollSignal();
-  readonly #options: CheckedDatabaseOptions;
+  /** Leases that are held now, by resource, for adapters: all replicas on the file are in this process. */
+  readonly leases = new Map<string, HeldLease>();
   readonly #logger = new Logger(EmbeddedDatabase.name);
   readonly #connection: SqliteConnection;
   readonly #log: ChangeLog;
   readonly #tables: TableRegistry;
   readonly #statements: StatementRunner;
   readonly #turns: Turns;
+  readonly #sweeper: LogSweeper;
   readonly #context = new AsyncLocalStorage<string>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
   #owners = 0;
-  #cleanedUpAt = 0n;
 
   private constructor(options: CheckedDatabaseOptions) {
-    this.#options = options;
     this.name = options.name;
     this.clock = options.clock;
     this.file = options.file;
     this.#connection = new SqliteConnection(options);
     try {
       const row = openTracking(this.#connection, this.clock.now(), options.outsideEpoch);
-      if (row.format !== FORMAT) {
-        throw new ConfigurationError(
-          'EmbeddedDatabase.open',
-          [{ option: 'file', problem: `holds format ${row.format}, expected ${FORMAT}` }],
-          'Open it with the version of @smartpulse/cdc that wrote it, or choose another file.',
-        );
-      }
       this.#log = new ChangeLog(this.#connection, this.clock, row);
     } catch (error) {
       this.#connection.close();
@@ -115,6 +107,14 @@ export class EmbeddedDatabase {
       this.#logger.error(turn.failure?.message ?? 'A turn expired.');
       this.#statements.rollBack();
       this.#statements.restorePragmas();
+    });
+    this.#sweeper = new LogSweeper({
+      ...options,
+      database: this.name,
+      turns: this.#turns,
+      statements: this.#statements,
+      log: this.#log,
+      closing: this.closing,
     });
   }
 
@@ -147,7 +147,8 @@ export class EmbeddedDatabase {
    * Options for `new DataSource(…)` and `TypeOrmModule.forRoot(…)`: a data source that borrows this connection, one query runner and one
    * turn for every caller. Destroying it only gives the connection back.
    *
-   * Inside a transaction use only the manager that it gives you: any other one waits for the turn that you hold, until its deadline.
+   * Inside a transaction use only the manager that it gives you: any other one waits for the turn that you hold. In `transaction(…)` that is
+   * an {@link EmbeddedNestedTurnError} after a second; in a transaction of a query runner of your own, the end of your turn at its deadline.
    */
   typeOrmOptions(options: EmbeddedDataSourceOptions): EmbeddedTypeOrmOptions {
     return typeOrmOptions(
@@ -201,16 +202,12 @@ export class EmbeddedDatabase {
   /**
    * Forgets changes that are older than `retentionMs`, in steps of some milliseconds. The database does so by itself, a little at a time
    * as commits come (option `retentionMs`).
+   *
+   * @throws ConfigurationError when `retentionMs` is no whole number of milliseconds, 0 or more.
    */
   async cleanUp(options: { readonly retentionMs: number }): Promise<CleanUpReport> {
-    const version = await this.read('cleanUp', ({ log }) => log.expiredVersion(options.retentionMs));
-    let deleted = 0;
-    for (let finished = false; !finished;) {
-      const step = await this.write('cleanUp', ({ log }) => log.cleanUpStep(version));
-      deleted += step.deleted;
-      finished = step.finished;
-    }
-    return { minValidVersion: version, deleted };
+    const { retentionMs } = checkOptions('EmbeddedDatabase.cleanUp', cleanUpSchema, options);
+    return this.#sweeper.sweep(retentionMs);
   }
 
   /**
@@ -218,13 +215,19 @@ export class EmbeddedDatabase {
    * the others get what it became. Save it in the outside copy, if there is one.
    */
   async raiseEpoch(from: bigint): Promise<bigint> {
-    const epoch = await this.write('raiseEpoch', ({ connection, log }) => {
-      const raised = log.raiseEpoch(from);
-      connection.run('UPDATE smartpulse_database SET epoch = ?', raised);
-      return raised;
-    });
-    this.#log.adoptEpoch(epoch);
-    return epoch;
+    const turn = await this.#turns.take(`${this.name}: raiseEpoch`);
+    try {
+      const epoch = this.#statements.transact(null, () => {
+        const raised = this.#log.raiseEpoch(from);
+        this.#connection.run('UPDATE smartpulse_database SET epoch = ?', raised);
+        return raised;
+      });
+      // Within the turn: whoever comes next must not see the old one.
+      this.#log.adoptEpoch(epoch);
+      return epoch;
+    } finally {
+      turn.giveBack();
+    }
   }
 
   /** Every transaction that begins inside `work` carries `origin` in its changes: who wrote. */
@@ -247,6 +250,34 @@ export class EmbeddedDatabase {
     try {
       return this.#statements.snapshot(() => work(this.#access()));
     } finally {
+      turn.giveBack();
+    }
+  }
+
+  /**
+   * As {@link read}, for work of many rows: it awaits `pause` between steps of some milliseconds, in which the event loop turns while the
+   * snapshot and the turn are kept.
+   *
+   * @throws EmbeddedTurnExpiredError from `pause`.
+   */
+  async readInSteps<T>(
+    holder: string,
+    work: (access: EmbeddedAccess, pause: () => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    const turn = await this.#turns.take(`${this.name}: ${holder}`);
+    const pause = async (): Promise<void> => {
+      await nextLoopTurn();
+      if (turn.failure !== undefined) {
+        throw turn.failure;
+      }
+    };
+    try {
+      this.#connection.exec('BEGIN');
+      return await work(this.#access(), pause);
+    } finally {
+      if (turn.isHeld) {
+        this.#statements.rollBack();
+      }
       turn.giveBack();
     }
   }
@@ -286,31 +317,10 @@ export class EmbeddedDatabase {
         turns: this.#turns,
         statements: this.#statements,
         origin: () => this.#context.getStore() ?? null,
-        idle: () => this.#cleanUpALittle(),
+        committed: () => this.#sweeper.committed(),
       },
       owner,
     );
-  }
-
-  /** Runs at the end of a writer's turn, so that the log stays bounded without a timer of its own. */
-  #cleanUpALittle(): void {
-    const { retentionMs } = this.#options;
-    if (retentionMs === false || this.#log.version < this.#cleanedUpAt + CLEAN_UP_EVERY) {
-      return;
-    }
-    try {
-      const finished = this.#statements.transact(null, () => {
-        const version = this.#log.expiredVersion(retentionMs);
-        return this.#log.cleanUpStep(version).finished;
-      });
-      if (finished) {
-        this.#cleanedUpAt = this.#log.version;
-      }
-    } catch (error) {
-      // The writer whose turn this was has committed already: its statement did not fail.
-      this.#cleanedUpAt = this.#log.version;
-      this.#logger.error('Old changes could not be cleaned up.', error);
-    }
   }
 
   #checkOpen(): void {

@@ -61,6 +61,35 @@ export class EmbeddedTurnExpiredError extends SmartPulseError {
   }
 }
 
+/**
+ * Inside a transaction something waited for the connection that the transaction itself holds. Only the waiting call failed; the
+ * transaction goes on, unless it lets the error through.
+ */
+export class EmbeddedNestedTurnError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_EMBEDDED_NESTED_TURN';
+  readonly code = EmbeddedNestedTurnError.code;
+
+  constructor(
+    readonly database: string,
+    /** What waited: a data source and a statement without its values, or a call of an adapter. */
+    readonly caller: string,
+    /** What it waited for, told in the same way. */
+    readonly holder: string,
+  ) {
+    super(
+      `"${caller}" waited inside the transaction of "${holder}", which holds the embedded database "${database}".`,
+      {
+        remedy:
+          'Inside a transaction use the manager that it gives you, and await nothing else that needs the database.',
+      },
+    );
+  }
+
+  static is(error: unknown): error is EmbeddedNestedTurnError {
+    return SmartPulseError.hasCode(error, EmbeddedNestedTurnError.code);
+  }
+}
+
 /** SQLite itself ended the transaction (full disk, `ON CONFLICT ROLLBACK`): later statements of it are refused. */
 export class EmbeddedTransactionLostError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CDC_EMBEDDED_TRANSACTION_LOST';
@@ -99,6 +128,29 @@ export class EmbeddedFileInUseError extends SmartPulseError {
 
   static is(error: unknown): error is EmbeddedFileInUseError {
     return SmartPulseError.hasCode(error, EmbeddedFileInUseError.code);
+  }
+}
+
+/** The file cannot be opened: no such place, no right to it, or no database in it. The cause is the system's or SQLite's own error. */
+export class EmbeddedFileError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_EMBEDDED_FILE';
+  readonly code = EmbeddedFileError.code;
+
+  constructor(
+    readonly database: string,
+    readonly file: string,
+    cause: unknown,
+  ) {
+    const reason = cause instanceof Error ? cause.message : 'for an unknown reason';
+    super(`The file "${file}" of the embedded database "${database}" cannot be opened: ${reason}.`, {
+      remedy:
+        'Name a file that is not there yet or that SQLite wrote, in a directory that this process may create and write to.',
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is EmbeddedFileError {
+    return SmartPulseError.hasCode(error, EmbeddedFileError.code);
   }
 }
 

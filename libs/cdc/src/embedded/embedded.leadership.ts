@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { type Lease, Leadership } from '../leadership/leadership.js';
 import { EmbeddedDatabaseClosedError } from './embedded.errors.js';
-import type { EmbeddedDatabase } from './embedded.database.js';
+import type { EmbeddedDatabase, HeldLease } from './embedded.database.js';
 import { integerOf } from './sql/sql-value.js';
 
 /** How leases are held. */
@@ -54,7 +54,12 @@ export class EmbeddedLeadership extends Leadership {
         now + ttlMs,
         now,
       );
-      return row === undefined ? undefined : { fence: integerOf(row, 'fence'), sinceMs: now };
+      if (row === undefined) {
+        return undefined;
+      }
+      // Its timer may be late, when the event loop stood still: nobody reads on while another holds the lease.
+      this.#database.leases.get(resource)?.lose();
+      return { fence: integerOf(row, 'fence'), sinceMs: now };
     });
     return granted === undefined
       ? undefined
@@ -70,7 +75,7 @@ interface Grant {
   readonly sinceMs: number;
 }
 
-class EmbeddedLease implements Lease {
+class EmbeddedLease implements Lease, HeldLease {
   readonly resource: string;
   readonly fence: bigint;
   readonly #logger = new Logger(EmbeddedLeadership.name);
@@ -81,6 +86,7 @@ class EmbeddedLease implements Lease {
   readonly #onClosing = (): void => this.#end('the database closes');
   #renewal: Timer | undefined;
   #deadline: Timer | undefined;
+  #freed = false;
 
   constructor(database: EmbeddedDatabase, grant: Grant) {
     this.resource = grant.resource;
@@ -93,6 +99,7 @@ class EmbeddedLease implements Lease {
       return;
     }
     database.closing.addEventListener('abort', this.#onClosing, { once: true });
+    database.leases.set(grant.resource, this);
     this.#hold(grant.sinceMs);
   }
 
@@ -100,11 +107,12 @@ class EmbeddedLease implements Lease {
     return this.#ended.signal;
   }
 
+  /** Also after it was lost here: as long as no other replica has taken it, the next one need not wait for its end. */
   async release(): Promise<void> {
-    if (this.#ended.signal.aborted) {
+    this.#end('it was released');
+    if (this.#freed) {
       return;
     }
-    this.#end('it was released');
     const { resource, owner, fence } = this.#grant;
     try {
       await this.#database.write(`release ${resource}`, ({ connection }) =>
@@ -115,12 +123,18 @@ class EmbeddedLease implements Lease {
           fence,
         ),
       );
+      this.#freed = true;
     } catch (error) {
       // A closed database has no leases: the next one to open it finds all of them free.
       if (!EmbeddedDatabaseClosedError.is(error)) {
         throw error;
       }
     }
+  }
+
+  /** Another replica has taken it. */
+  lose(): void {
+    this.#end('another replica holds it');
   }
 
   /** Counts the lease's time from `sinceMs`, before it was written: so it ends here earlier than in the table. */
@@ -166,6 +180,9 @@ class EmbeddedLease implements Lease {
     this.#renewal?.cancel();
     this.#deadline?.cancel();
     this.#database.closing.removeEventListener('abort', this.#onClosing);
+    if (this.#database.leases.get(this.resource) === this) {
+      this.#database.leases.delete(this.resource);
+    }
     if (!this.#ended.signal.aborted) {
       this.#ended.abort(new Error(`The lease of "${this.resource}" ended: ${why}.`));
     }

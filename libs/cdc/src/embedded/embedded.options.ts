@@ -47,6 +47,7 @@ export const embeddedDatabaseSchema = z.strictObject({
   file: z
     .string('expected a file name or ":memory:"')
     .min(1, 'expected a file name or ":memory:"')
+    .refine((file) => !file.startsWith('file:'), 'expected a file name or ":memory:", no URI')
     .default(EMBEDDED_DATABASE_DEFAULTS.file),
   turnTimeoutMs: whole('milliseconds', 10, 3_600_000).default(EMBEDDED_DATABASE_DEFAULTS.turnTimeoutMs),
   maxWaitingTurns: whole('callers', 1, 1_000_000).default(EMBEDDED_DATABASE_DEFAULTS.maxWaitingTurns),
@@ -61,6 +62,9 @@ export const embeddedDatabaseSchema = z.strictObject({
     .enum(['full', 'normal'], 'expected "full" or "normal"')
     .default(EMBEDDED_DATABASE_DEFAULTS.synchronous),
 });
+
+/** Checks what `EmbeddedDatabase.cleanUp` is given. */
+export const cleanUpSchema = z.strictObject({ retentionMs: whole('milliseconds', 0, 31_536_000_000) });
 
 /** {@link EmbeddedDatabaseOptions} with the defaults filled in. */
 export type CheckedDatabaseOptions = z.output<typeof embeddedDatabaseSchema>;

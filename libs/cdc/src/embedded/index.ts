@@ -1,10 +1,12 @@
 export { type EmbeddedCdcParts, embeddedCdc } from './embedded-cdc.js';
 export { EmbeddedCheckpointStore } from './embedded.checkpoint.store.js';
-export { type CleanUpReport, EmbeddedDatabase } from './embedded.database.js';
+export { EmbeddedDatabase } from './embedded.database.js';
 export {
   EmbeddedDatabaseBusyError,
   EmbeddedDatabaseClosedError,
+  EmbeddedFileError,
   EmbeddedFileInUseError,
+  EmbeddedNestedTurnError,
   EmbeddedStatementError,
   EmbeddedTableNameError,
   EmbeddedTransactionLostError,
@@ -15,4 +17,5 @@ export { EMBEDDED_DATABASE_DEFAULTS, type EmbeddedDatabaseOptions } from './embe
 export { EmbeddedPollSignal } from './embedded.poll-signal.js';
 export { EmbeddedStampedReader } from './embedded.stamped.reader.js';
 export { EmbeddedChangeSource } from './source/embedded.change.source.js';
+export type { CleanUpReport } from './tracking/log-sweeper.js';
 export type { EmbeddedDataSourceOptions, EmbeddedTypeOrmOptions } from './typeorm/typeorm-options.js';

@@ -64,7 +64,7 @@ async function setUp(options: { shape?: 'row' | 'aggregate'; isolation?: 'snapsh
   const applier = new ChangeApplier({
     sync: options.shape === 'row' ? rowSync : aggregateSync,
     cache,
-    trust: new StampTrust(reader),
+    trust: new StampTrust(reader, clock),
     clock,
     source: 'db',
     refreshes: reader.isolation === 'snapshot',

@@ -42,4 +42,13 @@ describe('SettledPositions', () => {
     }
     expect(positions.covers(1n, 20_010n)).toBe(true);
   });
+
+  it('stays quick where every other number goes to another replica', () => {
+    const positions = new SettledPositions();
+    for (let seq = 2n; seq <= 400_000n; seq += 2n) {
+      positions.settle(1n, seq);
+    }
+    expect(positions.covers(1n, 370_001n)).toBe(true);
+    expect(positions.covers(1n, 399_999n)).toBe(false);
+  });
 });

@@ -1,4 +1,5 @@
 import { type ChangeVersion, compareChangeVersions, type StampedReader } from '@smartpulse/cdc';
+import type { Clock } from '@smartpulse/resilience';
 import { StampSourceSilentError } from '../data-sync.errors.js';
 
 /**
@@ -9,6 +10,9 @@ export type StampVerdict =
   | { readonly kind: 'trusted' }
   | { readonly kind: 'outdated' }
   | { readonly kind: 'beyond'; readonly current: ChangeVersion };
+
+/** A source that takes longer is silent: a connection that hangs must not look like a change that cannot be applied. */
+const ANSWER_TIMEOUT_MS = 10_000;
 
 const TRUSTED: StampVerdict = Object.freeze({ kind: 'trusted' });
 const OUTDATED: StampVerdict = Object.freeze({ kind: 'outdated' });
@@ -22,13 +26,15 @@ const OUTDATED: StampVerdict = Object.freeze({ kind: 'outdated' });
  */
 export class StampTrust {
   readonly #reader: StampedReader;
+  readonly #clock: Clock;
   #known: ChangeVersion | undefined;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
   #questions = 0;
 
-  constructor(reader: StampedReader) {
+  constructor(reader: StampedReader, clock: Clock) {
     this.#reader = reader;
+    this.#clock = clock;
   }
 
   /** How often the source was asked. */
@@ -109,12 +115,24 @@ export class StampTrust {
   async #question(): Promise<void> {
     let current: ChangeVersion;
     try {
-      current = await this.#reader.current();
+      current = await this.#answer();
     } catch (error) {
       throw new StampSourceSilentError(error);
     }
     if (this.#known === undefined || compareChangeVersions(current, this.#known) > 0) {
       this.#known = current;
+    }
+  }
+
+  async #answer(): Promise<ChangeVersion> {
+    const answered = new AbortController();
+    const silence = this.#clock.sleep(ANSWER_TIMEOUT_MS, answered.signal).then(() => {
+      throw new Error(`No answer within ${ANSWER_TIMEOUT_MS} ms.`);
+    });
+    try {
+      return await Promise.race([this.#reader.current(), silence]);
+    } finally {
+      answered.abort();
     }
   }
 }

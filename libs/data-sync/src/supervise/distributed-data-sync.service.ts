@@ -54,7 +54,7 @@ export class DistributedDataSyncService {
 
   constructor(parts: DistributedDataSyncParts) {
     this.#parts = parts;
-    this.#trust = new StampTrust(parts.optional.reader(OWNER));
+    this.#trust = new StampTrust(parts.optional.reader(OWNER), parts.clock);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { TransportUnavailableError } from '@smartpulse/pulsar';
+import { HandlerTimeoutError, PulsarError } from '@smartpulse/pulsar';
 import { CacheStoreUnavailableError } from '@smartpulse/redis-cache';
 import { BulkheadFullError, CircuitOpenError } from '@smartpulse/resilience';
 import { StampSourceSilentError } from '../data-sync.errors.js';
@@ -8,8 +8,17 @@ export function isOutage(error: unknown): boolean {
   return (
     CacheStoreUnavailableError.is(error) ||
     StampSourceSilentError.is(error) ||
-    TransportUnavailableError.is(error) ||
+    isBrokerAway(error) ||
     CircuitOpenError.is(error) ||
     BulkheadFullError.is(error)
+  );
+}
+
+/** A broker that cannot take what a handler publishes. A handler that takes too long is transient too, but its own fault. */
+function isBrokerAway(error: unknown): boolean {
+  return (
+    PulsarError.is(error) &&
+    (error.kind === 'transient' || error.kind === 'backpressure') &&
+    error.code !== HandlerTimeoutError.code
   );
 }

@@ -9,8 +9,14 @@ import {
 } from '@smartpulse/cdc/testing';
 import { type ConsumerDefaults, PulsarModule, PulsarPublisher } from '@smartpulse/pulsar';
 import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
-import { type CacheNamespace, CacheRegistry, RedisCacheModule, type VersionedCache } from '@smartpulse/redis-cache';
-import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
+import {
+  type CacheNamespace,
+  CacheRegistry,
+  type CacheStore,
+  RedisCacheModule,
+  type VersionedCache,
+} from '@smartpulse/redis-cache';
+import { EmbeddedCacheServer, MemoryCacheStore } from '@smartpulse/redis-cache/embedded';
 import { type Clock, ResilienceModule, SystemClock } from '@smartpulse/resilience';
 import { DataSync } from '../committed/data-sync.js';
 import { DataSyncModule } from '../data-sync.module.js';
@@ -41,6 +47,8 @@ export interface ReplicaOptions {
   readonly providers?: Provider[] | undefined;
   /** `false`: the replica hears nothing of what others write. Default `true`. */
   readonly backplane?: boolean | undefined;
+  /** The replica's line to the shared cache: makes one that fails of the one that does not. */
+  readonly cacheStore?: ((shared: CacheStore) => CacheStore) | undefined;
   /** Another database than the harness's own; replicas of one app share it. */
   readonly cdc?: CdcModuleOptions | undefined;
   /** Attempts and waits of consumers. Default: the library's. */
@@ -137,6 +145,9 @@ export class DataSyncHarness {
         RedisCacheModule.forRoot({
           url: 'memory://',
           server: this.cacheServer,
+          ...(options.cacheStore === undefined
+            ? {}
+            : { store: options.cacheStore(new MemoryCacheStore(this.cacheServer)) }),
           ...(options.backplane === false ? { bus: new SilentInvalidationBus() } : {}),
         }),
         RedisCacheModule.forFeature(options.caches ?? []),

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
 import { InProcessTransport } from '../in-process/in-process.transport.js';
-import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
+import { PULSAR_OPTIONS, type ProducerDefaults, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import type { PulsarTransport } from '../transport/pulsar.transport.js';
 import { resolveTopicName } from '../transport/topic-name.js';
 
@@ -33,6 +33,7 @@ export class PulsarConnection implements OnModuleInit {
     this.#ownsTransport = options.transport === undefined || options.ownTransport;
     this.transport =
       options.transport ?? new InProcessTransport(this.#ownBroker ?? new InProcessBroker({ clock, random }));
+    this.#refuseWhatIsNotOffered(options.producer);
   }
 
   /** How the connection is now. */
@@ -89,5 +90,20 @@ export class PulsarConnection implements OnModuleInit {
       await this.transport.close();
     }
     await this.#ownBroker?.close();
+  }
+
+  #refuseWhatIsNotOffered({ compression, producerName }: ProducerDefaults): void {
+    const { name, capabilities } = this.transport;
+    const issues = [
+      ...(compression === 'none' || capabilities.compression.includes(compression)
+        ? []
+        : [{ option: 'producer.compression', problem: `${compression} is not offered by the ${name} transport` }]),
+      ...(producerName === undefined || capabilities.deduplication
+        ? []
+        : [{ option: 'producer.producerName', problem: `deduplication is not offered by the ${name} transport` }]),
+    ];
+    if (issues.length > 0) {
+      throw new ConfigurationError('PulsarModule.forRoot', issues);
+    }
   }
 }

@@ -111,8 +111,16 @@ export interface PulsarConsumerHandle {
   readonly concurrency: number;
   readonly state: ConsumerState;
   stats(): ConsumerStats;
+  /**
+   * Resolves when the subscription exists and consuming began. It does so in the app's bootstrap: awaited in `onModuleInit` it would wait for
+   * itself, and after ten seconds the log says so.
+   *
+   * @throws PulsarError when the subscription could not be made, or the consumer was closed before.
+   */
+  whenSubscribed(): Promise<void>;
   /** Starts no handler until {@link resume}; what runs goes on. */
   pause(): void;
+  /** Goes on after {@link pause}. Does nothing once the consumer stops. */
   resume(): void;
   /** Stops intake, waits for running handlers (25 s at most), gives back the rest and leaves the subscription in place. Idempotent. */
   close(): Promise<void>;

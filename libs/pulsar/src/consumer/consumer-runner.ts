@@ -7,11 +7,13 @@ import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.transport.js';
 import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
+import { Deferred } from './deferred.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
 import { asError, MessageInvoker, type RunResult } from './message-invoker.js';
 import { type GatePass, OutageGate } from './outage-gate.js';
 import type { PayloadReader } from './payload-reader.js';
 import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
+import { runHandler } from './run-handler.js';
 import { isSettlement, type Settlement } from './settlement.js';
 import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
 
@@ -33,6 +35,8 @@ export interface RunnerOptions<T> {
   readonly reader: PayloadReader<T>;
   readonly handler: MessageHandler<T>;
   readonly onClosed: () => void;
+  /** Told when somebody waits for the subscription. */
+  readonly onAwaited: () => void;
 }
 
 /** Takes messages as far as its permits go, runs the handler in a lane per key, and settles. */
@@ -58,6 +62,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     unsettled: 0,
     inFlight: 0,
   };
+  readonly #subscribed = new Deferred();
   #status: 'waiting' | 'consuming' | 'stopping' | 'closed' = 'waiting';
   #paused = false;
   #finishing: Promise<number> | undefined;
@@ -75,9 +80,14 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       {
         name: id,
         concurrency: consumer.concurrency,
-        // Twice the window: after a reconnect, messages of the lost consumer may still be queued.
-        capacity: window * 2,
-        handler: (taken, { signal }) => this.#handle(taken, signal),
+        // The window, and handlers whose message is settled and which have yet to return.
+        capacity: window + consumer.concurrency,
+        handler: (taken, { attempt, signal }) => {
+          if (attempt === 1) {
+            this.#settler.recall(taken);
+          }
+          return this.#handle(taken, signal);
+        },
         onError: (error, taken) => this.#onDefect(error, taken),
       },
       { clock },
@@ -97,7 +107,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       clock,
       random,
       backoff: consumer.backoff,
-      probe: consumer.probe,
+      probe: this.#probe(),
       onProbeFailed: (error) => this.#logger.warn(`${id}: infrastructure is still down (${messageOf(error)}).`),
       onRecovered: (downMs) => this.#logger.log(`${id}: infrastructure is back after ${Math.round(downMs)} ms.`),
     });
@@ -165,11 +175,24 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     return { ...this.#counts, waiting: Math.max(0, this.#counts.inFlight - this.#invoker.running) };
   }
 
+  whenSubscribed(): Promise<void> {
+    this.#options.onAwaited();
+    return this.#subscribed.promise;
+  }
+
   /** Makes the subscription and begins to consume. */
   async start(): Promise<void> {
-    await this.#parts.connection.ready();
-    await this.#link.connect();
-    this.#status = this.#status === 'waiting' ? 'consuming' : this.#status;
+    try {
+      await this.#parts.connection.ready();
+      await this.#link.connect();
+    } catch (error) {
+      this.#subscribed.reject(PulsarError.from(error, this.topic));
+      throw error;
+    }
+    if (this.#status === 'waiting') {
+      this.#status = 'consuming';
+      this.#subscribed.resolve();
+    }
   }
 
   pause(): void {
@@ -179,9 +202,11 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#queue.resume();
-    this.#link.resume();
+    if (this.#link.open) {
+      this.#paused = false;
+      this.#queue.resume();
+      this.#link.resume();
+    }
   }
 
   /** Takes nothing more, starts nothing more, ends waits. Running handlers go on. */
@@ -189,6 +214,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     if (this.#status !== 'closed') {
       this.#status = 'stopping';
     }
+    // Has no effect when it stands already.
+    this.#subscribed.reject(new PulsarClosedError('consumer', this.topic));
     this.#link.stopIntake();
     this.#queue.pause();
     this.#gate.stop();
@@ -248,15 +275,14 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   #handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | void {
-    if (!this.#link.open || taken.from.lost) {
-      // Given back: unacknowledged, it goes to others when the consumer closes, or comes again on the new one.
-      this.#counts.inFlight--;
-      return;
+    if (taken.from.lost) {
+      return this.#settler.abandon(taken);
     }
     if (taken.handled) {
       return this.#settler.ack(taken);
     }
-    if (taken.attempts >= this.#consumer.maxAttempts && taken.lastError !== undefined) {
+    const isSpent = taken.deadLetterStored || taken.attempts >= this.#consumer.maxAttempts;
+    if (isSpent && taken.lastError !== undefined) {
       return this.#settler.deadLetter(taken, 'failed', taken.lastError);
     }
     return this.#attempt(taken, stop);
@@ -269,8 +295,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
         if (pass === 'test') {
           this.#gate.tested(false);
         }
-        this.#counts.inFlight--;
-        return;
+        return this.#settler.abandon(taken);
       }
       const result = await this.#invoker.run(taken.message, taken.attempts + 1, stop);
       const down = result.status === 'rejected' && this.#isOutage(result.error);
@@ -285,6 +310,15 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
         this.#logger.warn(`${this.id}: paused, infrastructure is down (${messageOf(result.error)}).`);
       }
     }
+  }
+
+  /** The probe within the time of a handler run: one that hangs would keep the consumer in its outage for ever. */
+  #probe(): ((signal: AbortSignal) => Promise<void>) | undefined {
+    const { probe, topic, timeoutMs, abortGraceMs } = this.#consumer;
+    const { clock } = this.#parts;
+    return (
+      probe && ((stop) => runHandler({ clock, topic, timeoutMs, abortGraceMs, stop }, async (signal) => probe(signal)))
+    );
   }
 
   #isOutage(error: unknown): boolean {
@@ -305,14 +339,13 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     }
     const error = asError(result.error);
     this.#counts.failed++;
-    if (!this.#link.open && taken.attempts + 1 < this.#consumer.maxAttempts) {
-      this.#counts.inFlight--;
-      return;
-    }
     taken.attempts++;
     taken.lastError = error;
     if (taken.attempts >= this.#consumer.maxAttempts) {
       return this.#settler.deadLetter(taken, 'failed', error);
+    }
+    if (!this.#link.open) {
+      return this.#settler.abandon(taken);
     }
     this.#counts.retried++;
     return { retryAfterMs: backoffDelayMs(this.#consumer.backoff, taken.attempts, this.#parts.random) };

@@ -1,4 +1,4 @@
-import { InvalidPayloadError } from '../pulsar.errors.js';
+import { InvalidPayloadError, pathOf } from '../pulsar.errors.js';
 import type { IncomingMessage, OutgoingMessage } from '../transport/pulsar.transport.js';
 
 /** Why a message became a dead letter. */
@@ -55,10 +55,7 @@ export function deadLetterMessage(message: IncomingMessage, facts: DeadLetterFac
 }
 
 function issuesText({ issues }: InvalidPayloadError): string {
-  const plain = issues.map(({ message, path = [] }) => ({
-    path: path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.'),
-    message,
-  }));
+  const plain = issues.map((issue) => ({ path: pathOf(issue), message: issue.message }));
   // Whole issues only, so that the text stays JSON.
   while (plain.length > 1 && JSON.stringify(plain).length > MAX_ISSUES_LENGTH) {
     plain.pop();

@@ -66,21 +66,32 @@ export class MessageSettler {
     this.#options = options;
   }
 
-  /** What a message brings along from an earlier delivery in this process. */
   take(message: IncomingMessage, from: LinkedConsumer): TakenMessage {
     this.#options.counts.received++;
     this.#options.counts.inFlight++;
     this.#options.series.consumed++;
-    const known = this.#memory.take(message.id.toString());
     return {
       message,
       from,
-      attempts: known?.attempts ?? 0,
-      lastError: known?.error,
-      deadLetterStored: known?.deadLetterStored ?? false,
+      attempts: 0,
+      lastError: undefined,
+      deadLetterStored: false,
       handled: false,
       ackFailures: 0,
     };
+  }
+
+  /**
+   * Gives a message what it brings along from an earlier delivery in this process. When its turn has come, not when it is taken: the copy that a
+   * lost consumer left may be before it in its lane.
+   */
+  recall(taken: TakenMessage): void {
+    const known = this.#memory.take(taken.message.id.toString());
+    if (known !== undefined) {
+      taken.attempts = known.attempts;
+      taken.lastError = known.error;
+      taken.deadLetterStored = known.deadLetterStored;
+    }
   }
 
   /** Acknowledges; while the broker cannot take it, the key's lane is held and it is tried again. */
@@ -96,11 +107,11 @@ export class MessageSettler {
       }
       this.#options.counts.unsettled++;
       this.#warn('An acknowledgement failed, the message will come again', error);
-      this.release(taken);
+      this.#release();
       return;
     }
     this.#options.counts.acked++;
-    this.release(taken);
+    this.#release();
   }
 
   /** Gives the message back for later. */
@@ -108,13 +119,20 @@ export class MessageSettler {
     const { counts, series } = this.#options;
     counts.nacked++;
     series.nacked++;
-    this.#memory.keep(taken.message.id.toString(), {
-      attempts: taken.attempts,
-      error: taken.lastError,
-      deadLetterStored: taken.deadLetterStored,
-    });
     taken.from.transport.nack(taken.message.id, delayMs);
-    this.release(taken);
+    this.abandon(taken);
+  }
+
+  /** Does no more for a message that is neither acknowledged nor handled: the broker gives it to whoever is next. */
+  abandon(taken: TakenMessage): void {
+    if (taken.attempts > 0 || taken.deadLetterStored) {
+      this.#memory.keep(taken.message.id.toString(), {
+        attempts: taken.attempts,
+        error: taken.lastError,
+        deadLetterStored: taken.deadLetterStored,
+      });
+    }
+    this.#release();
   }
 
   /** Stores the dead letter and acknowledges; what cannot be stored is given back. */
@@ -139,10 +157,9 @@ export class MessageSettler {
     return this.ack(taken);
   }
 
-  /** The message is out of our hands. */
-  release(taken: TakenMessage): void {
+  #release(): void {
     this.#options.counts.inFlight--;
-    this.#options.link.settled(taken.from);
+    this.#options.link.settled();
   }
 
   async #store(taken: TakenMessage, reason: DeadLetterReason, error: Error): Promise<void> {

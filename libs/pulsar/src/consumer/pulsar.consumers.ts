@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
+import { Clock, ConfigurationError, Random, type Timer } from '@smartpulse/resilience';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import { PulsarClosedError } from '../pulsar.errors.js';
@@ -8,12 +8,16 @@ import { PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { ConsumerOptions, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
 import { ConsumerRunner } from './consumer-runner.js';
 import { Deferred, ignoreUnasked } from './deferred.js';
+import { asError } from './message-invoker.js';
 import { PayloadReader } from './payload-reader.js';
 import { PulsarRegistry } from './pulsar.registry.js';
 import { resolveConsumerOptions } from './resolve-consumer-options.js';
 
 /** A consumer with the handler's name, for the start log. */
 export type NamedConsumer = PulsarConsumerHandle & { readonly handlerName: string };
+
+/** How long somebody may wait for the app's start before the log asks why, in milliseconds. */
+const START_WATCH_MS = 10_000;
 
 interface Stoppable {
   start(): Promise<void>;
@@ -27,7 +31,9 @@ interface Stoppable {
  *
  * @example
  * ```ts
- * const handle = await consumers.register({ topic: 'orders', subscription: 'billing', type: 'Key_Shared', concurrency: 16 }, bill);
+ * async onModuleInit(): Promise<void> {
+ *   await this.consumers.register({ topic: 'orders', subscription: 'billing', type: 'Key_Shared', concurrency: 16 }, bill);
+ * }
  * ```
  */
 @Injectable()
@@ -44,8 +50,13 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   };
   readonly #consumers = new Set<NamedConsumer & Stoppable>();
   readonly #subscribing = new Set<Promise<unknown>>();
+  /** The decorated handlers are registered and subscribed. */
   readonly #complete = new Deferred();
+  /** The bootstrap began: subscriptions may be made. */
   readonly #bootstrap = new Deferred();
+  /** Everything registered before the bootstrap is subscribed. */
+  readonly #started = new Deferred();
+  #startWatch: Timer | undefined;
   #bootstrapped = false;
   #stopping = false;
 
@@ -74,10 +85,10 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   }
 
   /**
-   * Registers a handler. Before the app's bootstrap nothing is subscribed yet, and the promise waits for it: do not await it in
-   * `onModuleInit`. After it, the subscription is made at once.
+   * Registers a handler. Before the app's bootstrap the consumer is answered at once, in state `waiting`, and subscribed in the bootstrap, whose
+   * failure fails the start; its `whenSubscribed()` tells when. After it, the subscription is made at once.
    *
-   * @returns the consumer, when its subscription exists and it has begun to consume.
+   * @returns the consumer: before the bootstrap at once, after it when its subscription exists and it has begun to consume.
    * @throws ConfigurationError that names the handler when an option is wrong; PulsarError when the subscription cannot be made.
    */
   register<T>(options: ConsumerOptions<T>, handler: MessageHandler<T>): Promise<PulsarConsumerHandle> {
@@ -100,28 +111,39 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     handler: MessageHandler<T>,
   ): Promise<PulsarConsumerHandle> {
     const runner = this.#create(owner, handlerName, options, handler);
-    const subscribing = this.#subscribe(runner);
+    const subscribing = this.#subscribe(runner).finally(() => this.#subscribing.delete(subscribing));
     this.#subscribing.add(subscribing);
     ignoreUnasked(subscribing);
-    try {
+    if (this.#bootstrapped) {
       await subscribing;
-    } finally {
-      this.#subscribing.delete(subscribing);
     }
     return runner;
   }
 
-  /** Resolves when the app has started and every handler registered until then has its subscription. Rejects when one has not. */
+  /**
+   * Resolves when the app has started and every handler registered until then has its subscription. Do not await it in `onModuleInit`: the
+   * app's start would wait for itself, and after ten seconds the log says so.
+   *
+   * @throws PulsarError when a subscription could not be made.
+   */
   async whenSubscribed(): Promise<void> {
-    await this.#complete.promise;
+    this.#watchStart();
+    await Promise.all([this.#complete.promise, this.#started.promise]);
     await Promise.all(this.#subscribing);
   }
 
   /** Lets everything registered so far subscribe, and what comes later at once. Fails the start when a subscription fails. */
   async onApplicationBootstrap(): Promise<void> {
     this.#bootstrapped = true;
+    this.#startWatch?.cancel();
     this.#bootstrap.resolve();
-    await Promise.all(this.#subscribing);
+    try {
+      await Promise.all(this.#subscribing);
+      this.#started.resolve();
+    } catch (error) {
+      this.#started.reject(asError(error));
+      throw error;
+    }
   }
 
   /** @internal The decorated handlers are registered too, or `error` kept them from it. */
@@ -136,7 +158,10 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   /** @internal Takes no more messages and starts no more handlers. */
   stopIntake(): void {
     this.#stopping = true;
-    this.#bootstrap.reject(new PulsarClosedError('consumers'));
+    this.#startWatch?.cancel();
+    for (const wait of [this.#bootstrap, this.#complete, this.#started]) {
+      wait.reject(new PulsarClosedError('consumers'));
+    }
     for (const consumer of this.#consumers) {
       consumer.stopIntake();
     }
@@ -152,6 +177,21 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   async close(): Promise<void> {
     this.stopIntake();
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+  }
+
+  /** Somebody waits for the start: says so when it is that which keeps the app from starting. */
+  #watchStart(): void {
+    if (this.#bootstrapped || this.#stopping) {
+      return;
+    }
+    this.#startWatch ??= this.#parts.clock.setTimer(
+      START_WATCH_MS,
+      () =>
+        this.#logger.error(
+          `whenSubscribed() has been waited for ${START_WATCH_MS / 1_000} s and the app has not started. Subscriptions are made when every onModuleInit is done: do not await it there.`,
+        ),
+      { unref: true },
+    );
   }
 
   #create<T>(
@@ -176,6 +216,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
           this.#registry.remove(id);
           this.#consumers.delete(runner);
         },
+        onAwaited: () => this.#watchStart(),
       },
       this.#parts,
     );

@@ -1,9 +1,12 @@
+import { PulsarError } from '../pulsar.errors.js';
+
 /** What a handler may answer instead of nothing: nothing and {@link ack} mean done. */
 export type Settlement =
   | { readonly settlement: 'ack' }
   | { readonly settlement: 'nack'; readonly delayMs: number }
   | { readonly settlement: 'deadLetter'; readonly reason: string };
 
+const DAY_MS = 86_400_000;
 const ACK: Settlement = Object.freeze({ settlement: 'ack' });
 
 /** Done: the message is acknowledged. The same as answering nothing. */
@@ -14,8 +17,16 @@ export function ack(): Settlement {
 /**
  * Gives the message back; it comes again no sooner than `delayMs` milliseconds from now, perhaps to another consumer, and no longer in
  * the order of its key. It counts as an attempt: after `maxAttempts` of them the message is dead-lettered.
+ *
+ * @throws PulsarError when `delayMs` is no number from 0 to 86,400,000 (a day).
  */
 export function nack(delayMs = 0): Settlement {
+  if (!(delayMs >= 0 && delayMs <= DAY_MS)) {
+    throw new PulsarError('SMARTPULSE_PULSAR_INVALID_OPTIONS', 'nack(delayMs): that is no delay.', {
+      kind: 'permanent',
+      remedy: `Give a number of milliseconds from 0 to ${DAY_MS}, a day.`,
+    });
+  }
   return { settlement: 'nack', delayMs };
 }
 

@@ -22,7 +22,10 @@ export interface SubscriptionLinkOptions {
 
 const RECONNECT: BackoffOptions = Object.freeze({ initialMs: 100, multiplier: 2, maxMs: 30_000, jitter: 'full' });
 
-/** Keeps a subscription connected: a consumer that its transport gives up is made anew, with growing waits. Owns the permits. */
+/**
+ * Keeps a subscription connected: a consumer that its transport gives up is made anew, with growing waits. Owns the permits: messages that are
+ * out and permits that are given never exceed the window together, also while messages of a lost consumer are still out.
+ */
 export class SubscriptionLink {
   readonly #options: SubscriptionLinkOptions;
   #current: LinkedConsumer | undefined;
@@ -30,6 +33,9 @@ export class SubscriptionLink {
   #timer: Timer | undefined;
   #reconnecting: Promise<void> | undefined;
   #paused = false;
+  /** Messages taken and not settled, whichever consumer they came from. */
+  #out = 0;
+  /** Permits held back while paused. */
   #owed = 0;
   #stopped = false;
 
@@ -55,6 +61,7 @@ export class SubscriptionLink {
     const transport = await this.#options.subscribe({
       onMessage: (message) => {
         if (linked !== undefined && !this.#stopped) {
+          this.#out++;
           this.#options.onMessage(message, linked);
         }
       },
@@ -71,24 +78,18 @@ export class SubscriptionLink {
       return;
     }
     this.#current = linked;
-    this.#owed = this.#paused ? this.#options.window : 0;
     if (closedBy !== undefined) {
       this.#lose(linked, closedBy);
-    } else if (!this.#paused) {
-      transport.permit(this.#options.window);
-    }
-  }
-
-  /** A message of that consumer is settled: another may come. */
-  settled(consumer: LinkedConsumer): void {
-    if (this.#stopped || consumer.lost || consumer !== this.#current) {
       return;
     }
-    if (this.#paused) {
-      this.#owed++;
-    } else {
-      consumer.transport.permit(1);
-    }
+    this.#owed = 0;
+    this.#permit(this.#options.window - this.#out);
+  }
+
+  /** A message is settled, or of no concern any more: another may come. */
+  settled(): void {
+    this.#out--;
+    this.#permit(1);
   }
 
   pause(): void {
@@ -99,9 +100,7 @@ export class SubscriptionLink {
     this.#paused = false;
     const owed = this.#owed;
     this.#owed = 0;
-    if (owed > 0 && !this.#stopped) {
-      this.#current?.transport.permit(owed);
-    }
+    this.#permit(owed);
   }
 
   /** No more permits, no more messages. */
@@ -124,6 +123,15 @@ export class SubscriptionLink {
     this.stopIntake();
     await this.#reconnecting;
     await this.#current?.transport.unsubscribe();
+  }
+
+  /** What a lost consumer is not given, the next one gets with its window. */
+  #permit(count: number): void {
+    if (this.#paused) {
+      this.#owed += count;
+    } else if (!this.#stopped && count > 0 && this.#current?.lost === false) {
+      this.#current.transport.permit(count);
+    }
   }
 
   #lose(linked: LinkedConsumer, error: Error): void {

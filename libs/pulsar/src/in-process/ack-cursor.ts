@@ -33,11 +33,4 @@ export class AckCursor {
       this.#floor++;
     }
   }
-
-  /** Gives up everything below `position` (trimmed before it was read). */
-  skipTo(position: number): void {
-    while (this.#floor < position) {
-      this.add(this.#floor);
-    }
-  }
 }

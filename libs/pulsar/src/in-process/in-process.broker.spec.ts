@@ -1,6 +1,6 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { ConfigurationError } from '@smartpulse/resilience';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { BacklogQuotaError } from '../pulsar.errors.js';
 import type { PulsarTransport, TransportProducer } from '../transport/pulsar.transport.js';
 import { consume, names, produce, text } from '../testing/transport-fixture.js';
@@ -61,6 +61,84 @@ describe('InProcessBroker', () => {
     await clock.settle();
     expect(slow.texts()).toEqual(names(3, 7));
     expect(broker.stats(TOPIC).subscriptions['s']).toMatchObject({ skipped: 7, durable: false });
+  });
+
+  it('brings back what such a subscription has and gives back, although the log has trimmed it', async () => {
+    const { transport, producer, clock } = await open({ maxMessages: 3 });
+    const slow = await consume(transport, TOPIC, { durable: false, permits: 2 });
+    await send(producer, 2);
+    await clock.settle();
+    await send(producer, 8, 2);
+    slow.consumer.permit(100);
+    await clock.settle();
+    expect(slow.texts()).toEqual(['n0', 'n1', 'n7', 'n8', 'n9']);
+    slow.consumer.nack(slow.messages[1]!.id, 0);
+    await clock.settle();
+    expect(slow.texts().at(-1)).toBe('n1');
+  });
+
+  it('trims as far as the slowest durable subscription, and no further', async () => {
+    const { broker, transport, producer, clock } = await open({ maxMessages: 4 });
+    const fast = await consume(transport, TOPIC, { subscription: 'fast' });
+    const slow = await consume(transport, TOPIC, { subscription: 'slow' });
+    const gone = await consume(transport, TOPIC, { subscription: 'gone' });
+    await send(producer, 4);
+    await clock.settle();
+    await fast.ackAll();
+    await slow.consumer.ack(slow.messages[0]!.id);
+    const refused = producer.send(text('n4'));
+    await expect(refused).rejects.toThrow(/"gone"/);
+    await gone.consumer.unsubscribe();
+    await producer.send(text('n4'));
+    await expect(producer.send(text('n5'))).rejects.toThrow(/"slow"/);
+    expect(broker.stats(TOPIC)).toMatchObject({ messages: 4, published: 5 });
+    expect(['fast', 'slow', 'gone'].map((name) => broker.stats(TOPIC).backlog(name))).toEqual([1, 4, 0]);
+  });
+
+  it('gives a Key_Shared owner what came back before what was read ahead for it', async () => {
+    const { transport, producer, clock } = await open({});
+    const owner = await consume(transport, TOPIC, { type: 'Key_Shared', permits: 2 });
+    await Promise.all(names(5).map((name) => producer.send(text(name, { key: 'k' }))));
+    await clock.settle();
+    expect(owner.texts()).toEqual(['n0', 'n1']);
+    owner.consumer.nack(owner.messages[1]!.id, 0);
+    owner.consumer.nack(owner.messages[0]!.id, 50);
+    await clock.advance(50);
+    owner.consumer.permit(10);
+    await clock.settle();
+    expect(owner.texts().slice(2)).toEqual(names(5));
+  });
+
+  it('does not bring a message again that another consumer acknowledged after it had given it back', async () => {
+    const { broker, transport, producer, clock } = await open({});
+    const first = await consume(transport, TOPIC, { permits: 1 });
+    const second = await consume(transport, TOPIC, { permits: 0 });
+    await send(producer, 1);
+    await clock.settle();
+    first.consumer.nack(first.messages[0]!.id, 0);
+    second.consumer.permit(1);
+    await clock.settle();
+    expect(second.texts()).toEqual(['n0']);
+    await first.consumer.ack(first.messages[0]!.id);
+    second.consumer.nack(second.messages[0]!.id, 0);
+    second.consumer.permit(10);
+    await clock.settle();
+    expect(second.texts()).toEqual(['n0']);
+    expect(broker.stats(TOPIC).subscriptions['s']).toMatchObject({ backlog: 0, unacked: 0, redelivered: 1 });
+  });
+
+  it('waits for a message due in months by timers that a platform can set', async () => {
+    const { transport, producer, clock } = await open({});
+    const waits = vi.spyOn(clock, 'setTimer');
+    const heard = await consume(transport, TOPIC);
+    const dueMs = 90 * 86_400_000;
+    await producer.send(text('later', { deliverAtMs: clock.now() + dueMs }));
+    await clock.advance(dueMs - 1);
+    expect(heard.messages).toHaveLength(0);
+    await clock.advance(1);
+    expect(heard.texts()).toEqual(['later']);
+    expect(Math.max(...waits.mock.calls.map(([delayMs]) => delayMs))).toBeLessThan(2 ** 31);
+    expect(waits.mock.calls.length).toBeLessThan(10);
   });
 
   it('gives the event loop its turn while it delivers a long backlog', async () => {

@@ -9,6 +9,9 @@ interface DelayedMessage {
   readonly message: StoredMessage;
 }
 
+/** The longest that a timer of the platform can wait; it would fire a longer one at once, again and again. What is due later is armed again. */
+const MAX_TIMER_MS = 2_147_483_647;
+
 /**
  * What a subscription delivers next: messages that came back first, lowest position first, then the log. Messages that must not come yet
  * wait outside, under one timer.
@@ -62,11 +65,6 @@ export class MessageSource {
     return undefined;
   }
 
-  /** Whether there is anything to deliver now or to look at. */
-  get ready(): boolean {
-    return this.#returned.size > 0 || this.#read < this.#log.end;
-  }
-
   /** The message comes again, no sooner than `delayMs` from now. */
   giveBack(message: StoredMessage, delayMs: number): void {
     if (delayMs <= 0) {
@@ -85,10 +83,10 @@ export class MessageSource {
   }
 
   #skipTrimmed(): void {
-    if (this.#read < this.#log.head) {
-      this.#skipped += this.#log.head - this.#read;
-      this.#read = this.#log.head;
-      this.#cursor.skipTo(this.#log.head);
+    // What was delivered before it was trimmed is kept by its consumer, and may still come back.
+    for (; this.#read < this.#log.head; this.#read++) {
+      this.#cursor.add(this.#read);
+      this.#skipped++;
     }
   }
 
@@ -99,9 +97,8 @@ export class MessageSource {
     }
     this.#timer?.cancel();
     this.#timerDueMs = first.dueMs;
-    this.#timer = this.#clock.setTimer(Math.max(0, first.dueMs - this.#clock.monotonic()), () => this.#release(), {
-      unref: true,
-    });
+    const waitMs = Math.min(Math.max(0, first.dueMs - this.#clock.monotonic()), MAX_TIMER_MS);
+    this.#timer = this.#clock.setTimer(waitMs, () => this.#release(), { unref: true });
   }
 
   #release(): void {

@@ -1,7 +1,8 @@
 import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import { jsonCodec } from '../codec/pulsar-codec.js';
 import type { EventContract } from '../event/define-event.js';
-import { PulsarError } from '../pulsar.errors.js';
+import { ignoreUnasked } from '../consumer/deferred.js';
+import { InvalidPayloadError, PulsarError } from '../pulsar.errors.js';
 import type { OutgoingMessage, TransportCapabilities } from '../transport/pulsar.transport.js';
 import type { PublishOptions } from './publish-options.js';
 
@@ -11,12 +12,14 @@ export interface OutgoingSettings {
   readonly nowMs: number;
   readonly capabilities: TransportCapabilities;
   readonly producerName: string | undefined;
+  readonly validate: boolean;
 }
 
 /**
  * Makes the message of a publish.
  *
- * @throws PulsarError, permanent: options that contradict one another, or data that the codec cannot encode.
+ * @throws PulsarError, permanent: options that contradict one another, or data that the codec cannot encode; InvalidPayloadError when it does not
+ *   fit the contract's schema.
  */
 export function outgoingMessage<T>(
   contract: string | EventContract<T>,
@@ -31,6 +34,9 @@ export function outgoingMessage<T>(
   const codec = options.codec ?? (typeof contract === 'string' ? jsonCodec<T>() : contract.codec);
   const { orderingKey, properties, eventTimeMs, sequenceId } = options;
   const payload = encode(codec, data, settings.topic);
+  if (typeof contract !== 'string' && (options.validate ?? settings.validate)) {
+    validate(contract, codec, payload, settings.topic);
+  }
   const key = options.key ?? (typeof contract === 'string' ? undefined : keyOf(contract, data, settings.topic));
   return {
     payload,
@@ -41,6 +47,28 @@ export function outgoingMessage<T>(
     ...(deliverAtMs === undefined ? {} : { deliverAtMs }),
     ...(sequenceId === undefined ? {} : { sequenceId }),
   };
+}
+
+/** Asks the schema about what a consumer will read, which is not always what was given: dates become text, `undefined` is left out. */
+function validate<T>(contract: EventContract<T>, codec: PulsarCodec<T>, payload: Uint8Array, topic: string): void {
+  let value: T;
+  try {
+    value = codec.decode(payload);
+  } catch (cause) {
+    throw new InvalidPayloadError(topic, [], cause, 'published');
+  }
+  const result = contract.schema['~standard'].validate(value);
+  if (result instanceof Promise) {
+    ignoreUnasked(result);
+    throw invalid(
+      topic,
+      `the schema of event "${contract.name}" answers later, and messages would lose the order of the calls`,
+      'Give the contract a schema that answers at once, or publish with validate: false.',
+    );
+  }
+  if (result.issues !== undefined) {
+    throw new InvalidPayloadError(topic, result.issues, undefined, 'published');
+  }
 }
 
 function deliveryTime<T>(options: PublishOptions<T>, settings: OutgoingSettings): number | undefined {

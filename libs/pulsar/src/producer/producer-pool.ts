@@ -8,6 +8,8 @@ export type ProducerProfile = Omit<TransportProducerOptions, 'topic'>;
 /** What a {@link ProducerPool} is made of. */
 export interface ProducerPoolOptions {
   readonly max: number;
+  /** Uses of one producer at once; further ones are refused. */
+  readonly maxUses: number;
   readonly idleMs: number;
   readonly clock: Clock;
   readonly create: (options: TransportProducerOptions) => Promise<TransportProducer>;
@@ -58,10 +60,18 @@ export class ProducerPool {
   /**
    * Runs `work` on the topic's producer. `work` is called in the order of the calls.
    *
-   * @throws PulsarClosedError after close; PulsarError of kind `backpressure` when every producer of a full pool is in use.
+   * @throws PulsarClosedError after close; PulsarError of kind `backpressure` when every producer of a full pool is in use, or the topic's has
+   *   all the uses that it may have.
    */
   async use<R>(topic: string, profile: ProducerProfile, work: (producer: TransportProducer) => Promise<R>): Promise<R> {
     const entry = this.#entry(topic, profile);
+    if (entry.inUse >= this.#options.maxUses) {
+      throw new PulsarError('SMARTPULSE_PULSAR_SENDS_FULL', `${entry.inUse} sends to ${topic} wait already.`, {
+        kind: 'backpressure',
+        remedy: 'Wait for publishes before calling more of them, or raise producer.maxWaitingMessages.',
+        topic,
+      });
+    }
     entry.inUse++;
     try {
       // Whoever waits for the creation goes on in the turn in which `producer` is set: nobody can overtake.
@@ -81,10 +91,17 @@ export class ProducerPool {
     }
   }
 
-  /** Flushes the producers of a topic, or all. */
+  /** Flushes the producers of a topic, or all. One that cannot be created has nothing to flush: its uses know already. */
   async flush(topic?: string): Promise<void> {
     const entries = [...this.#entries.values()].filter((entry) => topic === undefined || entry.topic === topic);
-    await Promise.all(entries.map(async (entry) => (await entry.creating).flush()));
+    await Promise.all(
+      entries.map(({ creating }) =>
+        creating.then(
+          (producer) => producer.flush(),
+          () => undefined,
+        ),
+      ),
+    );
   }
 
   /** Refuses further uses, flushes and closes every producer. Idempotent. */

@@ -19,6 +19,8 @@ export interface PublishOptions<T = unknown> {
   readonly sequenceId?: bigint | undefined;
   /** Default: the contract's, else JSON. */
   readonly codec?: PulsarCodec<T> | undefined;
+  /** Whether the contract's schema is asked first; see `producer.validate`, whose value is the default. */
+  readonly validate?: boolean | undefined;
   /** Ends the wait for room; a message that is on its way is not called back. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -34,6 +34,7 @@ export class PulsarPublisher {
   readonly #profile: ProducerProfile;
   readonly #directProfile: ProducerProfile;
   readonly #producerName: string | undefined;
+  readonly #validate: boolean;
   #closed = false;
 
   constructor(
@@ -46,10 +47,12 @@ export class PulsarPublisher {
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#producerName = options.producer.producerName;
+    this.#validate = options.producer.validate;
     this.#profile = profileOf(options.producer);
     this.#directProfile = directProfileOf(this.#profile);
     this.#pool = new ProducerPool({
       max: options.producer.poolMax,
+      maxUses: options.producer.maxPendingMessages + options.producer.maxWaitingMessages,
       idleMs: options.producer.poolIdleMs,
       clock,
       create: async (producer) => {
@@ -74,7 +77,7 @@ export class PulsarPublisher {
   /**
    * Publishes one message; resolves when the broker has stored it.
    *
-   * @throws PulsarError; ConfigurationError when the topic's name is none.
+   * @throws PulsarError; InvalidPayloadError when the data does not fit the contract; ConfigurationError when the topic's name is none.
    */
   async publish<T>(topic: string | EventContract<T>, data: T, options: PublishOptions<T> = {}): Promise<PublishResult> {
     const name = this.#connection.topicName(topicOf(topic));
@@ -94,7 +97,7 @@ export class PulsarPublisher {
     const name = this.#connection.topicName(topicOf(topic));
     const outcomes = items.map(({ data, options = {} }) => this.#outcome(name, topic, data, options));
     if (outcomes.length > 0) {
-      // A failed creation is every item's own outcome already.
+      // What a flush fails with is every item's own outcome already.
       await this.#pool.flush(name).catch((error: unknown) => PulsarError.from(error, name));
     }
     return Promise.all(outcomes);
@@ -126,6 +129,7 @@ export class PulsarPublisher {
       nowMs: this.#clock.now(),
       capabilities: this.#connection.transport.capabilities,
       producerName: this.#producerName,
+      validate: this.#validate,
     });
   }
 

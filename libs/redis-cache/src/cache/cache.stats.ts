@@ -12,6 +12,8 @@ export interface CacheStats {
   joined: number;
   /** Runs of a loader. */
   loads: number;
+  /** Loaders that answered. */
+  loaded: number;
   /** Loaders that threw or took too long. */
   loadFailures: number;
   /** Sets of loaders that the store refused. */
@@ -57,6 +59,7 @@ export function emptyStats(): CacheStats {
     misses: 0,
     joined: 0,
     loads: 0,
+    loaded: 0,
     loadFailures: 0,
     refused: 0,
     takenOut: 0,

@@ -14,7 +14,7 @@ export async function runLoader<T>(parts: CacheParts<T>, loader: Loader<T>, floo
   const startedMs = clock.monotonic();
   stats.loads++;
   try {
-    return await new Promise<Loaded<T>>((resolve, reject) => {
+    const loaded = await new Promise<Loaded<T>>((resolve, reject) => {
       const fail = (error: unknown): void => {
         settle();
         abort.abort(error);
@@ -43,6 +43,8 @@ export async function runLoader<T>(parts: CacheParts<T>, loader: Loader<T>, floo
         fail(error);
       }
     });
+    stats.loaded++;
+    return loaded;
   } catch (error) {
     stats.loadFailures++;
     throw error;

@@ -18,7 +18,9 @@ export class ProblemFilter implements ExceptionFilter {
       this.#logger.error('A request failed', error instanceof Error ? error.stack : String(error));
     }
     const response = host.switchToHttp().getResponse<Response>();
-    response.status(status).setHeader('Content-Type', 'application/problem+json');
+    response.status(status);
+    response.setHeader('Content-Type', 'application/problem+json');
+    response.setHeader('Cache-Control', 'no-store');
     response.end(
       JSON.stringify({
         type: error instanceof InvalidRequestError ? 'urn:smartpulse:problem:invalid-request' : 'about:blank',

@@ -62,47 +62,53 @@ export class EmbeddedChangeSource extends ChangeSource {
   /** @throws TableNotTrackedError and its kin. */
   override async readPage(request: PageRequest): Promise<ChangePage> {
     request.signal.throwIfAborted();
-    return this.#database.read(`readPage ${request.table}`, (access) => {
+    return this.#database.readInSteps(`readPage ${request.table}`, async (access, pause) => {
+      const { epoch, version: upperVersion } = access.log;
       const table = access.tables.get(request.table);
-      const upperVersion = access.log.version;
-      const entries = this.#entries(access, table, request, upperVersion);
       const rows = new RowLookup(access, table);
       const commits = new CommitLookup(access);
       const changes: RowChange[] = [];
       const cursors: ChangeCursor[] = [];
-      for (const entry of entries) {
-        const version = integerOf(entry, 'version');
-        const key = textOf(entry, 'key');
-        changes.push(
-          this.#change(table, request, entry, { rows, commit: commits.find(version), epoch: access.log.epoch }),
-        );
-        cursors.push({ version, key });
+      for (;;) {
+        const after = cursors.at(-1) ?? request.cursor ?? { version: request.after + 1n, key: '' };
+        const wanted = Math.min(STEP_ROWS, request.limit - changes.length);
+        const entries = entriesAfter(access, table, { after, upperVersion, limit: wanted });
+        for (const entry of entries) {
+          const version = integerOf(entry, 'version');
+          changes.push(this.#change(table, request, entry, { rows, commit: commits.find(version), epoch }));
+          cursors.push({ version, key: textOf(entry, 'key') });
+        }
+        if (entries.length < wanted || changes.length >= request.limit) {
+          return { epoch, upperVersion, state: table.state, changes, cursors };
+        }
+        await pause();
+        request.signal.throwIfAborted();
       }
-      return { epoch: access.log.epoch, upperVersion, state: table.state, changes, cursors };
     });
   }
 
   /** @throws TableNotTrackedError and its kin. */
   override async readChunk(request: ChunkRequest): Promise<TableChunk> {
     request.signal.throwIfAborted();
-    return this.#database.read(`readChunk ${request.table}`, ({ tables, connection }) => {
-      const table = tables.get(request.table);
+    return this.#database.readInSteps(`readChunk ${request.table}`, async (access, pause) => {
+      const table = access.tables.get(request.table);
       const reader = new TableReader(table);
-      const after = request.afterKey === null ? [] : parseKeyText(request.afterKey);
-      const where = request.afterKey === null ? '' : `WHERE (${reader.keySql}) > (${after.map(() => '?').join(', ')})`;
-      const rows = connection.all(
-        `SELECT ${reader.columnSql}, ${keyTextSql('t', table.shape.primaryKey)} AS ${quoteName(KEY_COLUMN)}
-          FROM ${quoteName(table.sqliteTable)} t ${where} ORDER BY ${reader.keySql} LIMIT ?`,
-        ...after,
-        request.limit,
-      );
-      return {
-        rows: rows.map((stored) => {
-          const row = reader.row(stored);
-          return { primaryKey: reader.keyIn(row), row };
-        }),
-        lastKey: optionalTextOf(rows.at(-1), KEY_COLUMN),
-      };
+      const rows: TableChunk['rows'][number][] = [];
+      let lastKey: string | null = null;
+      for (;;) {
+        const wanted = Math.min(STEP_ROWS, request.limit - rows.length);
+        const stored = rowsAfter(access, table, reader, { afterKey: lastKey ?? request.afterKey, limit: wanted });
+        for (const one of stored) {
+          const row = reader.row(one);
+          rows.push({ primaryKey: reader.keyIn(row), row });
+        }
+        lastKey = optionalTextOf(stored.at(-1), KEY_COLUMN) ?? lastKey;
+        if (stored.length < wanted || rows.length >= request.limit) {
+          return { rows, lastKey };
+        }
+        await pause();
+        request.signal.throwIfAborted();
+      }
     });
   }
 
@@ -114,24 +120,6 @@ export class EmbeddedChangeSource extends ChangeSource {
   /** Opened nothing: the database is closed by whoever opened it. */
   override close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  #entries(
-    { connection }: EmbeddedAccess,
-    { id }: TrackedTable,
-    { after, cursor, limit }: PageRequest,
-    upperVersion: bigint,
-  ): SqlRow[] {
-    // A row value, not OR: only so is the index used for the whole comparison. No key is the empty text.
-    return connection.all(
-      `SELECT key, version, operation, changed_mask, mask_since FROM smartpulse_change_log
-        WHERE table_id = ? AND (version, key) > (?, ?) AND version <= ? ORDER BY version, key LIMIT ?`,
-      id,
-      cursor?.version ?? after + 1n,
-      cursor?.key ?? '',
-      upperVersion,
-      limit,
-    );
   }
 
   #change(
@@ -158,6 +146,43 @@ export class EmbeddedChangeSource extends ChangeSource {
 }
 
 const KEY_COLUMN = 'smartpulse_key';
+/** Rows that are read before the event loop turns: a few milliseconds. */
+const STEP_ROWS = 125;
+
+/** Rows of the log after a place in it. */
+function entriesAfter(
+  { connection }: EmbeddedAccess,
+  { id }: TrackedTable,
+  { after, upperVersion, limit }: { after: ChangeCursor; upperVersion: bigint; limit: number },
+): SqlRow[] {
+  // A row value, not OR: only so is the index used for the whole comparison. No key is the empty text.
+  return connection.all(
+    `SELECT key, version, operation, changed_mask, mask_since FROM smartpulse_change_log
+      WHERE table_id = ? AND (version, key) > (?, ?) AND version <= ? ORDER BY version, key LIMIT ?`,
+    id,
+    after.version,
+    after.key,
+    upperVersion,
+    limit,
+  );
+}
+
+/** Rows of the table after a key. */
+function rowsAfter(
+  { connection }: EmbeddedAccess,
+  { sqliteTable, shape }: TrackedTable,
+  { columnSql, keySql }: TableReader,
+  { afterKey, limit }: Pick<ChunkRequest, 'afterKey' | 'limit'>,
+): SqlRow[] {
+  const after = afterKey === null ? [] : parseKeyText(afterKey);
+  const where = afterKey === null ? '' : `WHERE (${keySql}) > (${after.map(() => '?').join(', ')})`;
+  return connection.all(
+    `SELECT ${columnSql}, ${keyTextSql('t', shape.primaryKey)} AS ${quoteName(KEY_COLUMN)}
+      FROM ${quoteName(sqliteTable)} t ${where} ORDER BY ${keySql} LIMIT ?`,
+    ...after,
+    limit,
+  );
+}
 
 /** Finds the current row of a key, for the length of one turn. */
 class RowLookup {

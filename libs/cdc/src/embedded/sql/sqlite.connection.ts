@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { EmbeddedFileInUseError } from '../embedded.errors.js';
+import { EmbeddedFileError, EmbeddedFileInUseError, EmbeddedStatementError } from '../embedded.errors.js';
 import { type SqlRow, type SqlValue, toSqlInput } from './sql-value.js';
 
 /** How many prepared statements are kept. */
@@ -9,6 +9,8 @@ const STATEMENT_CACHE_SIZE = 500;
 /** Longer texts (bulk inserts of varying length) are prepared each time rather than kept. */
 const CACHED_SQL_LENGTH = 100_000;
 const SQLITE_BUSY = 5;
+/** White space, semicolons and comments. */
+const NOTHING = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))*$/;
 
 /** A prepared statement and whether it answers rows. */
 export interface PreparedStatement {
@@ -28,11 +30,12 @@ export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, PreparedStatement>();
 
+  /**
+   * @throws EmbeddedFileInUseError
+   * @throws EmbeddedFileError
+   */
   constructor(options: SqliteFile) {
-    if (options.file !== ':memory:') {
-      mkdirSync(path.dirname(path.resolve(options.file)), { recursive: true });
-    }
-    this.#database = new DatabaseSync(options.file);
+    this.#database = openFile(options);
     try {
       // recursive_triggers: without it, a row that INSERT OR REPLACE removes fires no delete trigger and its delete is never told.
       this.#database.exec('PRAGMA locking_mode = EXCLUSIVE');
@@ -43,7 +46,9 @@ export class SqliteConnection {
       this.#database.exec('BEGIN IMMEDIATE; COMMIT');
     } catch (error) {
       this.#database.close();
-      throw isBusy(error) ? new EmbeddedFileInUseError(options.name, error) : error;
+      throw isBusy(error)
+        ? new EmbeddedFileInUseError(options.name, error)
+        : new EmbeddedFileError(options.name, options.file, error);
     }
   }
 
@@ -51,7 +56,10 @@ export class SqliteConnection {
     return this.#database.isTransaction;
   }
 
-  /** @param bigIntegers whether integers are answered as `bigint`. */
+  /**
+   * @param bigIntegers whether integers are answered as `bigint`.
+   * @throws EmbeddedStatementError when the text holds another statement: SQLite would leave it out without a word.
+   */
   prepare(sql: string, bigIntegers: boolean): PreparedStatement {
     const cacheKey = bigIntegers ? `b${sql}` : `n${sql}`;
     const cached = this.#statements.get(cacheKey);
@@ -62,6 +70,12 @@ export class SqliteConnection {
       return cached;
     }
     const statement = this.#database.prepare(sql);
+    if (!NOTHING.test(sql.slice(statement.sourceSQL.length))) {
+      throw new EmbeddedStatementError(
+        'A text holds more than one statement, of which SQLite would run only the first.',
+        'Run each of them by a query of its own, in one transaction if they belong together.',
+      );
+    }
     statement.setReadBigInts(bigIntegers);
     const prepared = { statement, reader: statement.columns().length > 0 };
     if (sql.length <= CACHED_SQL_LENGTH) {
@@ -110,6 +124,17 @@ export class SqliteConnection {
   close(): void {
     this.#statements.clear();
     this.#database.close();
+  }
+}
+
+function openFile({ name, file }: SqliteFile): DatabaseSync {
+  try {
+    if (file !== ':memory:') {
+      mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+    }
+    return new DatabaseSync(file);
+  } catch (error) {
+    throw new EmbeddedFileError(name, file, error);
   }
 }
 

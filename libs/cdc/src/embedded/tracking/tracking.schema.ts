@@ -1,3 +1,4 @@
+import { ConfigurationError } from '@smartpulse/resilience';
 import { integerOf } from '../sql/sql-value.js';
 import type { SqliteConnection } from '../sql/sqlite.connection.js';
 
@@ -43,30 +44,51 @@ export interface DatabaseRow {
 
 /**
  * Creates our tables where they are missing, and the database's row: its epoch is the larger of the outside copy + 1 and the seconds of
- * the clock. A file whose epoch is behind the outside copy was restored or copied and begins a new one.
+ * the clock. A file whose epoch is behind the outside copy was restored or copied and begins a new one. All of it or nothing: a file of
+ * another format is left as it is.
+ *
+ * @throws ConfigurationError for a file of another format.
  */
 export function openTracking(
   connection: SqliteConnection,
   nowMs: number,
   outsideEpoch: bigint | undefined,
-): DatabaseRow & { readonly format: number } {
-  connection.exec(TABLES);
-  const seconds = BigInt(Math.max(0, Math.floor(nowMs / 1_000)));
-  const above = outsideEpoch === undefined ? 0n : outsideEpoch + 1n;
-  connection.run(
-    'INSERT INTO smartpulse_database (id, format, epoch, version) VALUES (1, ?, ?, 0) ON CONFLICT DO NOTHING',
-    FORMAT,
-    seconds > above ? seconds : above,
-  );
-  if (outsideEpoch !== undefined) {
-    connection.run('UPDATE smartpulse_database SET epoch = ? WHERE epoch < ?', above, outsideEpoch);
+): DatabaseRow {
+  connection.exec('BEGIN IMMEDIATE');
+  try {
+    checkFormat(connection);
+    connection.exec(TABLES);
+    const seconds = BigInt(Math.max(0, Math.floor(nowMs / 1_000)));
+    const above = outsideEpoch === undefined ? 0n : outsideEpoch + 1n;
+    connection.run(
+      'INSERT INTO smartpulse_database (id, format, epoch, version) VALUES (1, ?, ?, 0) ON CONFLICT DO NOTHING',
+      FORMAT,
+      seconds > above ? seconds : above,
+    );
+    if (outsideEpoch !== undefined) {
+      connection.run('UPDATE smartpulse_database SET epoch = ? WHERE epoch < ?', above, outsideEpoch);
+    }
+    // The connection is the file's only one: whoever held a lease before is gone. The fences stay.
+    connection.run('UPDATE smartpulse_lease SET owner = NULL, expires_at_ms = 0.0');
+    const row = connection.get('SELECT epoch, version FROM smartpulse_database');
+    connection.exec('COMMIT');
+    return { epoch: integerOf(row, 'epoch'), version: integerOf(row, 'version') };
+  } catch (error) {
+    if (connection.inTransaction) {
+      connection.exec('ROLLBACK');
+    }
+    throw error;
   }
-  // The connection is the file's only one: whoever held a lease before is gone. The fences stay.
-  connection.run('UPDATE smartpulse_lease SET owner = NULL, expires_at_ms = 0.0');
-  const row = connection.get('SELECT format, epoch, version FROM smartpulse_database');
-  return {
-    format: Number(integerOf(row, 'format')),
-    epoch: integerOf(row, 'epoch'),
-    version: integerOf(row, 'version'),
-  };
+}
+
+function checkFormat(connection: SqliteConnection): void {
+  const known = connection.get(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'smartpulse_database'`);
+  const format = known === undefined ? undefined : connection.get('SELECT format FROM smartpulse_database')?.['format'];
+  if (format !== undefined && format !== BigInt(FORMAT)) {
+    throw new ConfigurationError(
+      'EmbeddedDatabase.open',
+      [{ option: 'file', problem: `holds format ${String(format)}, expected ${FORMAT}` }],
+      'Open it with the version of @smartpulse/cdc that wrote it, or choose another file.',
+    );
+  }
 }

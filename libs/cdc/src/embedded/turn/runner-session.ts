@@ -10,9 +10,9 @@ export interface SessionParts {
   readonly turns: Turns;
   readonly statements: StatementRunner;
   /** The change context of the caller. */
-  origin(): string | null;
-  /** Housekeeping at the end of a turn; never throws. */
-  idle(): void;
+  readonly origin: () => string | null;
+  /** Called at the end of a turn. */
+  readonly committed: () => void;
 }
 
 /** As much of the first statement as an error shows. */
@@ -46,6 +46,11 @@ export class RunnerSession {
     return (this.#failure ??= this.#turn?.failure);
   }
 
+  /** Whether it has the turn, or waits for it. */
+  get isEngaged(): boolean {
+    return this.#taking !== undefined;
+  }
+
   /** Runs `work`, which runs `sql` by {@link all} or {@link run}, within the turn. */
   async within<T>(sql: string, work: () => Promise<T>): Promise<T> {
     const failure = this.failure;
@@ -72,6 +77,11 @@ export class RunnerSession {
 
   isReader(sql: string): boolean {
     return this.#guard(() => this.#parts.statements.isReader(sql));
+  }
+
+  /** Runs what the owner of the open transaction does in it: whoever waits inside it for another turn is told. */
+  inside<T>(work: () => T): T {
+    return this.#turn === undefined ? work() : this.#parts.turns.inside(this.#turn, work);
   }
 
   /** Keeps the turn between statements, until {@link unpin}: for switches on the connection that last. */
@@ -147,7 +157,7 @@ export class RunnerSession {
       this.writable();
       this.#turn = undefined;
       this.#taking = undefined;
-      this.#parts.idle();
+      this.#parts.committed();
       turn.giveBack();
     }
   }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   EmbeddedDatabaseBusyError,
   EmbeddedDatabaseClosedError,
+  EmbeddedNestedTurnError,
   EmbeddedTurnExpiredError,
 } from '../embedded.errors.js';
 import { type Turn, Turns } from './turns.js';
@@ -81,6 +82,41 @@ describe('Turns', () => {
     expect(closed).toBe(false);
     (await waiting).giveBack();
     await closing;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('are refused to a caller inside the turn that it waits for, after half the turn’s time, at most a second', async () => {
+    const { clock, turns } = make();
+    const outer = await turns.take('outer');
+    const nested = turns.inside(outer, () => turns.take('nested')).catch((error: unknown) => error);
+    await clock.advance(499);
+    expect(turns.waiting).toBe(1);
+    await clock.advance(1);
+
+    expect(await nested).toBeInstanceOf(EmbeddedNestedTurnError);
+    expect(await nested).toMatchObject({ caller: 'nested', holder: 'outer' });
+    expect(turns.waiting).toBe(0);
+    expect(outer.isHeld).toBe(true);
+    outer.giveBack();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('come as to anybody else where work that began inside a turn outlives it', async () => {
+    const { clock, turns } = make();
+    const outer = await turns.take('outer');
+    const late = turns.inside(outer, () => turns.take('late'));
+    const other = turns.take('other');
+    await clock.advance(400);
+    outer.giveBack();
+    expect((await late).isHeld).toBe(true);
+    await clock.advance(999);
+    expect((await late).isHeld).toBe(true);
+    (await late).giveBack();
+
+    const behind = turns.inside(outer, () => turns.take('behind'));
+    await clock.advance(600);
+    (await other).giveBack();
+    (await behind).giveBack();
     expect(clock.pendingTimers).toBe(0);
   });
 });

@@ -1,9 +1,14 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock, Timer } from '@smartpulse/resilience';
 import {
   EmbeddedDatabaseBusyError,
   EmbeddedDatabaseClosedError,
+  EmbeddedNestedTurnError,
   EmbeddedTurnExpiredError,
 } from '../embedded.errors.js';
+
+/** How long a caller waits, at most, for the transaction that it was called in: work that nobody awaits may outlive it. */
+const NESTED_PATIENCE_MS = 1_000;
 
 /** The right to use the one connection, until it is given back or expires. */
 export interface Turn {
@@ -57,6 +62,7 @@ export class Turns {
   readonly #onExpired: (turn: Turn) => void;
   readonly #waiting = new Set<Waiter>();
   readonly #idle: (() => void)[] = [];
+  readonly #inside = new AsyncLocalStorage<Turn>();
   #current: HeldTurn | undefined;
   #closed = false;
 
@@ -75,7 +81,16 @@ export class Turns {
     return this.#waiting.size;
   }
 
-  /** Resolves when it is this caller's turn. */
+  /** Runs `work`, which belongs to the holder of `turn`: a turn that it asks for can only come when this one ends. */
+  inside<T>(turn: Turn, work: () => T): T {
+    return this.#inside.run(turn, work);
+  }
+
+  /**
+   * Resolves when it is this caller's turn.
+   *
+   * @throws EmbeddedNestedTurnError when the caller runs inside the transaction that it waits for.
+   */
   take(holder: string): Promise<Turn> {
     if (this.#closed) {
       return Promise.reject(new EmbeddedDatabaseClosedError(this.#limits.database));
@@ -90,7 +105,20 @@ export class Turns {
         new EmbeddedDatabaseBusyError(this.#limits.database, this.#waiting.size, this.#current.holder),
       );
     }
-    return new Promise<Turn>((resolve) => this.#waiting.add({ turn, resolve }));
+    return new Promise<Turn>((resolve, reject) => {
+      const waiter = { turn, resolve };
+      this.#waiting.add(waiter);
+      const outer = this.#inside.getStore();
+      if (outer?.isHeld === true) {
+        const patienceMs = Math.min(NESTED_PATIENCE_MS, this.#limits.turnTimeoutMs / 2);
+        turn.timer = this.#clock.setTimer(patienceMs, () => {
+          if (outer.isHeld) {
+            this.#waiting.delete(waiter);
+            reject(new EmbeddedNestedTurnError(this.#limits.database, holder, outer.holder));
+          }
+        });
+      }
+    });
   }
 
   /** Gives no new turn; resolves when all that were asked for have ended. */
@@ -119,6 +147,7 @@ export class Turns {
 
   #grant(turn: HeldTurn): void {
     this.#current = turn;
+    turn.timer?.cancel();
     turn.timer = this.#clock.setTimer(this.#limits.turnTimeoutMs, () => this.#expire(turn));
   }
 

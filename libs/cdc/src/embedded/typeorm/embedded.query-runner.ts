@@ -37,15 +37,14 @@ export class EmbeddedQueryRunner extends BetterSqlite3QueryRunner {
     if (this.isReleased) {
       throw new QueryRunnerAlreadyReleasedError();
     }
-    if (this.#session.failure !== undefined) {
-      const rollback = isRollback(sql);
-      if (rollback === 'whole') {
-        this.#session.acknowledgeFailure();
-      }
-      if (rollback !== undefined) {
-        // The transaction is gone already: rolling back finds what it wants.
-        return undefined;
-      }
+    const rollback = isRollback(sql);
+    if (rollback === 'whole' && (this.#session.failure !== undefined || !this.#session.isEngaged)) {
+      // The transaction is gone already, or never began: rolling back finds what it wants, and waits for no turn.
+      this.#session.acknowledgeFailure();
+      return undefined;
+    }
+    if (rollback === 'part' && this.#session.failure !== undefined) {
+      return undefined;
     }
     return this.#session.within(sql, () => super.query(sql, parameters, useStructuredResult));
   }
@@ -59,7 +58,7 @@ export class EmbeddedQueryRunner extends BetterSqlite3QueryRunner {
     await this.startTransaction();
     try {
       this.#session.readOnly();
-      const result = await work();
+      const result = await this.inside(work);
       if (this.#session.failure !== undefined) {
         throw this.#session.failure;
       }
@@ -68,6 +67,11 @@ export class EmbeddedQueryRunner extends BetterSqlite3QueryRunner {
       this.#session.writable();
       await this.rollbackTransaction();
     }
+  }
+
+  /** Runs what belongs to this runner's transaction: another turn that is asked for inside it is refused instead of waited for. */
+  inside<T>(work: () => T): T {
+    return this.#session.inside(work);
   }
 
   /** Switches that it sets on the connection last until {@link afterMigration}, so the turn does, too. */

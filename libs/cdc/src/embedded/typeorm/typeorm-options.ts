@@ -1,7 +1,8 @@
-import { CannotExecuteNotConnectedError, type DataSource } from 'typeorm';
+import { CannotExecuteNotConnectedError, type DataSource, type EntityManager, TypeORMError } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions.js';
 import { BetterSqlite3Driver } from 'typeorm/driver/better-sqlite3/BetterSqlite3Driver.js';
 import { EmbeddedStatementError } from '../embedded.errors.js';
+import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel.js';
 import type { RunnerSession } from '../turn/runner-session.js';
 import { BorrowedConnection, type Lender } from './borrowed.connection.js';
 import { EmbeddedQueryRunner } from './embedded.query-runner.js';
@@ -76,6 +77,7 @@ export function typeOrmOptions(host: TypeOrmHost, options: EmbeddedDataSourceOpt
       }
       return new EmbeddedQueryRunner(driver, host.session(name), host.database);
     };
+    tellNestedWaits(dataSource.manager);
   };
   return {
     ...withoutUndefined(others),
@@ -97,6 +99,25 @@ export function typeOrmOptions(host: TypeOrmHost, options: EmbeddedDataSourceOpt
         return new NoResultCache();
       },
     },
+  };
+}
+
+type Work<T> = (manager: EntityManager) => Promise<T>;
+
+/** Has what runs inside `transaction(…)` known as such, so that a call that waits for its own transaction fails instead of hanging. */
+function tellNestedWaits(manager: EntityManager): void {
+  const transaction = manager.transaction.bind(manager);
+  const known =
+    <T>(work: Work<T>): Work<T> =>
+    (given) =>
+      given.queryRunner instanceof EmbeddedQueryRunner ? given.queryRunner.inside(() => work(given)) : work(given);
+  manager.transaction = <T>(first: IsolationLevel | Work<T>, second?: Work<T>): Promise<T> => {
+    if (typeof first === 'function') {
+      return transaction(known(first));
+    }
+    return second === undefined
+      ? Promise.reject(new TypeORMError('Transaction method requires a callback.'))
+      : transaction(first, known(second));
   };
 }
 

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedDatabase } from '../embedded.database.js';
 import {
   EmbeddedDatabaseClosedError,
+  EmbeddedNestedTurnError,
   EmbeddedStatementError,
   EmbeddedTransactionLostError,
   EmbeddedTurnExpiredError,
@@ -89,15 +90,17 @@ describe('a data source on an embedded database', () => {
     const { clock, database, dataSource } = await start();
     const stuck = dataSource.transaction(async (manager) => {
       await manager.insert(Item, item('lost'));
-      // The trap: another manager than the one given waits for the turn that this transaction holds.
-      await dataSource.getRepository(Item).count();
+      await clock.sleep(TURN_MS + 1);
       await manager.insert(Item, item('lost too'));
     });
     const outcome = stuck.catch((error: unknown) => error);
     await clock.settle();
+    const waiting = dataSource.getRepository(Item).count();
+    await clock.settle();
     expect(database.waitingTurns).toBe(1);
-    await clock.advance(TURN_MS);
+    await clock.advance(TURN_MS + 1);
 
+    expect(await waiting).toBe(0);
     const error = await outcome;
     expect(error).toBeInstanceOf(EmbeddedTurnExpiredError);
     expect(String(error)).toContain('writer: BEGIN TRANSACTION');
@@ -105,6 +108,70 @@ describe('a data source on an embedded database', () => {
     await dataSource.transaction((manager) => manager.insert(Item, item('kept')));
     expect(await dataSource.getRepository(Item).count()).toBe(1);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it.each([
+    ['another manager', (all: DataSource) => all.getRepository(Item).count()],
+    ['another transaction', (all: DataSource) => all.transaction((manager) => manager.count(Item))],
+    [
+      'a stamped read',
+      (all: DataSource, database: EmbeddedDatabase) =>
+        new EmbeddedStampedReader(database, all).read((manager) => manager.count(Item)),
+    ],
+    ['an adapter', (_: DataSource, database: EmbeddedDatabase) => database.raiseEpoch(1n)],
+  ])('tells %s inside a transaction that it waits for that transaction itself', async (_, wait) => {
+    const { clock, database, dataSource } = await start();
+    const outcome = dataSource
+      .transaction('SERIALIZABLE', async (manager) => {
+        await manager.insert(Item, item('lost'));
+        await wait(dataSource, database);
+      })
+      .catch((error: unknown) => error);
+    await clock.advance(1_000);
+
+    expect(await outcome).toBeInstanceOf(EmbeddedNestedTurnError);
+    expect(await outcome).toMatchObject({ holder: expect.stringContaining('writer: BEGIN') });
+    expect(await dataSource.getRepository(Item).count()).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('tells it inside a stamped read, too', async () => {
+    const { clock, database, dataSource } = await start();
+    const outcome = new EmbeddedStampedReader(database, dataSource)
+      .read(() => dataSource.getRepository(Item).count())
+      .catch((error: unknown) => error);
+    await clock.advance(1_000);
+
+    expect(await outcome).toBeInstanceOf(EmbeddedNestedTurnError);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('lets work that a transaction begins and does not await have its turn afterwards', async () => {
+    const { clock, dataSource } = await start();
+    const begun: Promise<unknown>[] = [];
+    await dataSource.transaction(async (manager) => {
+      begun.push(dataSource.getRepository(Item).insert(item('beside')));
+      await manager.insert(Item, item('inside'));
+      begun.push(dataSource.transaction((other) => other.insert(Item, item('beside, too'))));
+    });
+    await Promise.all(begun);
+
+    expect((await dataSource.getRepository(Item).find()).map(({ name }) => name)).toEqual([
+      'inside',
+      'beside',
+      'beside, too',
+    ]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('refuses a text of several statements, of which SQLite would run only the first', async () => {
+    const { dataSource } = await start();
+    const two = `INSERT INTO item (name) VALUES ('a'); INSERT INTO item (name) VALUES ('b')`;
+    await expect(dataSource.query(two)).rejects.toThrow('more than one statement');
+    await expect(dataSource.query('SELECT 1; COMMIT')).rejects.toThrow('more than one statement');
+    expect(await dataSource.getRepository(Item).count()).toBe(0);
+    await dataSource.query(`INSERT INTO item (name) VALUES ('a;b'); -- the end\n ; /* of it */`);
+    expect(await dataSource.getRepository(Item).count()).toBe(1);
   });
 
   it('is not stopped by a query runner that nobody releases outside a transaction', async () => {

@@ -1,0 +1,92 @@
+import {
+  type BatchObservableCallback,
+  createNoopMeter,
+  metrics,
+  type Observable,
+  type ObservableCallback,
+} from '@opentelemetry/api';
+import { Test } from '@nestjs/testing';
+import { ResilienceModule } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { afterEach, describe, expect, it } from 'vitest';
+import { CACHE_INSTRUMENTS, CacheRegistry, defineCache, EntryVersion, RedisCacheModule } from './index.js';
+
+const prices = defineCache<string>({ name: 'prices', synced: true });
+const version = new EntryVersion(1n, 1n);
+
+afterEach(() => metrics.disable());
+
+/** A meter that keeps what is registered with it. */
+function recordingMeter() {
+  const batch = new Set<BatchObservableCallback>();
+  const single = new Set<ObservableCallback>();
+  const names = new Map<Observable, string>();
+  const durations: unknown[] = [];
+  const observable = (name: string): Observable => {
+    const made: Observable = {
+      addCallback: (callback) => void single.add(callback),
+      removeCallback: (callback) => void single.delete(callback),
+    };
+    names.set(made, name);
+    return made;
+  };
+  const meter = Object.assign(createNoopMeter(), {
+    createHistogram: () => ({ record: (...recorded: unknown[]) => void durations.push(recorded) }),
+    createObservableGauge: observable,
+    createObservableCounter: observable,
+    addBatchObservableCallback: (callback: BatchObservableCallback) => void batch.add(callback),
+    removeBatchObservableCallback: (callback: BatchObservableCallback) => void batch.delete(callback),
+  });
+  metrics.setGlobalMeterProvider({ getMeter: () => meter });
+  const read = async (): Promise<Record<string, number>> => {
+    const seen: Record<string, number> = {};
+    for (const callback of batch) {
+      await callback({
+        observe: (metric, value, attributes) => {
+          seen[[names.get(metric), ...Object.values(attributes ?? {})].join(' ')] = value;
+        },
+      });
+    }
+    return seen;
+  };
+  return { read, durations, callbacks: () => batch.size + single.size };
+}
+
+describe('CacheTelemetry', () => {
+  it('counts what caches do, never downwards, and nothing after the app has closed', async () => {
+    const meter = recordingMeter();
+    const module = await Test.createTestingModule({
+      imports: [
+        ResilienceModule.forRoot({ clock: new VirtualClock() }),
+        RedisCacheModule.forRoot({ url: 'memory://' }),
+        RedisCacheModule.forFeature([prices]),
+      ],
+    })
+      .setLogger({ log: () => {}, warn: () => {}, error: () => {} })
+      .compile();
+    await module.init();
+    const cache = module.get(CacheRegistry).get<string>('prices');
+    await cache.getOrLoad('a', async () => ({ value: 'x', version }));
+    await cache.get('a');
+    let fail: (error: Error) => void = () => {};
+    const failing = cache.getOrLoad('b', () => new Promise((_, reject) => (fail = reject)));
+    const failed = expect(failing).rejects.toThrow('no database');
+    await new Promise((resolve) => setImmediate(resolve));
+    const during = await meter.read();
+    fail(new Error('no database'));
+    await failed;
+    const after = await meter.read();
+    expect(after).toMatchObject({
+      [`${CACHE_INSTRUMENTS.requests} prices source hit`]: 1,
+      [`${CACHE_INSTRUMENTS.requests} prices l1 hit`]: 1,
+      [`${CACHE_INSTRUMENTS.lease} prices acquired`]: 2,
+    });
+    for (const [name, value] of Object.entries(during)) {
+      expect(after[name], name).toBeGreaterThanOrEqual(value);
+    }
+    expect(meter.durations).toHaveLength(2);
+    expect(meter.callbacks()).toBeGreaterThanOrEqual(2);
+    await module.close();
+    expect(meter.callbacks()).toBe(0);
+  });
+});
