@@ -2,7 +2,7 @@
 import { globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defaultServerConditions, runnerImport } from 'vite';
+import { createServer, defaultServerConditions } from 'vite';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const library = process.argv[2] ?? '';
@@ -14,12 +14,22 @@ if (files.length === 0) {
 }
 
 const conditions = ['@smartpulse/source', ...defaultServerConditions];
-for (const file of files.toSorted()) {
-  await runnerImport(join(root, file), {
-    root,
-    configFile: false,
-    logLevel: 'warn',
-    resolve: { conditions },
-    ssr: { resolve: { conditions } },
-  });
+// It serves nothing: what it is asked for here is to turn sources into modules.
+const vite = await createServer({
+  root,
+  configFile: false,
+  logLevel: 'warn',
+  appType: 'custom',
+  server: { middlewareMode: true, hmr: false, ws: false, watch: null },
+  optimizeDeps: { noDiscovery: true, include: [] },
+  resolve: { conditions },
+  // Our own packages are read as sources; everybody else's are Node's to load.
+  ssr: { noExternal: [/^@smartpulse\//], resolve: { conditions } },
+});
+try {
+  for (const file of files.toSorted()) {
+    await vite.ssrLoadModule(join(root, file));
+  }
+} finally {
+  await vite.close();
 }
