@@ -76,4 +76,10 @@ export type {
 export { javaStringHash, type KeyHashName, murmur3Hash, partitionOf } from './protocol/routing/key-hash.js';
 export { SERVER_ERRORS, type ServerError, serverError } from './protocol/server-error.js';
 export { parseServiceUrl, type ServiceAddress, type ServiceUrl } from './protocol/topic/service-url.js';
-export { baseTopic, parseTopicName, partitionTopic, type TopicDomain, type TopicName } from './protocol/topic/topic-name.js';
+export {
+  baseTopic,
+  parseTopicName,
+  partitionTopic,
+  type TopicDomain,
+  type TopicName,
+} from './protocol/topic/topic-name.js';
