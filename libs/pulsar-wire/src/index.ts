@@ -76,4 +76,46 @@ export type {
 export { javaStringHash, type KeyHashName, murmur3Hash, partitionOf } from './protocol/routing/key-hash.js';
 export { SERVER_ERRORS, type ServerError, serverError } from './protocol/server-error.js';
 export { parseServiceUrl, type ServiceAddress, type ServiceUrl } from './protocol/topic/service-url.js';
-export { baseTopic, parseTopicName, partitionTopic, type TopicDomain, type TopicName } from './protocol/topic/topic-name.js';
+export {
+  baseTopic,
+  parseTopicName,
+  partitionTopic,
+  type TopicDomain,
+  type TopicName,
+} from './protocol/topic/topic-name.js';
+export { PulsarClient } from './client/pulsar-client.js';
+export { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions } from './client/client.options.js';
+export {
+  ConnectionError,
+  InvalidWireOptionError,
+  RequestTimeoutError,
+  SendTimeoutError,
+  TokenSupplierError,
+  UnexpectedWireError,
+  UnsupportedOperationError,
+  WaitAbortedError,
+  WireClosedError,
+} from './client/client.errors.js';
+export type { Clock, Random, Timer } from './client/time.js';
+export { BrokerRefusedError } from './connection/broker-error.js';
+export type { BackoffOptions } from './connection/backoff.js';
+export { type Dial, dialSocket, type TlsOptions } from './connection/dial.js';
+export type { BrokerAddress } from './connection/service-url.js';
+export type { TokenSource } from './connection/token.js';
+export type {
+  ConsumerListener,
+  ConsumerOptions,
+  WireConsumer,
+  WireSubscriptionType,
+} from './consumer/consumer.options.js';
+export type { BatchEntry } from './consumer/batch-entry.js';
+export { HandedOutId } from './consumer/handed-out-id.js';
+export { ReceivedMessage } from './consumer/received-message.js';
+export {
+  type BatchingOptions,
+  type ProducerOptions,
+  WIRE_PRODUCER_DEFAULTS,
+  type WireAccessMode,
+  type WireMessage,
+  type WireProducer,
+} from './producer/producer.options.js';

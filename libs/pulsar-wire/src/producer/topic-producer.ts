@@ -49,6 +49,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #maxMessageBytes = 0;
   #begun = false;
   #checksumResends = 0;
+  /** Receipts of frames that were sent again behind a damaged one. */
+  #strayReceipts = 0;
   #timeout: Timer | undefined;
   #called = 0;
   #settled = 0;
@@ -182,6 +184,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       this.#batcher.begin(this.#lastSequenceId);
     }
     this.#connection = connection;
+    this.#strayReceipts = 0;
     this.#resend(connection);
   }
 
@@ -214,6 +217,11 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     if (receipt.sequenceId > frame.sequenceId) {
+      if (this.#strayReceipts > 0) {
+        // Stored before the damaged one was sent again, and sent again with it: its own receipt is still to come.
+        this.#strayReceipts--;
+        return;
+      }
       this.#reattach(new WireClosedError('producer', { ambiguous: true }));
       return;
     }
@@ -320,6 +328,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     this.#checksumResends++;
+    this.#strayReceipts += this.#frames.size - 1;
     for (const pending of this.#frames) {
       this.#connection?.write(pending.bytes);
     }
