@@ -256,10 +256,11 @@ describe('a consumer', () => {
     expect(texts()).toEqual(['a', 'b']);
 
     broker.open[0]?.cut();
-    await clock.advance(1_000);
     await quiet();
-    expect(texts()).toEqual(['a', 'b']);
+    expect(broker.open).toEqual([]);
     consumer.permit(5);
+    expect(texts()).toEqual(['a', 'b']);
+    await clock.advance(1_000);
     await quiet();
 
     expect(texts()).toEqual(['a', 'b', 'a', 'b', 'c', 'd', 'e']);
@@ -460,6 +461,38 @@ describe('a consumer', () => {
 
     expect(texts()).toEqual(['a', 'b', 'c', 'd', 'b', 'c', 'd', 'e']);
     expect(closed).toEqual([]);
+  });
+
+  it('drops what arrives between a seek and its answer', async () => {
+    const consumer = await subscribe({ type: 'Exclusive' });
+    await publish(['a', 'b'], false);
+    consumer.permit(3);
+    await quiet();
+    broker.script('seek', (connection, { consumerId }) => {
+      const entry = broker.topic(TOPIC).entries[1];
+      if (entry !== undefined) {
+        const messageId = { ledgerId: 7n, entryId: 1n, ackSet: new Int32Array(0) };
+        connection.raw(messageFrame({ consumerId, messageId }, entry.stored));
+      }
+      return false;
+    });
+
+    await finish(consumer.seek(MessageId.earliest));
+    await quiet();
+    expect(texts()).toEqual(['a', 'b']);
+  });
+
+  it('takes a subscription back that the broker may have made after the timeout', async () => {
+    broker = new FakeBroker();
+    ({ client, events } = clientOf(broker, { clock, random: new SeededRandom(1) }, { operationTimeoutMs: 1_000 }));
+    broker.script('subscribe', () => true);
+
+    await expect(
+      finish(client.subscribe({ topic: 'orders', subscription: 's' }, { onMessage: () => {}, onClosed: () => {} })),
+    ).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_REQUEST_TIMEOUT' });
+    expect(broker.all('closeConsumer').map(({ consumerId }) => consumerId)).toEqual(
+      broker.all('subscribe').map(({ consumerId }) => consumerId),
+    );
   });
 
   it('tells of the end of the topic and of its turn', async () => {

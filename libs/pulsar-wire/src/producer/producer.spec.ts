@@ -183,9 +183,18 @@ describe('a producer', () => {
   it('waits at the limit of bytes, and lets one message above it through alone', async () => {
     const producer = await create({ maxPendingBytes: 100, batching: { enabled: false } });
     broker.script('send', () => true);
-    const sent = [200, 10].map((size) => producer.send({ payload: new Uint8Array(size) }));
+    const sent = [200, 60, 60].map((size) => producer.send({ payload: new Uint8Array(size) }));
     await clock.settle();
     expect(broker.all('send')).toHaveLength(1);
+    broker.all('send').forEach(({ producerId, sequenceId }) => {
+      const messageId = { ledgerId: 7n, entryId: 0n, ackSet: new Int32Array(0) };
+      broker.open[0]?.send('sendReceipt', { producerId, sequenceId, messageId });
+    });
+    await clock.settle();
+    // It would fit, but not past the one before it.
+    sent.push(producer.send({ payload: new Uint8Array(10) }));
+    await clock.settle();
+    expect(broker.all('send')).toHaveLength(2);
     broker.unscript('send');
     broker.open.at(-1)?.cut();
     await finish(Promise.all(sent));
@@ -209,7 +218,7 @@ describe('a producer', () => {
         connection.send('sendReceipt', {
           producerId,
           sequenceId,
-          messageId: { ledgerId: 7n, entryId: 0n, ackSet: new Int32Array(0) },
+          messageId: { ledgerId: 7n, entryId: 42n, ackSet: new Int32Array(0) },
         });
       return true;
     });
@@ -302,6 +311,26 @@ describe('a producer', () => {
     expect(broker.all('producer')).toHaveLength(2);
     expect(broker.connections).toHaveLength(1);
     expect(broker.all('lookup')).toHaveLength(2);
+  });
+
+  it('attaches once more when the broker takes the registration back in the same breath', async () => {
+    broker = new FakeBroker();
+    client = clientOf(broker, { clock, random: new SeededRandom(1) }).client;
+    let given = 0;
+    broker.script('producer', (connection, { requestId, producerId }) => {
+      if (given++ > 0) {
+        return false;
+      }
+      connection.send('producerSuccess', { requestId, producerName: 'me', lastSequenceId: -1n });
+      connection.send('closeProducer', { producerId, requestId: -1 });
+      return true;
+    });
+    const producer = await finish(client.createProducer({ topic: 'orders', batching: { maxDelayMs: 0 } }));
+
+    await finish(producer.send({ payload: text('a') }));
+
+    expect(given).toBe(2);
+    expect(broker.connections).toHaveLength(1);
   });
 
   it('goes straight to the broker that the old one names', async () => {

@@ -113,6 +113,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       }
       // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
       this.#batcher.sealAll();
+      // A batch that turned out too large was refused just now, and has left room that nobody would tell of again.
       if (this.#queue.tryTake(bytes)) {
         this.#called++;
         this.#accept(message, bytes, resolve, reject);
