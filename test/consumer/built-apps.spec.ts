@@ -195,7 +195,8 @@ describe('a copy of the project', () => {
 
   it('says in one sentence under an older Node which one it needs and how to get it', async (context) => {
     if (older === undefined) {
-      return context.skip('There is no Node older than 22.16 on this machine.');
+      context.skip('There is no Node older than 22.16 on this machine.');
+      return;
     }
     const { code, output } = await run(older, ['tools/require-node.mjs'], commandsOfTheMachine).ended;
 
@@ -215,7 +216,8 @@ describe('a copy of the project', () => {
 
   it('then says under an older Node what "npm run build" needs', async (context) => {
     if (older === undefined) {
-      return context.skip('There is no Node older than 22.16 on this machine.');
+      context.skip('There is no Node older than 22.16 on this machine.');
+      return;
     }
     const { code, output } = await run(
       'npm',

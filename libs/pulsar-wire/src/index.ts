@@ -83,3 +83,39 @@ export {
   type TopicDomain,
   type TopicName,
 } from './protocol/topic/topic-name.js';
+export { PulsarClient } from './client/pulsar-client.js';
+export { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions } from './client/client.options.js';
+export {
+  ConnectionError,
+  InvalidWireOptionError,
+  RequestTimeoutError,
+  SendTimeoutError,
+  TokenSupplierError,
+  UnexpectedWireError,
+  UnsupportedOperationError,
+  WaitAbortedError,
+  WireClosedError,
+} from './client/client.errors.js';
+export type { Clock, Random, Timer } from './client/time.js';
+export { BrokerRefusedError } from './connection/broker-error.js';
+export type { BackoffOptions } from './connection/backoff.js';
+export { type Dial, dialSocket, type TlsOptions } from './connection/dial.js';
+export type { BrokerAddress } from './connection/service-url.js';
+export type { TokenSource } from './connection/token.js';
+export type {
+  ConsumerListener,
+  ConsumerOptions,
+  WireConsumer,
+  WireSubscriptionType,
+} from './consumer/consumer.options.js';
+export type { BatchEntry } from './consumer/batch-entry.js';
+export { HandedOutId } from './consumer/handed-out-id.js';
+export { ReceivedMessage } from './consumer/received-message.js';
+export {
+  type BatchingOptions,
+  type ProducerOptions,
+  WIRE_PRODUCER_DEFAULTS,
+  type WireAccessMode,
+  type WireMessage,
+  type WireProducer,
+} from './producer/producer.options.js';

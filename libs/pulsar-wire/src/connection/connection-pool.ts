@@ -1,5 +1,6 @@
+import type { Duplex } from 'node:stream';
 import { ConnectionError, toWireError, WireClosedError } from '../client/client.errors.js';
-import type { WireError } from '../pulsar-wire.errors.js';
+import { WireError } from '../pulsar-wire.errors.js';
 import { Connection, type ConnectionSettings } from './connection.js';
 import type { Dial } from './dial.js';
 import { addressUrl, type BrokerAddress } from './service-url.js';
@@ -86,7 +87,7 @@ export class ConnectionPool {
       }
     };
     try {
-      const stream = await this.dial(target.address, controller.signal);
+      const stream = await this.#dialled(target.address, controller.signal);
       const connection = await Connection.open(
         stream,
         target.address,
@@ -105,6 +106,16 @@ export class ConnectionPool {
     } finally {
       timer.cancel();
       this.#dialling.delete(controller);
+    }
+  }
+
+  async #dialled(address: BrokerAddress, signal: AbortSignal): Promise<Duplex> {
+    try {
+      return await this.dial(address, signal);
+    } catch (cause) {
+      throw cause instanceof WireError
+        ? cause
+        : new ConnectionError(addressUrl(address), 'could not be made', { cause });
     }
   }
 }

@@ -18,6 +18,8 @@ export interface ReadEntry {
 /** How {@link EntryReader} hands out. */
 export interface EntryReaderOptions {
   readonly topic: string;
+  /** Of the topic's name; brokers say it with each message too. */
+  readonly partition: number;
   readonly copyPayloads: boolean;
 }
 
@@ -63,8 +65,9 @@ export class EntryReader {
    */
   read(header: MessageHeader, entry: Entry, maxBytes: number, after: MessageId | undefined): ReadEntry {
     const payload = payloadOf(entry, maxBytes);
-    const { ledgerId, entryId, partition, redeliveryCount } = header;
+    const { ledgerId, entryId, redeliveryCount } = header;
     const { topic } = this.options;
+    const partition = header.partition < 0 ? this.options.partition : header.partition;
     const same = after !== undefined && after.ledgerId === ledgerId && after.entryId === entryId ? after : undefined;
     if (entry.metadata.numMessagesInBatch === undefined) {
       if (same !== undefined) {

@@ -1,6 +1,7 @@
-import { UnsupportedOperationError, WireClosedError } from '../client/client.errors.js';
+import { UnsupportedOperationError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
+import { InvalidMessageIdError } from '../pulsar-wire.errors.js';
 import type { ConsumerListener, WireConsumer } from './consumer.options.js';
 import type { HandedOutId } from './handed-out-id.js';
 import type { ReceivedMessage } from './received-message.js';
@@ -73,15 +74,15 @@ export class PartitionedConsumer implements WireConsumer {
   }
 
   ack(id: HandedOutId): Promise<void> {
-    return this.#of(id).ack(id);
+    return this.#of(id)?.ack(id) ?? unknownPartition(id);
   }
 
   ackCumulative(id: HandedOutId): Promise<void> {
-    return this.#of(id).ackCumulative(id);
+    return this.#of(id)?.ackCumulative(id) ?? unknownPartition(id);
   }
 
   nack(id: HandedOutId, delayMs?: number): void {
-    this.#of(id).nack(id, delayMs);
+    this.#of(id)?.nack(id, delayMs);
   }
 
   redeliverUnacknowledged(): void {
@@ -117,12 +118,8 @@ export class PartitionedConsumer implements WireConsumer {
     await Promise.all(this.#partitions.map(({ consumer }) => consumer.close()));
   }
 
-  #of(id: HandedOutId): WireConsumer {
-    const partition = this.#partitions[id.partition];
-    if (partition === undefined) {
-      throw new WireClosedError('consumer');
-    }
-    return partition.consumer;
+  #of(id: HandedOutId): WireConsumer | undefined {
+    return this.#partitions[id.partition]?.consumer;
   }
 
   #drain(): void {
@@ -150,4 +147,8 @@ export class PartitionedConsumer implements WireConsumer {
       }
     }
   }
+}
+
+function unknownPartition(id: HandedOutId): Promise<never> {
+  return Promise.reject(new InvalidMessageIdError(`the topic has no partition ${id.partition}`));
 }

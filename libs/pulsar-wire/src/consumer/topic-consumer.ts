@@ -15,6 +15,7 @@ import { ACK_TYPE } from '../protocol/command/enumerations.js';
 import { decodeEntry, type Entry } from '../protocol/entry/entry.js';
 import type { AckPosition, MessageHeader } from '../protocol/frame/hot-commands.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
+import { parseTopicName } from '../protocol/topic/topic-name.js';
 import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
 import { AckQueue } from './ack-queue.js';
 import { idData, subscribeCommand } from './consumer-commands.js';
@@ -67,7 +68,11 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#ordered = type === 'Exclusive' || type === 'Failover';
     this.#durable = options.durable ?? true;
     this.#startAfter = this.#durable ? undefined : (options.startMessageId ?? undefined);
-    this.#reader = new EntryReader({ topic, copyPayloads: options.payloads === 'copy' });
+    this.#reader = new EntryReader({
+      topic,
+      partition: parseTopicName(topic).partition,
+      copyPayloads: options.payloads === 'copy',
+    });
     this.#acks = new AckQueue(options.batchIndexAck ?? true);
     this.#timers = new RedeliveryTimers(context.clock, (ids) => this.#redeliver(ids));
     this.#attachment = new Attachment(context, this);

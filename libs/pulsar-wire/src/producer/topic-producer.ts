@@ -49,6 +49,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #maxMessageBytes = 0;
   #begun = false;
   #checksumResends = 0;
+  /** Receipts of frames that were sent again behind a damaged one. */
+  #strayReceipts = 0;
   #timeout: Timer | undefined;
   #called = 0;
   #settled = 0;
@@ -111,6 +113,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       }
       // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
       this.#batcher.sealAll();
+      // A batch that turned out too large was refused just now, and has left room that nobody would tell of again.
       if (this.#queue.tryTake(bytes)) {
         this.#called++;
         this.#accept(message, bytes, resolve, reject);
@@ -182,6 +185,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       this.#batcher.begin(this.#lastSequenceId);
     }
     this.#connection = connection;
+    this.#strayReceipts = 0;
     this.#resend(connection);
   }
 
@@ -214,6 +218,11 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     if (receipt.sequenceId > frame.sequenceId) {
+      if (this.#strayReceipts > 0) {
+        // Stored before the damaged one was sent again, and sent again with it: its own receipt is still to come.
+        this.#strayReceipts--;
+        return;
+      }
       this.#reattach(new WireClosedError('producer', { ambiguous: true }));
       return;
     }
@@ -320,6 +329,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     this.#checksumResends++;
+    this.#strayReceipts += this.#frames.size - 1;
     for (const pending of this.#frames) {
       this.#connection?.write(pending.bytes);
     }

@@ -28,15 +28,19 @@ class RecordedProducer implements TransportProducer {
   }
 }
 
-function poolOf(max: number, idleMs = 1_000) {
+function poolOf(max: number, idleMs = 1_000, maxUses = 1_000) {
   const clock = new VirtualClock();
   const log: string[] = [];
   const pool = new ProducerPool({
     max,
+    maxUses,
     idleMs,
     clock,
     create: async ({ topic }: TransportProducerOptions) => {
       log.push(`create ${topic}`);
+      if (topic === 'unreachable') {
+        throw new Error(`${topic} cannot be reached`);
+      }
       return new RecordedProducer(topic, log);
     },
     onCloseFailed: (topic) => void log.push(`failed ${topic}`),
@@ -97,6 +101,29 @@ describe('ProducerPool', () => {
     await use('a', undefined, { ...profile, compression: 'lz4' });
     expect(log).toEqual(['create a', 'create a']);
     await pool.close();
+  });
+
+  it('refuses with backpressure when one producer has all the uses that it may have', async () => {
+    const { clock, pool, use } = poolOf(10, 1_000, 2);
+    const first = [use('a', clock.sleep(10)), use('a', clock.sleep(10))];
+    await expect(use('a')).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_SENDS_FULL', kind: 'backpressure' });
+    await use('b');
+    await clock.advance(10);
+    await Promise.all(first);
+    await use('a');
+    expect(pool.pending).toBe(0);
+    await pool.close();
+  });
+
+  it('flushes the others when one cannot be created', async () => {
+    const { clock, log, pool, use } = poolOf(10);
+    await use('a');
+    const failing = use('unreachable');
+    await pool.flush();
+    expect(log).toEqual(['create a', 'create unreachable', 'flush a']);
+    await expect(failing).rejects.toThrow('unreachable');
+    await pool.close();
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('refuses after close and leaves no timer', async () => {
