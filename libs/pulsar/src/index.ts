@@ -34,12 +34,16 @@ export {
 } from './pulsar.errors.js';
 export { PulsarModule } from './pulsar.module.js';
 export {
+  CONNECTION_DEFAULTS,
+  type ConnectionOptions,
   CONSUMER_DEFAULTS,
   type ConsumerDefaults,
   PRODUCER_DEFAULTS,
   type ProducerDefaults,
   type PulsarModuleAsyncOptions,
   type PulsarModuleOptions,
+  type PulsarTls,
+  type PulsarToken,
 } from './pulsar.options.js';
 export {
   type IncomingMessage,

@@ -9,24 +9,36 @@ export type PulsarErrorKind = 'transient' | 'backpressure' | 'recreate' | 'perma
 /** Stable codes of {@link PulsarError}. */
 export type PulsarErrorCode =
   | 'SMARTPULSE_PULSAR_ABORTED'
+  | 'SMARTPULSE_PULSAR_AUTHENTICATION'
+  | 'SMARTPULSE_PULSAR_AUTHORIZATION'
   | 'SMARTPULSE_PULSAR_BACKLOG_QUOTA'
+  | 'SMARTPULSE_PULSAR_BROKER'
   | 'SMARTPULSE_PULSAR_CLOSED'
+  | 'SMARTPULSE_PULSAR_CONNECTION'
   | 'SMARTPULSE_PULSAR_CONSUMER_BUSY'
   | 'SMARTPULSE_PULSAR_ENCODING'
   | 'SMARTPULSE_PULSAR_HANDLER_TIMEOUT'
+  | 'SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA'
   | 'SMARTPULSE_PULSAR_INJECTED'
   | 'SMARTPULSE_PULSAR_INVALID_MESSAGE_ID'
   | 'SMARTPULSE_PULSAR_INVALID_OPTIONS'
   | 'SMARTPULSE_PULSAR_INVALID_PAYLOAD'
+  | 'SMARTPULSE_PULSAR_INVALID_TOPIC'
   | 'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE'
+  | 'SMARTPULSE_PULSAR_NOT_ALLOWED'
   | 'SMARTPULSE_PULSAR_POOL_FULL'
+  | 'SMARTPULSE_PULSAR_PRODUCER_BUSY'
+  | 'SMARTPULSE_PULSAR_PRODUCER_FENCED'
   | 'SMARTPULSE_PULSAR_REFUSED'
   | 'SMARTPULSE_PULSAR_SENDS_FULL'
   | 'SMARTPULSE_PULSAR_SUBSCRIPTION_MISMATCH'
   | 'SMARTPULSE_PULSAR_TIMEOUT'
   | 'SMARTPULSE_PULSAR_TOO_MANY_TOPICS'
+  | 'SMARTPULSE_PULSAR_TOPIC_NOT_FOUND'
+  | 'SMARTPULSE_PULSAR_TOPIC_TERMINATED'
   | 'SMARTPULSE_PULSAR_TRANSPORT_UNAVAILABLE'
-  | 'SMARTPULSE_PULSAR_UNKNOWN';
+  | 'SMARTPULSE_PULSAR_UNKNOWN'
+  | 'SMARTPULSE_PULSAR_UNSUPPORTED';
 
 /** What a {@link PulsarError} carries beside its sentence. */
 export interface PulsarErrorDetails {
@@ -123,18 +135,23 @@ export class BacklogQuotaError extends PulsarError {
   }
 }
 
-/** The URL is right but its transport is not part of this version. */
+/** The transport needs a package that is not installed or cannot be loaded here. */
 export class TransportUnavailableError extends PulsarError {
   static readonly code = 'SMARTPULSE_PULSAR_TRANSPORT_UNAVAILABLE';
 
-  /** @param transport the transport that the scheme asks for: `wire` or `websocket`. */
-  constructor(scheme: string, transport: string) {
+  /**
+   * @param transport the transport that was asked for: `native` or `websocket`.
+   * @param packageName the package that it needs.
+   * @param alternative what to use instead, as half a sentence.
+   */
+  constructor(transport: string, packageName: string, alternative: string, cause?: unknown) {
     super(
       TransportUnavailableError.code,
-      `PulsarModule.forRoot: option "url": ${scheme}// needs the ${transport} transport, which is not built in yet.`,
+      `The ${transport} transport needs the package ${packageName}, which cannot be loaded.`,
       {
         kind: 'permanent',
-        remedy: 'Use memory:// or pass a PulsarTransport of your own as option "transport".',
+        remedy: `Install it (npm install ${packageName}), with its install script allowed where it has one, or use ${alternative}.`,
+        cause,
       },
     );
   }

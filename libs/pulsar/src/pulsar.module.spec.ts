@@ -30,13 +30,13 @@ import {
   PulsarConnection,
   PulsarConsumers,
   type PulsarContext,
+  PulsarError,
   PulsarHealthProbe,
   PulsarModule,
   type PulsarModuleOptions,
   PulsarPublisher,
   PulsarRegistry,
   PulsarSubscribe,
-  TransportUnavailableError,
 } from './index.js';
 import { InProcessBroker, InProcessTransport } from './in-process/index.js';
 import { FaultInjectingTransport, injectedFault } from './testing/index.js';
@@ -609,15 +609,34 @@ describe('PulsarModule configuration', () => {
     await expect(failed).rejects.not.toThrow(/secret/);
   });
 
+  it.each(['pulsar://127.0.0.1:1', 'pulsar+ssl://127.0.0.1:1'])(
+    'fails at start where nobody listens at %s, and says how to mend it',
+    async (url) => {
+      const failed = start([], { url, namespace: 'a/b', transport: undefined, ownTransport: undefined });
+      await expect(failed).rejects.toSatisfy(
+        (error) => PulsarError.is(error) && error.code === 'SMARTPULSE_PULSAR_CONNECTION' && error.kind === 'transient',
+      );
+      await expect(failed).rejects.toThrow('Check that the broker runs');
+    },
+  );
+
   it.each([
-    ['pulsar://host:6650', 'wire'],
-    ['pulsar+ssl://host:6651', 'wire'],
-    ['ws://host:8080', 'websocket'],
-    ['wss://host:8443', 'websocket'],
-  ])('knows %s and says that its transport is not built in yet', async (url, transport) => {
-    const failed = start([], { url, namespace: 'a/b', transport: undefined, ownTransport: undefined });
-    await expect(failed).rejects.toSatisfy(TransportUnavailableError.is);
-    await expect(failed).rejects.toThrow(transport);
+    [{ url: 'memory://', transport: 'native' }, 'is native, which serves pulsar://'],
+    [{ url: 'ws://host', transport: 'wire' }, 'is wire, which serves pulsar://'],
+    [{ url: 'memory://', token: 'secret', transport: undefined }, 'memory://, which has no authentication'],
+    [{ url: 'pulsar://host', tls: {}, transport: undefined }, 'expected pulsar+ssl:// or wss://'],
+    [{ url: 'pulsar+ssl://host', tls: { ca: 'secret' }, transport: undefined }, 'expected PEM text'],
+    [{ url: 'pulsar://host', transport: 'kafka' }, 'expected wire, native or a PulsarTransport'],
+  ] as const)('refuses %o', async (options, message) => {
+    const failed = start([], {
+      namespace: 'a/b',
+      ownTransport: undefined,
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the mistakes of those who do not use types
+      ...(options as Partial<PulsarModuleOptions>),
+    });
+    await expect(failed).rejects.toThrow(message);
+    await expect(failed).rejects.toSatisfy((error) => ConfigurationError.is(error));
+    await expect(failed).rejects.not.toThrow(/secret/);
   });
 
   it('refuses a second forRoot in one app', async () => {

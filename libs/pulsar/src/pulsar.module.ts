@@ -23,7 +23,7 @@ export class PulsarModule {
 
   /**
    * @throws ConfigurationError at start, listing everything that is wrong with the options.
-   * @throws TransportUnavailableError at start when the URL needs a transport that is not built in.
+   * @throws TransportUnavailableError at start when the transport needs a package that cannot be loaded.
    */
   static forRoot(options: PulsarModuleOptions): DynamicModule {
     return {

@@ -4,6 +4,9 @@ import type { RetryBackoff } from './consumer/consumer-options.js';
 import type { InitialPosition, SubscriptionType, TransportProducerOptions } from './transport/pulsar.transport.js';
 import { PulsarTransport } from './transport/pulsar.transport.js';
 
+/** The transports that are built in. */
+export type TransportName = 'in-process' | 'wire' | 'native' | 'websocket';
+
 /** How producers send where nothing else is said. */
 export interface ProducerDefaults {
   /** Collects messages into batches. Default `true`. */
@@ -16,6 +19,8 @@ export interface ProducerDefaults {
   readonly batchMaxDelayMs: number;
   /** Sends of one producer that await the broker; further ones wait in `publish`. Default 500. */
   readonly maxPendingMessages: number;
+  /** Payload bytes of those sends; further ones wait, one larger message goes alone. Default 67,108,864 (64 MiB). */
+  readonly maxPendingBytes: number;
   /** Publishes of one topic that may wait for that; beyond, `publish` is refused with kind `backpressure`. Default 100,000. */
   readonly maxWaitingMessages: number;
   /**
@@ -42,6 +47,7 @@ export const PRODUCER_DEFAULTS: ProducerDefaults = Object.freeze({
   batchMaxBytes: 131_072,
   batchMaxDelayMs: 100,
   maxPendingMessages: 500,
+  maxPendingBytes: 67_108_864,
   maxWaitingMessages: 100_000,
   validate: true,
   compression: 'none',
@@ -83,15 +89,53 @@ export const CONSUMER_DEFAULTS: ConsumerDefaults = Object.freeze({
   drainTimeoutMs: 25_000,
 });
 
+/** A JSON web token or what supplies one. */
+export type PulsarToken = string | (() => string | Promise<string>);
+
+/** Which certificates are trusted and shown. */
+export interface PulsarTls {
+  /** Authorities to trust instead of the machine's, PEM. */
+  readonly ca?: string | undefined;
+  /** The client's own certificate, PEM. */
+  readonly cert?: string | undefined;
+  /** The key of {@link cert}, PEM. */
+  readonly key?: string | undefined;
+  /** The name that the broker's certificate must carry, instead of the host that is connected to. */
+  readonly servername?: string | undefined;
+}
+
+/** The defaults of the connection. */
+export const CONNECTION_DEFAULTS = Object.freeze({ connectTimeoutMs: 10_000, operationTimeoutMs: 30_000 });
+
+/** How a transport connects: what is the same for all that have a broker. */
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly token: PulsarToken | undefined;
+  readonly tls: PulsarTls | undefined;
+  readonly connectTimeoutMs: number;
+  readonly operationTimeoutMs: number;
+}
+
 /** What `PulsarModule.forRoot` takes. */
 export interface PulsarModuleOptions {
   /**
-   * Where the broker is: `memory://` (in this process). `pulsar://`, `pulsar+ssl://`, `ws://` and `wss://` are known and refused until
-   * their transports are built in. Credentials do not belong here.
+   * Where the broker is: `memory://` (in this process), `pulsar://host:6650`, `pulsar+ssl://host:6651` (several hosts separated by commas
+   * name one cluster), `ws://host:8080`, `wss://host:8443`. Credentials do not belong here.
    */
   readonly url: string;
-  /** A transport of your own, used instead of the URL's; borrowed, closed by its owner. */
-  readonly transport?: PulsarTransport | undefined;
+  /**
+   * What serves `pulsar://` and `pulsar+ssl://`: `wire`, or `native`, the official client with its addon, an optional package. Or a
+   * transport of your own, used instead of the URL's; borrowed, closed by its owner. Default `wire`.
+   */
+  readonly transport?: PulsarTransport | 'wire' | 'native' | undefined;
+  /** A JSON web token or what supplies one, asked for each connection. Default: no authentication. */
+  readonly token?: PulsarToken | undefined;
+  /** Certificates of `pulsar+ssl://` and `wss://`. Default: the authorities that Node trusts. */
+  readonly tls?: PulsarTls | undefined;
+  /** How long the connection may take at start, and each later attempt, milliseconds. Default 10,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** How long the creation of a producer or consumer may take with all its retries, milliseconds. Default 30,000. */
+  readonly operationTimeoutMs?: number | undefined;
   /** `true`: this module closes `transport` at the end. Default `false`. */
   readonly ownTransport?: boolean | undefined;
   /** `tenant/namespace` that short topic names belong to. Required outside `memory://`; there `public/default`. */
@@ -117,9 +161,9 @@ export interface PulsarModuleAsyncOptions {
 }
 
 /** Options after validation, defaults filled in. */
-export interface ResolvedPulsarOptions {
-  readonly url: string;
-  readonly transport: PulsarTransport | undefined;
+export interface ResolvedPulsarOptions extends ConnectionOptions {
+  /** One of the application's own, or the name of the one that the URL asks for. */
+  readonly transport: PulsarTransport | TransportName;
   readonly ownTransport: boolean;
   readonly namespace: string;
   readonly producer: ProducerDefaults;
@@ -140,6 +184,9 @@ const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `expected one of ${values.join(', ')}` });
 
 const DAY_MS = 86_400_000;
+const pem = z
+  .string({ error: 'expected PEM text' })
+  .refine((text) => text.includes('-----BEGIN '), { error: 'expected PEM text, which has a line -----BEGIN …-----' });
 
 export const subscriptionTypeSchema = oneOf(['Exclusive', 'Failover', 'Shared', 'Key_Shared']);
 export const initialPositionSchema = oneOf(['earliest', 'latest']);
@@ -164,6 +211,7 @@ const producerSchema = z.strictObject({
   batchMaxBytes: whole(1, 5_242_880, 'bytes').optional(),
   batchMaxDelayMs: whole(0, 60_000, 'milliseconds').optional(),
   maxPendingMessages: whole(1, 1_000_000, 'messages').optional(),
+  maxPendingBytes: whole(1, 2_147_483_647, 'bytes').optional(),
   maxWaitingMessages: whole(0, 10_000_000, 'messages').optional(),
   validate: z.boolean({ error: 'expected true or false' }).optional(),
   compression: oneOf(['none', 'lz4', 'zlib', 'zstd', 'snappy']).optional(),
@@ -191,8 +239,26 @@ const consumerSchema = z.strictObject({
 export const pulsarOptionsSchema = z.strictObject({
   url: z.string({ error: 'expected a text such as memory:// or pulsar://host:6650' }),
   transport: z
-    .custom<PulsarTransport>((value) => value instanceof PulsarTransport, { error: 'expected a PulsarTransport' })
+    .custom<PulsarTransport | 'wire' | 'native'>(
+      (value) => value instanceof PulsarTransport || value === 'wire' || value === 'native',
+      { error: 'expected wire, native or a PulsarTransport' },
+    )
     .optional(),
+  token: z
+    .custom<PulsarToken>((value) => typeof value === 'function' || (typeof value === 'string' && value !== ''), {
+      error: 'expected a token or a function that supplies one',
+    })
+    .optional(),
+  tls: z
+    .strictObject({
+      ca: pem.optional(),
+      cert: pem.optional(),
+      key: pem.optional(),
+      servername: z.string({ error: 'expected a host name' }).optional(),
+    })
+    .optional(),
+  connectTimeoutMs: whole(1, DAY_MS, 'milliseconds').optional(),
+  operationTimeoutMs: whole(1, DAY_MS, 'milliseconds').optional(),
   ownTransport: z.boolean({ error: 'expected true or false' }).optional(),
   namespace: z.string({ error: 'expected a text of the form tenant/namespace' }).optional(),
   producer: producerSchema.optional(),

@@ -23,7 +23,7 @@ describe('isOutage', () => {
     new RowNotReadableError('stock', 'no reason'),
     new HandlerTimeoutError('t', 30_000),
     ofKind('permanent'),
-    new TransportUnavailableError('ws', 'websocket'),
+    new TransportUnavailableError('websocket', 'ws', 'pulsar://'),
     'no error at all',
   ])('blames the message or its handler for %s', (error) => {
     expect(isOutage(error)).toBe(false);

@@ -93,6 +93,17 @@ export class PulsarClient {
   }
 
   /**
+   * Resolves when a broker of the service URL has answered: to learn at start whether address, TLS and token are right. Optional: whatever
+   * needs a connection makes one.
+   *
+   * @throws {@link WireError} of the last address that was tried.
+   */
+  async connect(): Promise<void> {
+    this.#checkOpen();
+    await this.#context.lookup.connectService();
+  }
+
+  /**
    * Resolves when the broker has accepted the producer, one for each partition of a partitioned topic.
    *
    * @throws {@link WireError}: what may pass by itself only after `operationTimeoutMs`, everything else at once.

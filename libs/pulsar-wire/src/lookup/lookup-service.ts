@@ -37,6 +37,11 @@ export class LookupService {
     return address === undefined ? this.#slots.run(() => this.#lookup(topic)) : this.pool.get({ address });
   }
 
+  /** Makes a connection to the service URL, unless there is one. */
+  async connectService(): Promise<void> {
+    await this.#service();
+  }
+
   /** How many partitions the topic has; 0 = it is not partitioned. */
   partitions(topic: string): Promise<number> {
     return this.#slots.run(async () => {

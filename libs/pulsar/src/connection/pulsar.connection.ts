@@ -3,6 +3,7 @@ import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
 import { InProcessTransport } from '../in-process/in-process.transport.js';
 import { PULSAR_OPTIONS, type ProducerDefaults, type ResolvedPulsarOptions } from '../pulsar.options.js';
+import { createTransport } from '../transport/create-transport.js';
 import type { PulsarTransport } from '../transport/pulsar.transport.js';
 import { resolveTopicName } from '../transport/topic-name.js';
 
@@ -29,10 +30,12 @@ export class PulsarConnection implements OnModuleInit {
     @Inject(Random) random: Random,
   ) {
     this.namespace = options.namespace;
-    this.#ownBroker = options.transport === undefined ? new InProcessBroker({ clock, random }) : undefined;
-    this.#ownsTransport = options.transport === undefined || options.ownTransport;
+    this.#ownBroker = options.transport === 'in-process' ? new InProcessBroker({ clock, random }) : undefined;
+    this.#ownsTransport = typeof options.transport === 'string' || options.ownTransport;
     this.transport =
-      options.transport ?? new InProcessTransport(this.#ownBroker ?? new InProcessBroker({ clock, random }));
+      this.#ownBroker === undefined
+        ? createTransport(options, { clock, random })
+        : new InProcessTransport(this.#ownBroker);
     this.#refuseWhatIsNotOffered(options.producer);
   }
 

@@ -27,6 +27,7 @@ export function deadLetterMessage(message: IncomingMessage, facts: DeadLetterFac
   const { error } = facts;
   return {
     payload: message.payload,
+    ...(message.tombstone ? { tombstone: true } : {}),
     ...(message.key === undefined ? {} : { key: message.key }),
     ...(message.orderingKey === undefined ? {} : { orderingKey: message.orderingKey }),
     ...(message.eventTimeMs === undefined ? {} : { eventTimeMs: message.eventTimeMs }),

@@ -1,4 +1,5 @@
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
+import { brokerFailure, foreignMessageId } from '../transport/broker-failure.js';
 import type { MessageId, TransportConsumer } from '../transport/pulsar.transport.js';
 import type { AttachedConsumer } from './attached-consumer.js';
 import type { InProcessSubscription } from './in-process.subscription.js';
@@ -45,15 +46,32 @@ export class InProcessConsumer implements TransportConsumer {
       return Promise.reject(new PulsarClosedError('consumer', this.topic));
     }
     if (!this.#knows(id)) {
-      return Promise.reject(
-        new PulsarError('SMARTPULSE_PULSAR_INVALID_MESSAGE_ID', 'The message id is not of this broker.', {
-          kind: 'permanent',
-          remedy: 'Acknowledge with the id of a message that this consumer received.',
-          topic: this.topic,
-        }),
-      );
+      return Promise.reject(foreignMessageId(this.topic));
     }
     this.#subscription.ack(this.#attached, id.position);
+    return DONE;
+  }
+
+  ackCumulative(id: MessageId): Promise<void> {
+    if (!this.#attached.attached) {
+      return Promise.reject(new PulsarClosedError('consumer', this.topic));
+    }
+    if (!this.#knows(id)) {
+      return Promise.reject(foreignMessageId(this.topic));
+    }
+    const { type } = this.#subscription;
+    if (type !== 'Exclusive' && type !== 'Failover') {
+      return Promise.reject(
+        brokerFailure(
+          'SMARTPULSE_PULSAR_NOT_ALLOWED',
+          `A subscription of type ${type} has no cumulative acknowledgement.`,
+          {
+            topic: this.topic,
+          },
+        ),
+      );
+    }
+    this.#subscription.ackThrough(this.#attached, id.position);
     return DONE;
   }
 

@@ -1,5 +1,6 @@
 import type { Timer } from '@smartpulse/resilience';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
+import { sendAborted, tooLarge } from '../transport/broker-failure.js';
 import type {
   MessageId,
   OutgoingMessage,
@@ -40,6 +41,7 @@ export class InProcessProducer implements TransportProducer {
   #batch: Send[] = [];
   #batchBytes = 0;
   #pending = 0;
+  #pendingBytes = 0;
   #linger: Timer | undefined;
   #sequenceId: bigint;
   #closed = false;
@@ -75,7 +77,7 @@ export class InProcessProducer implements TransportProducer {
       const own = ownCopy(message);
       const send: Send = { message: own, bytes: sizeOf(own), resolve, reject, withdrawn: false, release: undefined };
       this.#called++;
-      if (this.#pending < this.#options.maxPendingMessages && this.#waiting.size === 0) {
+      if (this.#waiting.size === 0 && this.#hasRoom(send)) {
         this.#accept(send);
       } else {
         this.#wait(send, signal);
@@ -106,22 +108,25 @@ export class InProcessProducer implements TransportProducer {
       return new PulsarClosedError(this.#closed ? 'producer' : 'broker', this.topic);
     }
     if (message.payload.byteLength > this.#maxPayloadBytes) {
-      return new PulsarError(
-        'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE',
-        `A payload of ${message.payload.byteLength} bytes for ${this.topic} is above ${this.#maxPayloadBytes}.`,
-        { kind: 'permanent', remedy: 'Send a reference to the content, or split it.', topic: this.topic },
-      );
+      return tooLarge(this.topic, message.payload.byteLength, this.#maxPayloadBytes);
     }
-    return signal?.aborted === true ? abortedError(this.topic, signal) : undefined;
+    return signal?.aborted === true ? sendAborted(this.topic, signal.reason) : undefined;
+  }
+
+  #hasRoom({ bytes }: Send): boolean {
+    const { maxPendingMessages, maxPendingBytes } = this.#options;
+    return this.#pending === 0 || (this.#pending < maxPendingMessages && this.#pendingBytes + bytes <= maxPendingBytes);
   }
 
   #wait(send: Send, signal: AbortSignal | undefined): void {
     this.#waiting.push(send);
+    // Nobody joins the batch before some of it is stored: lingering would only lose time.
+    this.#store();
     if (signal !== undefined) {
       const onAbort = (): void => {
         send.withdrawn = true;
         this.#withdrawn++;
-        send.reject(abortedError(this.topic, signal));
+        send.reject(sendAborted(this.topic, signal.reason));
       };
       signal.addEventListener('abort', onAbort, { once: true });
       send.release = () => signal.removeEventListener('abort', onAbort);
@@ -130,6 +135,7 @@ export class InProcessProducer implements TransportProducer {
 
   #accept(send: Send): void {
     this.#pending++;
+    this.#pendingBytes += send.bytes;
     this.#batch.push(send);
     this.#batchBytes += send.bytes;
     const { enabled, maxMessages, maxBytes, maxDelayMs } = this.#options.batching;
@@ -141,7 +147,8 @@ export class InProcessProducer implements TransportProducer {
       this.#batch.length >= maxMessages ||
       this.#batchBytes >= maxBytes ||
       // Whoever waits for room must not also wait for the linger.
-      this.#pending >= this.#options.maxPendingMessages;
+      this.#pending >= this.#options.maxPendingMessages ||
+      this.#pendingBytes >= this.#options.maxPendingBytes;
     if (full) {
       this.#store();
     } else {
@@ -167,6 +174,7 @@ export class InProcessProducer implements TransportProducer {
         this.#append(send);
       }
       this.#pending -= batch.length;
+      this.#pendingBytes -= batch.reduce((sum, { bytes }) => sum + bytes, 0);
       this.#admit();
       this.#announceSettled();
     });
@@ -192,7 +200,7 @@ export class InProcessProducer implements TransportProducer {
       if (send.withdrawn) {
         this.#withdrawn--;
         this.#waiting.shift();
-      } else if (this.#pending < this.#options.maxPendingMessages) {
+      } else if (this.#hasRoom(send)) {
         this.#waiting.shift();
         send.release?.();
         this.#accept(send);
@@ -214,13 +222,4 @@ export class InProcessProducer implements TransportProducer {
       flush.resolve();
     }
   }
-}
-
-function abortedError(topic: string, signal: AbortSignal): PulsarError {
-  return new PulsarError('SMARTPULSE_PULSAR_ABORTED', `A send to ${topic} was given up while it waited for room.`, {
-    kind: 'transient',
-    remedy: 'Nothing was sent; publish again when there is time.',
-    topic,
-    cause: signal.reason,
-  });
 }

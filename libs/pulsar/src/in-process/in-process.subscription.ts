@@ -106,6 +106,11 @@ export class InProcessSubscription {
     return consumer;
   }
 
+  /** How it shares its messages now. */
+  get type(): SubscriptionType {
+    return this.#type;
+  }
+
   permit(consumer: AttachedConsumer, count: number): void {
     consumer.permits += count;
     this.wake();
@@ -118,6 +123,14 @@ export class InProcessSubscription {
     this.#cursor.add(position);
     if (this.#redeliveries.size > 0) {
       this.#redeliveries.delete(position);
+    }
+  }
+
+  /** The position and all before it. */
+  ackThrough(consumer: AttachedConsumer, position: number): void {
+    const last = Math.min(position, this.#home.log.end - 1);
+    for (let one = this.#cursor.floor; one <= last; one++) {
+      this.ack(consumer, one);
     }
   }
 

@@ -20,6 +20,12 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   compression: Object.freeze(['none'] as const),
   deduplication: true,
   nonDurable: true,
+  cumulativeAck: true,
+  ackReceipts: true,
+  tombstones: true,
+  orderingKeys: true,
+  keyedBatching: true,
+  producerIdentity: true,
   maxPayloadBytes: 5_242_880,
 });
 

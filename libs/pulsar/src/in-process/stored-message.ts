@@ -15,6 +15,7 @@ export class InProcessMessageId implements MessageId {
 /** A message as the log keeps it, which is also what a consumer gets at the first delivery. Content was copied when it came in. */
 export class StoredMessage implements IncomingMessage {
   readonly payload: Uint8Array;
+  readonly tombstone: boolean;
   readonly key: string | undefined;
   readonly orderingKey: string | undefined;
   readonly properties: Readonly<Record<string, string>>;
@@ -34,6 +35,7 @@ export class StoredMessage implements IncomingMessage {
     bytes: number,
   ) {
     this.payload = message.payload;
+    this.tombstone = message.tombstone ?? false;
     this.key = message.key;
     this.orderingKey = message.orderingKey;
     this.properties = message.properties ?? NO_PROPERTIES;
@@ -53,12 +55,24 @@ export class StoredMessage implements IncomingMessage {
 
   /** The message as it comes the second time and later. */
   redelivered(redeliveryCount: number): IncomingMessage {
-    const { id, topic, payload, key, orderingKey, properties, publishTimeMs, eventTimeMs, producerName, sequenceId } =
-      this;
+    const {
+      id,
+      topic,
+      payload,
+      tombstone,
+      key,
+      orderingKey,
+      properties,
+      publishTimeMs,
+      eventTimeMs,
+      producerName,
+      sequenceId,
+    } = this;
     return {
       id,
       topic,
       payload,
+      tombstone,
       key,
       orderingKey,
       properties,

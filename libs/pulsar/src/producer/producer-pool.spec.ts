@@ -7,6 +7,7 @@ import { ProducerPool, type ProducerProfile } from './producer-pool.js';
 const profile: ProducerProfile = {
   batching: { enabled: false, maxMessages: 1, maxBytes: 1, maxDelayMs: 0 },
   maxPendingMessages: 1,
+  maxPendingBytes: 1,
   compression: 'none',
   sendTimeoutMs: 0,
 };

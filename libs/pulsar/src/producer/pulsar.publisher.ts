@@ -208,6 +208,7 @@ function profileOf(options: ProducerDefaults): ProducerProfile {
       maxDelayMs: options.batchMaxDelayMs,
     }),
     maxPendingMessages: options.maxPendingMessages,
+    maxPendingBytes: options.maxPendingBytes,
     compression: options.compression,
     sendTimeoutMs: options.sendTimeoutMs,
   });
@@ -215,10 +216,11 @@ function profileOf(options: ProducerDefaults): ProducerProfile {
 
 /** Unbatched and without a name: a second producer of the name would be refused. */
 function directProfileOf(profile: ProducerProfile): ProducerProfile {
-  const { batching, maxPendingMessages, compression, sendTimeoutMs } = profile;
+  const { batching, maxPendingMessages, maxPendingBytes, compression, sendTimeoutMs } = profile;
   return Object.freeze({
     batching: Object.freeze({ ...batching, enabled: false }),
     maxPendingMessages,
+    maxPendingBytes,
     compression,
     sendTimeoutMs,
   });

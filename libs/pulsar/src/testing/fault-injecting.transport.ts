@@ -124,6 +124,10 @@ export class FaultInjectingTransport extends PulsarTransport {
         await this.#pass('ack', options.topic);
         await consumer.ack(id);
       },
+      ackCumulative: async (id) => {
+        await this.#pass('ack', options.topic);
+        await consumer.ackCumulative(id);
+      },
       nack: (id, delayMs) => consumer.nack(id, delayMs),
       close: () => {
         this.#consumers.delete(drop);

@@ -56,6 +56,7 @@ export function produce(
     topic,
     batching: { enabled: false, maxMessages: 100, maxBytes: 131_072, maxDelayMs: 100 },
     maxPendingMessages: 500,
+    maxPendingBytes: 67_108_864,
     compression: 'none',
     sendTimeoutMs: 30_000,
     ...more,

@@ -12,6 +12,8 @@ export interface MessageId {
 /** A message on its way out. */
 export interface OutgoingMessage {
   readonly payload: Uint8Array;
+  /** `true`: no payload at all, which says "this key is gone"; {@link payload} must be empty then. Needs the capability `tombstones`. */
+  readonly tombstone?: boolean;
   /** Decides partition and order: messages of one key stay in the order in which they were sent. */
   readonly key?: string;
   readonly orderingKey?: string;
@@ -29,7 +31,10 @@ export interface IncomingMessage {
   readonly id: MessageId;
   /** The full topic name. */
   readonly topic: string;
+  /** Empty for a tombstone. */
   readonly payload: Uint8Array;
+  /** `true`: it has no payload at all; not the same as an empty one. */
+  readonly tombstone: boolean;
   readonly key: string | undefined;
   readonly orderingKey: string | undefined;
   readonly properties: Readonly<Record<string, string>>;
@@ -54,6 +59,8 @@ export interface TransportProducerOptions {
   };
   /** Sends that wait for the broker's acknowledgement; further ones wait in `send`. */
   readonly maxPendingMessages: number;
+  /** Payload bytes of those; further ones wait, one larger message goes alone. */
+  readonly maxPendingBytes: number;
   readonly compression: 'none' | 'lz4' | 'zlib' | 'zstd' | 'snappy';
   /** A send that the broker has not acknowledged by then is rejected (`timeout`, ambiguous). 0 = never. */
   readonly sendTimeoutMs: number;
@@ -100,8 +107,13 @@ export interface TransportConsumer {
   readonly subscription: string;
   /** Allows `count` more messages; nothing is delivered without permits. Acknowledging gives none back. */
   permit(count: number): void;
-  /** Resolves when the subscription's cursor has it: the message will not come again. */
+  /**
+   * Resolves when the subscription's cursor has it: the message will not come again. Where the transport has no receipts
+   * (capability `ackReceipts`), when it has left this process.
+   */
   ack(id: MessageId): Promise<void>;
+  /** As {@link ack}, for this message and all before it. Exclusive and Failover only, and only with the capability `cumulativeAck`. */
+  ackCumulative(id: MessageId): Promise<void>;
   /** Gives the message back; it comes again no sooner than `delayMs` from now, with a higher redelivery count. */
   nack(id: MessageId, delayMs: number): void;
   /** Resolves when acknowledgements on the way are settled. Unacknowledged messages go to other consumers. Idempotent. */
@@ -117,8 +129,21 @@ export interface TransportCapabilities {
   readonly nackDelay: boolean;
   readonly batching: boolean;
   readonly compression: readonly TransportProducerOptions['compression'][];
+  /** A broker with deduplication stores each `sequenceId` of a named producer once. */
   readonly deduplication: boolean;
   readonly nonDurable: boolean;
+  /** Acknowledges a message and all before it at once. */
+  readonly cumulativeAck: boolean;
+  /** `ack` resolves by the broker's own answer. */
+  readonly ackReceipts: boolean;
+  /** Messages that have no payload at all. */
+  readonly tombstones: boolean;
+  /** Keeps `orderingKey`. */
+  readonly orderingKeys: boolean;
+  /** Messages of one key stay together in a batch, so that Key_Shared spreads batched messages by their key. */
+  readonly keyedBatching: boolean;
+  /** Received messages tell `producerName` and `sequenceId`; elsewhere they are `''` and −1. */
+  readonly producerIdentity: boolean;
   /** Largest payload in bytes. */
   readonly maxPayloadBytes: number;
 }

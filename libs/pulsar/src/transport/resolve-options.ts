@@ -1,16 +1,17 @@
 import { checkOptions, ConfigurationError, type ConfigurationIssue } from '@smartpulse/resilience';
-import { TransportUnavailableError } from '../pulsar.errors.js';
 import {
+  CONNECTION_DEFAULTS,
   CONSUMER_DEFAULTS,
   PRODUCER_DEFAULTS,
   type PulsarModuleOptions,
   pulsarOptionsSchema,
   type ResolvedPulsarOptions,
+  type TransportName,
 } from '../pulsar.options.js';
 import { namespaceProblem } from './topic-name.js';
 
 /** The transport that serves each URL scheme. */
-const TRANSPORT_OF_SCHEME: Readonly<Record<string, string | undefined>> = Object.freeze({
+const TRANSPORT_OF_SCHEME: Readonly<Record<string, TransportName | undefined>> = Object.freeze({
   'memory:': 'in-process',
   'pulsar:': 'wire',
   'pulsar+ssl:': 'wire',
@@ -23,7 +24,6 @@ const SCHEMES = 'memory://, pulsar://, pulsar+ssl://, ws:// or wss://';
  * Checks the options of `forRoot` and fills in the defaults.
  *
  * @throws ConfigurationError that lists everything that is wrong.
- * @throws TransportUnavailableError when the URL is right and its transport is not built in.
  */
 export function resolveOptions(owner: string, input: PulsarModuleOptions): ResolvedPulsarOptions {
   const options = checkOptions(owner, pulsarOptionsSchema, input);
@@ -49,18 +49,34 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
   if (problem !== undefined) {
     issues.push({ option: 'namespace', problem });
   }
-  if (options.ownTransport === true && options.transport === undefined) {
+  const chosen = options.transport;
+  if (typeof chosen === 'string' && transportName !== undefined && transportName !== 'wire') {
+    issues.push({
+      option: 'transport',
+      problem: `is ${chosen}, which serves pulsar:// and pulsar+ssl:// and not ${scheme}//`,
+    });
+  }
+  const own = typeof chosen === 'object' ? chosen : undefined;
+  const offered = own !== undefined || scheme !== 'memory:';
+  if (options.token !== undefined && !offered) {
+    issues.push({ option: 'token', problem: 'is given to memory://, which has no authentication' });
+  }
+  if (options.tls !== undefined && own === undefined && scheme !== 'pulsar+ssl:' && scheme !== 'wss:') {
+    issues.push({ option: 'tls', problem: `is given to ${scheme ?? 'no scheme'}//, expected pulsar+ssl:// or wss://` });
+  }
+  if (options.ownTransport === true && own === undefined) {
     issues.push({ option: 'ownTransport', problem: 'is given without a transport' });
   }
   if (issues.length > 0) {
     throw new ConfigurationError(owner, issues);
   }
-  if (transportName !== 'in-process' && options.transport === undefined) {
-    throw new TransportUnavailableError(scheme ?? '', transportName ?? '');
-  }
   return Object.freeze({
     url: options.url,
-    transport: options.transport,
+    transport: chosen ?? transportName ?? 'in-process',
+    token: options.token,
+    tls: options.tls,
+    connectTimeoutMs: options.connectTimeoutMs ?? CONNECTION_DEFAULTS.connectTimeoutMs,
+    operationTimeoutMs: options.operationTimeoutMs ?? CONNECTION_DEFAULTS.operationTimeoutMs,
     ownTransport: options.ownTransport ?? false,
     namespace: options.namespace ?? 'public/default',
     producer: Object.freeze({ ...PRODUCER_DEFAULTS, ...given(options.producer) }),

@@ -1,0 +1,20 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+import type { ResolvedPulsarOptions } from '../pulsar.options.js';
+import { WireTransport } from '../wire/wire.transport.js';
+import { PulsarTransport } from './pulsar.transport.js';
+
+/**
+ * The transport that the options ask for: one of the application's own as it is, else the one of the URL. `in-process` is not made here: it needs its broker.
+ *
+ * @throws PulsarError when the URL is none.
+ */
+export function createTransport(
+  options: ResolvedPulsarOptions,
+  parts: { readonly clock: Clock; readonly random: Random },
+): PulsarTransport {
+  const { transport } = options;
+  if (transport instanceof PulsarTransport) {
+    return transport;
+  }
+  return new WireTransport(options, parts);
+}

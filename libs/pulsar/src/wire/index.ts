@@ -1,0 +1,1 @@
+export { WireTransport, type WireTransportParts } from './wire.transport.js';
