@@ -45,6 +45,7 @@ export class InProcessProducer implements TransportProducer {
   #linger: Timer | undefined;
   #sequenceId: bigint;
   #closed = false;
+  #released = false;
 
   constructor(
     broker: InProcessBroker,
@@ -56,7 +57,9 @@ export class InProcessProducer implements TransportProducer {
     this.#options = options;
     this.#maxPayloadBytes = maxPayloadBytes;
     this.#name = options.producerName ?? broker.nextProducerName();
-    this.#sequenceId = broker.topic(options.topic).lastSequenceId(this.#name);
+    const topic = broker.topic(options.topic);
+    topic.takeName(this.#name);
+    this.#sequenceId = topic.lastSequenceId(this.#name);
     this.#onClose = onClose;
   }
 
@@ -100,6 +103,10 @@ export class InProcessProducer implements TransportProducer {
     await this.flush();
     this.#linger?.cancel();
     this.#linger = undefined;
+    if (!this.#released && !this.#broker.closed) {
+      this.#released = true;
+      this.#broker.topic(this.topic).releaseName(this.#name);
+    }
     this.#onClose();
   }
 

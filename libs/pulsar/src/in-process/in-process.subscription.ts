@@ -154,7 +154,8 @@ export class InProcessSubscription {
       this.#source.giveBack(message, 0);
     }
     for (const message of consumer.unacked.values()) {
-      this.#return(message, 0);
+      // As a broker does: a consumer that goes away raises no count, only what is given back does.
+      this.#source.giveBack(message, 0);
     }
     consumer.unacked.clear();
     this.wake();

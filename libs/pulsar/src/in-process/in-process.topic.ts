@@ -1,5 +1,6 @@
 import type { Clock } from '@smartpulse/resilience';
 import { BacklogQuotaError, PulsarClosedError, PulsarError } from '../pulsar.errors.js';
+import { brokerFailure } from '../transport/broker-failure.js';
 import type { InitialPosition, OutgoingMessage, SubscriptionType } from '../transport/pulsar.transport.js';
 import { InProcessSubscription, type SubscriptionStats } from './in-process.subscription.js';
 import { InProcessMessageId, sizeOf, StoredMessage } from './stored-message.js';
@@ -32,6 +33,8 @@ export class InProcessTopic {
   readonly #log = new TopicLog();
   readonly #subscriptions = new Map<string, InProcessSubscription>();
   readonly #lastSequenceIds = new Map<string, bigint>();
+  /** Names that a producer has at the moment. */
+  readonly #producerNames = new Set<string>();
 
   constructor(
     readonly name: string,
@@ -40,6 +43,24 @@ export class InProcessTopic {
     readonly budget: TurnBudget,
     readonly retention: TopicRetention,
   ) {}
+
+  /**
+   * Takes a producer's name until {@link releaseName}.
+   *
+   * @throws PulsarError when another producer has it.
+   */
+  takeName(name: string): void {
+    if (this.#producerNames.has(name)) {
+      throw brokerFailure('SMARTPULSE_PULSAR_PRODUCER_BUSY', `A producer named "${name}" is already on ${this.name}.`, {
+        topic: this.name,
+      });
+    }
+    this.#producerNames.add(name);
+  }
+
+  releaseName(name: string): void {
+    this.#producerNames.delete(name);
+  }
 
   /** The last sequence id stored under a producer name, or -1. */
   lastSequenceId(producerName: string): bigint {

@@ -5,6 +5,7 @@ export {
   type FaultQuestion,
   injectedFault,
 } from './fault-injecting.transport.js';
+export { brokerFixture, type BrokerFixtureOptions } from './broker.fixture.js';
 export { inProcessFixture } from './in-process.fixture.js';
 export { pulsarTransportContract } from './pulsar-transport.contract.js';
-export type { PulsarTransportFixture } from './transport-fixture.js';
+export type { BrokerControl, PulsarTransportFixture } from './transport-fixture.js';

@@ -16,7 +16,6 @@ export const producerCases: readonly TransportCase[] = [
       await producer.send({
         payload: Uint8Array.from([0, 255, 128, 10]),
         key: 'İstanbul ⚡ 風',
-        orderingKey: 'o',
         properties: { größe: 'ñandú 🌬', leer: '' },
         eventTimeMs: 1_700_000_000_123,
       });
@@ -24,10 +23,73 @@ export const producerCases: readonly TransportCase[] = [
       await eventually(fixture, () => heard.messages.length === 2, 'delivered');
       const [first, second] = heard.messages;
       assert.deepEqual([...first!.payload], [0, 255, 128, 10]);
-      assert.deepEqual([first!.key, first!.orderingKey], ['İstanbul ⚡ 風', 'o']);
+      assert.deepEqual([first!.key, first!.orderingKey], ['İstanbul ⚡ 風', undefined]);
       assert.deepEqual({ ...first!.properties }, { größe: 'ñandú 🌬', leer: '' });
       assert.deepEqual([first!.eventTimeMs, first!.topic], [1_700_000_000_123, topic]);
       assert.deepEqual([second!.payload.byteLength, second!.key, second!.eventTimeMs], [0, undefined, undefined]);
+      assert.ok(first!.publishTimeMs > 0 || fixture.pendingTimers !== undefined);
+    },
+  },
+  {
+    title: 'keeps an ordering key beside the key',
+    needs: 'orderingKeys',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const heard = await consume(transport, topic);
+      await (await produce(transport, topic)).send(text('x', { key: 'k', orderingKey: 'ördnung' }));
+      await eventually(fixture, () => heard.messages.length === 1, 'delivered');
+      assert.deepEqual([heard.messages[0]!.key, heard.messages[0]!.orderingKey], ['k', 'ördnung']);
+    },
+  },
+  {
+    title: 'tells a message without a payload from one with an empty payload',
+    needs: 'tombstones',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const heard = await consume(transport, topic);
+      const producer = await produce(transport, topic, { batching: lingering });
+      const sends = [
+        producer.send({ payload: new Uint8Array(0), tombstone: true, key: 'gone' }),
+        producer.send({ payload: new Uint8Array(0), key: 'empty' }),
+      ];
+      await producer.flush();
+      await Promise.all(sends);
+      await eventually(fixture, () => heard.messages.length === 2, 'delivered');
+      const told = new Map(heard.messages.map(({ key, tombstone }) => [key, tombstone]));
+      assert.deepEqual([told.get('gone'), told.get('empty')], [true, false]);
+    },
+  },
+  {
+    title: 'refuses a second producer of a name that is in use, and admits one after the first has closed',
+    needs: 'producerIdentity',
+    async check(fixture) {
+      const [one, two, topic] = [await fixture.transport(), await fixture.transport(), fixture.topic()];
+      const first = await produce(one, topic, { producerName: 'the one' });
+      await assert.rejects(
+        produce(two, topic, { producerName: 'the one' }),
+        (error) => PulsarError.is(error) && error.code === 'SMARTPULSE_PULSAR_PRODUCER_BUSY',
+      );
+      await first.close();
+      const heard = await consume(two, topic);
+      await (await produce(two, topic, { producerName: 'the one' })).send(text('x'));
+      await eventually(fixture, () => heard.messages.length === 1, 'delivered');
+      assert.equal(heard.messages[0]!.producerName, 'the one');
+    },
+  },
+  {
+    title: 'waits at the limit of pending bytes, and lets one larger message through alone',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const heard = await consume(transport, topic);
+      const producer = await produce(transport, topic, { maxPendingBytes: 1_000 });
+      const abort = new AbortController();
+      const large = producer.send({ payload: new Uint8Array(5_000) });
+      const waiting = producer.send(text('given up'), abort.signal);
+      abort.abort();
+      await assert.rejects(waiting, (error) => PulsarError.is(error) && error.code === 'SMARTPULSE_PULSAR_ABORTED');
+      const rest = names(20).map((name) => producer.send(text(name.padEnd(300, '.'))));
+      await Promise.all([large, ...rest]);
+      await eventually(fixture, () => heard.messages.length === 21, 'all delivered');
     },
   },
   {

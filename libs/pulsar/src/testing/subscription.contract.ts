@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict';
 import { PulsarError } from '../pulsar.errors.js';
+import type { SubscriptionType, TransportCapabilities } from '../transport/pulsar.transport.js';
 import { consume, eventually, names, produce, type PulsarTransportFixture, text, textOf } from './transport-fixture.js';
+
+/** What a case may need of a transport: a type of subscription, a capability, or the controls of an operator. */
+export type TransportNeed = SubscriptionType | BooleanCapability | 'operator';
+
+type BooleanCapability = {
+  [K in keyof TransportCapabilities]: TransportCapabilities[K] extends boolean ? K : never;
+}[keyof TransportCapabilities];
 
 /** One sentence of the contract and its check. */
 export interface TransportCase {
   readonly title: string;
-  readonly needs?:
-    | 'Exclusive'
-    | 'Failover'
-    | 'Shared'
-    | 'Key_Shared'
-    | 'delayedDelivery'
-    | 'nackDelay'
-    | 'batching'
-    | 'deduplication'
-    | 'nonDurable';
+  readonly needs?: TransportNeed | undefined;
   check(fixture: PulsarTransportFixture): Promise<void>;
 }
 

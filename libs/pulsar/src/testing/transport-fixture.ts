@@ -9,6 +9,16 @@ import type {
   TransportSubscribeOptions,
 } from '../transport/pulsar.transport.js';
 
+/** What an operator does to a broker while it is in use. */
+export interface BrokerControl {
+  /** Makes a topic of `count` partitions. */
+  partition(topic: string, count: number): Promise<void>;
+  /** Takes the topic from its broker, as load balancing does: it comes back by itself. */
+  unload(topic: string): Promise<void>;
+  /** No message is taken any more. */
+  terminate(topic: string): Promise<void>;
+}
+
 /** What the contract suite needs of the adapter under test; made anew for every case. */
 export interface PulsarTransportFixture {
   /** Another connected transport to the same broker: another app. */
@@ -19,6 +29,8 @@ export interface PulsarTransportFixture {
   advance(ms: number): Promise<void>;
   /** Closes everything that the fixture made. */
   close(): Promise<void>;
+  /** The broker's own controls; without them the cases that need an operator are skipped by name. */
+  readonly broker?: BrokerControl;
   /** Timers that are still set after {@link close}; only for a virtual clock. */
   pendingTimers?(): number;
 }

@@ -43,8 +43,10 @@ export class WireTransportProducer implements TransportProducer {
     return this.producer.send(wireMessage(message), signal).then(this.#settled, this.#failed);
   }
 
-  flush(): Promise<void> {
-    return this.producer.flush();
+  async flush(): Promise<void> {
+    await this.producer.flush();
+    // The promises of `send` follow those of the client by one turn of the microtask queue: whoever waits for the flush finds them settled.
+    await undefined;
   }
 
   close(): Promise<void> {

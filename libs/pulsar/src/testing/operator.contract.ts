@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { PulsarError, type PulsarErrorCode } from '../pulsar.errors.js';
+import type { TransportCase } from './subscription.contract.js';
+import {
+  type BrokerControl,
+  consume,
+  eventually,
+  names,
+  produce,
+  type PulsarTransportFixture,
+  text,
+  textOf,
+} from './transport-fixture.js';
+
+const batching = { enabled: true, maxMessages: 20, maxBytes: 131_072, maxDelayMs: 5 };
+
+/** What holds while somebody operates the broker. */
+export const operatorCases: readonly TransportCase[] = [
+  {
+    title: 'a topic of several partitions delivers everything, each key in order',
+    needs: 'operator',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      await controlOf(fixture).partition(topic, 3);
+      const heard = await consume(transport, topic);
+      const producer = await produce(transport, topic, { batching });
+      const keys = names(10);
+      const sends = names(20).flatMap((name) => keys.map((key) => producer.send(text(name, { key }))));
+      await Promise.all([...sends, ...names(50).map((name) => producer.send(text(name)))]);
+      await eventually(fixture, () => heard.messages.length === 250, 'all delivered');
+      for (const key of keys) {
+        assert.deepEqual(heard.messages.filter((one) => one.key === key).map(textOf), names(20), key);
+      }
+      await heard.ackAll();
+    },
+  },
+  {
+    title: 'a topic that is moved while it is in use loses nothing and keeps its order',
+    needs: 'operator',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const heard = await consume(transport, topic, { type: 'Exclusive', permits: 100_000 });
+      const producer = await produce(transport, topic, { batching });
+      const sends: Promise<unknown>[] = [];
+      let next = 0;
+      for (let round = 0; round < 3; round++) {
+        for (let burst = 0; burst < 10; burst++) {
+          sends.push(...names(20, next).map((name) => producer.send(text(name))));
+          next += 20;
+          await fixture.advance(5);
+        }
+        await controlOf(fixture).unload(topic);
+      }
+      await Promise.all(sends);
+      const seen = (): number => new Set(heard.texts()).size;
+      await eventually(fixture, () => seen() === next, 'all delivered');
+      const firsts = [...new Set(heard.texts())];
+      assert.deepEqual(firsts, names(next));
+    },
+  },
+  {
+    title: 'a topic that is terminated refuses further messages for good, and delivers those it has',
+    needs: 'operator',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const producer = await produce(transport, topic);
+      await producer.send(text('last'));
+      await controlOf(fixture).terminate(topic);
+      await assert.rejects(producer.send(text('late')), ofCode('SMARTPULSE_PULSAR_TOPIC_TERMINATED'));
+      await assert.rejects(produce(transport, topic), ofCode('SMARTPULSE_PULSAR_TOPIC_TERMINATED'));
+      const heard = await consume(transport, topic);
+      await eventually(fixture, () => heard.messages.length === 1, 'delivered');
+    },
+  },
+  {
+    title: 'a topic of a tenant or namespace that does not exist is a mistake, told at once',
+    needs: 'operator',
+    async check(fixture) {
+      const transport = await fixture.transport();
+      for (const topic of ['persistent://public/nowhere/t', 'persistent://nobody/default/t']) {
+        await assert.rejects(produce(transport, topic), ofCode('SMARTPULSE_PULSAR_TOPIC_NOT_FOUND'));
+        await assert.rejects(consume(transport, topic), ofCode('SMARTPULSE_PULSAR_TOPIC_NOT_FOUND'));
+      }
+    },
+  },
+];
+
+function controlOf({ broker }: PulsarTransportFixture): BrokerControl {
+  assert.ok(broker, 'the fixture has the controls of an operator');
+  return broker;
+}
+
+function ofCode(code: PulsarErrorCode): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(PulsarError.is(error), String(error));
+    assert.equal(error.code, code);
+    return true;
+  };
+}
