@@ -7,7 +7,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   batch: ['resilience'],
   health: ['resilience'],
   'pulsar-wire': [],
-  pulsar: ['batch', 'resilience'],
+  pulsar: ['pulsar-wire', 'batch', 'resilience'],
   'redis-cache': ['batch', 'resilience'],
   cdc: ['batch', 'resilience'],
   'data-sync': ['cdc', 'pulsar', 'redis-cache', 'batch', 'resilience'],

@@ -27,6 +27,12 @@ function setUp() {
     compression: ['none' as const],
     deduplication: false,
     nonDurable: true,
+    cumulativeAck: false,
+    ackReceipts: true,
+    tombstones: false,
+    orderingKeys: true,
+    keyedBatching: true,
+    producerIdentity: true,
     maxPayloadBytes: 1_000,
   };
   return { publisher, relay: new OutboxRelay(outbox, publisher, { brokerInstance: 'broker-1', capabilities }) };

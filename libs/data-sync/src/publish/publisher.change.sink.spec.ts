@@ -33,6 +33,12 @@ function setUp(maxPayloadBytes = 1_000_000) {
     compression: ['none' as const],
     deduplication: false,
     nonDurable: true,
+    cumulativeAck: false,
+    ackReceipts: true,
+    tombstones: false,
+    orderingKeys: true,
+    keyedBatching: true,
+    producerIdentity: true,
     maxPayloadBytes,
   };
   const sink = new ChangePublisher(sync, publisher, { brokerInstance: 'broker-1', capabilities });

@@ -62,6 +62,7 @@ export function incomingMessage(overrides: Partial<IncomingMessage> = {}): Incom
     id: { toString: () => '1:0' },
     topic: 'persistent://public/default/stock-changes',
     payload: new Uint8Array(),
+    tombstone: false,
     key: undefined,
     orderingKey: undefined,
     properties: {},

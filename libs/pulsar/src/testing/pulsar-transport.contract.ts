@@ -5,7 +5,7 @@ import { deliveryCases } from './delivery.contract.js';
 import { producerCases } from './producer.contract.js';
 import { batchCases } from './batch.contract.js';
 import { operatorCases } from './operator.contract.js';
-import { subscriptionCases, type TransportCase, type TransportNeed } from './subscription.contract.js';
+import { isCapability, subscriptionCases, type TransportCase, type TransportNeed } from './subscription.contract.js';
 import type { PulsarTransportFixture } from './transport-fixture.js';
 
 /**
@@ -47,17 +47,10 @@ function skip(
 ): { skip?: string } {
   const types: readonly string[] = capabilities.subscriptionTypes;
   const has = (need: TransportNeed): boolean => {
-    switch (need) {
-      case 'operator':
-        return operator;
-      case 'Exclusive':
-      case 'Failover':
-      case 'Shared':
-      case 'Key_Shared':
-        return types.includes(need);
-      default:
-        return capabilities[need];
+    if (need === 'operator') {
+      return operator;
     }
+    return isCapability(need) ? capabilities[need] : types.includes(need);
   };
   return needs === undefined || has(needs) ? {} : { skip: `no ${needs}` };
 }

@@ -10,6 +10,11 @@ type BooleanCapability = {
   [K in keyof TransportCapabilities]: TransportCapabilities[K] extends boolean ? K : never;
 }[keyof TransportCapabilities];
 
+/** Whether a need is a capability, and no type of subscription. */
+export function isCapability(need: TransportNeed): need is BooleanCapability {
+  return need !== 'operator' && !['Exclusive', 'Failover', 'Shared', 'Key_Shared'].includes(need);
+}
+
 /** One sentence of the contract and its check. */
 export interface TransportCase {
   readonly title: string;

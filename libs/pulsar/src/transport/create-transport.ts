@@ -1,5 +1,7 @@
+import { Logger } from '@nestjs/common';
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { ResolvedPulsarOptions } from '../pulsar.options.js';
+import { eventLine } from '../wire/wire.events.js';
 import { WireTransport } from '../wire/wire.transport.js';
 import { PulsarTransport } from './pulsar.transport.js';
 
@@ -16,5 +18,14 @@ export function createTransport(
   if (transport instanceof PulsarTransport) {
     return transport;
   }
-  return new WireTransport(options, parts);
+  const logger = new Logger(WireTransport.name);
+  return new WireTransport(options, {
+    ...parts,
+    onEvent: (event) => {
+      const line = eventLine(event);
+      if (line !== undefined) {
+        logger[line.level](line.text);
+      }
+    },
+  });
 }

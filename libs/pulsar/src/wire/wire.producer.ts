@@ -46,7 +46,7 @@ export class WireTransportProducer implements TransportProducer {
   async flush(): Promise<void> {
     await this.producer.flush();
     // The promises of `send` follow those of the client by one turn of the microtask queue: whoever waits for the flush finds them settled.
-    await undefined;
+    await Promise.resolve();
   }
 
   close(): Promise<void> {
