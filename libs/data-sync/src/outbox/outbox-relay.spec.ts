@@ -33,6 +33,7 @@ function setUp() {
     orderingKeys: true,
     keyedBatching: true,
     producerIdentity: true,
+    endlessSends: true,
     maxPayloadBytes: 1_000,
   };
   return { publisher, relay: new OutboxRelay(outbox, publisher, { brokerInstance: 'broker-1', capabilities }) };

@@ -39,6 +39,7 @@ function setUp(maxPayloadBytes = 1_000_000) {
     orderingKeys: true,
     keyedBatching: true,
     producerIdentity: true,
+    endlessSends: true,
     maxPayloadBytes,
   };
   const sink = new ChangePublisher(sync, publisher, { brokerInstance: 'broker-1', capabilities });

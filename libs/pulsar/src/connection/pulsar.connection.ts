@@ -95,9 +95,15 @@ export class PulsarConnection implements OnModuleInit {
     await this.#ownBroker?.close();
   }
 
-  #refuseWhatIsNotOffered({ compression, producerName }: ProducerDefaults): void {
+  #refuseWhatIsNotOffered({ batching, compression, producerName, sendTimeoutMs }: ProducerDefaults): void {
     const { name, capabilities } = this.transport;
     const issues = [
+      ...(!batching || capabilities.batching
+        ? []
+        : [{ option: 'producer.batching', problem: `batches are not offered by the ${name} transport` }]),
+      ...(sendTimeoutMs > 0 || capabilities.endlessSends
+        ? []
+        : [{ option: 'producer.sendTimeoutMs', problem: `0 (never) is not offered by the ${name} transport` }]),
       ...(compression === 'none' || capabilities.compression.includes(compression)
         ? []
         : [{ option: 'producer.compression', problem: `${compression} is not offered by the ${name} transport` }]),

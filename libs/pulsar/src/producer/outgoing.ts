@@ -33,6 +33,7 @@ export function outgoingMessage<T>(
   }
   const codec = options.codec ?? (typeof contract === 'string' ? jsonCodec<T>() : contract.codec);
   const { orderingKey, properties, eventTimeMs, sequenceId } = options;
+  refuseWhatIsNotOffered(options, settings);
   const payload = encode(codec, data, settings.topic);
   if (typeof contract !== 'string' && (options.validate ?? settings.validate)) {
     validate(contract, codec, payload, settings.topic);
@@ -68,6 +69,16 @@ function validate<T>(contract: EventContract<T>, codec: PulsarCodec<T>, payload:
   }
   if (result.issues !== undefined) {
     throw new InvalidPayloadError(topic, result.issues, undefined, 'published');
+  }
+}
+
+/** An ordering key or a sequence id that is left out in silence would change what the message means. */
+function refuseWhatIsNotOffered<T>(options: PublishOptions<T>, { topic, capabilities }: OutgoingSettings): void {
+  if (options.orderingKey !== undefined && !capabilities.orderingKeys) {
+    throw invalid(topic, 'the transport has no ordering keys', 'Order by "key" instead.');
+  }
+  if (options.sequenceId !== undefined && !capabilities.deduplication) {
+    throw invalid(topic, 'the transport has no sequence ids', 'Leave sequenceId out, or use pulsar://.');
   }
 }
 

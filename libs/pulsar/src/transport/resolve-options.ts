@@ -79,7 +79,12 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     operationTimeoutMs: options.operationTimeoutMs ?? CONNECTION_DEFAULTS.operationTimeoutMs,
     ownTransport: options.ownTransport ?? false,
     namespace: options.namespace ?? 'public/default',
-    producer: Object.freeze({ ...PRODUCER_DEFAULTS, ...given(options.producer) }),
+    producer: Object.freeze({
+      ...PRODUCER_DEFAULTS,
+      // A broker spreads whole batches by their first key: where keys cannot be kept together, messages travel alone unless told otherwise.
+      batching: own === undefined ? transportName !== 'websocket' : own.capabilities.batching,
+      ...given(options.producer),
+    }),
     consumer: Object.freeze({
       ...CONSUMER_DEFAULTS,
       ...given(options.consumer),
