@@ -31,7 +31,7 @@ export interface IncomingMessage {
   readonly id: MessageId;
   /** The full topic name. */
   readonly topic: string;
-  /** Empty for a tombstone. */
+  /** Empty for a tombstone. May lie in a buffer of the transport and keep it alive: copy what is kept for long. */
   readonly payload: Uint8Array;
   /** `true`: it has no payload at all; not the same as an empty one. */
   readonly tombstone: boolean;
