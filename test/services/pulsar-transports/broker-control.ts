@@ -1,5 +1,8 @@
-import type { BrokerControl } from '@smartpulse/pulsar/testing';
+import type { BrokerControl, OperatorAct } from '@smartpulse/pulsar/testing';
 import type { PulsarAdmin } from '../../support/pulsar/admin.js';
+
+/** A real broker can do all of it. */
+export const OPERATOR_ACTS: readonly OperatorAct[] = ['partitions', 'moves', 'ends', 'tenants'];
 
 /** The controls of a real broker, by its admin API. */
 export function brokerControl(admin: PulsarAdmin): BrokerControl {

@@ -3,7 +3,7 @@ import { WireTransport } from '@smartpulse/pulsar/wire';
 import { runContract } from '@smartpulse/resilience/testing';
 import { brokerFixture, pulsarTransportContract } from '@smartpulse/pulsar/testing';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { brokerControl } from './broker-control.js';
+import { brokerControl, OPERATOR_ACTS } from './broker-control.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
 
@@ -35,7 +35,7 @@ describe.runIf(runtime !== undefined)('on a real broker', () => {
       () =>
         brokerFixture({ clock, random, create: () => wire(pulsar.serviceUrl), broker: brokerControl(pulsar.admin) }),
       wire().capabilities,
-      { operator: true },
+      OPERATOR_ACTS,
     ),
   );
 });

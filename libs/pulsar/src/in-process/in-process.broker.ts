@@ -95,6 +95,16 @@ export class InProcessBroker {
     );
   }
 
+  /** Takes no more messages on a topic: publishes are refused for good, what is stored is still delivered. */
+  async terminate(topic: string): Promise<void> {
+    this.topic(topic).terminate();
+  }
+
+  /** Does what happens to clients when a topic moves to another broker: what is not acknowledged comes again. */
+  async unload(topic: string): Promise<void> {
+    this.#topics.get(topic)?.returnAll();
+  }
+
   /** Forgets every topic; consumers hear that they are closed. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -161,6 +161,20 @@ export class InProcessSubscription {
     this.wake();
   }
 
+  /** What consumers have and have not acknowledged comes again, as after a move to another broker. */
+  returnAll(): void {
+    for (const consumer of this.#consumers) {
+      for (const message of this.#lanes.release(consumer)) {
+        this.#source.giveBack(message, 0);
+      }
+      for (const message of consumer.unacked.values()) {
+        this.#source.giveBack(message, 0);
+      }
+      consumer.unacked.clear();
+    }
+    this.wake();
+  }
+
   /** Tells every consumer that it is gone and forgets everything. */
   close(error: PulsarError): void {
     this.#closed = true;

@@ -35,6 +35,7 @@ export class InProcessTopic {
   readonly #lastSequenceIds = new Map<string, bigint>();
   /** Names that a producer has at the moment. */
   readonly #producerNames = new Set<string>();
+  #terminated = false;
 
   constructor(
     readonly name: string,
@@ -50,12 +51,25 @@ export class InProcessTopic {
    * @throws PulsarError when another producer has it.
    */
   takeName(name: string): void {
+    this.#refuseWhenTerminated();
     if (this.#producerNames.has(name)) {
       throw brokerFailure('SMARTPULSE_PULSAR_PRODUCER_BUSY', `A producer named "${name}" is already on ${this.name}.`, {
         topic: this.name,
       });
     }
     this.#producerNames.add(name);
+  }
+
+  /** Takes no more messages. */
+  terminate(): void {
+    this.#terminated = true;
+  }
+
+  /** Whatever is with consumers comes again. */
+  returnAll(): void {
+    for (const subscription of this.#subscriptions.values()) {
+      subscription.returnAll();
+    }
   }
 
   releaseName(name: string): void {
@@ -74,6 +88,7 @@ export class InProcessTopic {
    * @throws BacklogQuotaError when there is no room and nothing may be forgotten.
    */
   append(message: OutgoingMessage, producerName: string, sequenceId: bigint, deduplicate: boolean): InProcessMessageId {
+    this.#refuseWhenTerminated();
     if (deduplicate && sequenceId <= this.lastSequenceId(producerName)) {
       return new InProcessMessageId(this.instance, -1);
     }
@@ -170,6 +185,12 @@ export class InProcessTopic {
         this.#lastSequenceIds.delete(oldest);
         break;
       }
+    }
+  }
+
+  #refuseWhenTerminated(): void {
+    if (this.#terminated) {
+      throw brokerFailure('SMARTPULSE_PULSAR_TOPIC_TERMINATED', `${this.name} is terminated.`, { topic: this.name });
     }
   }
 }

@@ -2,7 +2,11 @@ import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
 import { InProcessTransport } from '../in-process/in-process.transport.js';
 import type { PulsarTransport } from '../transport/pulsar.transport.js';
+import type { OperatorAct } from './subscription.contract.js';
 import type { PulsarTransportFixture } from './transport-fixture.js';
+
+/** What the operator of an {@link inProcessFixture} can do. */
+export const IN_PROCESS_ACTS: readonly OperatorAct[] = ['moves', 'ends'];
 
 /** A fixture over a new {@link InProcessBroker} on a virtual clock. */
 export function inProcessFixture(
@@ -13,6 +17,7 @@ export function inProcessFixture(
   const transports: PulsarTransport[] = [];
   let topics = 0;
   return {
+    broker: { terminate: (topic) => broker.terminate(topic), unload: (topic) => broker.unload(topic) },
     transport: async () => {
       const transport = wrap(new InProcessTransport(broker));
       transports.push(transport);

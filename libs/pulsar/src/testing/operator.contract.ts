@@ -18,10 +18,10 @@ const batching = { enabled: true, maxMessages: 20, maxBytes: 131_072, maxDelayMs
 export const operatorCases: readonly TransportCase[] = [
   {
     title: 'a topic of several partitions delivers everything, each key in order',
-    needs: 'operator',
+    needs: 'partitions',
     async check(fixture) {
       const [transport, topic] = [await fixture.transport(), fixture.topic()];
-      await controlOf(fixture).partition(topic, 3);
+      await controlOf(fixture).partition?.(topic, 3);
       const heard = await consume(transport, topic);
       const producer = await produce(transport, topic, { batching });
       const keys = names(10);
@@ -36,7 +36,7 @@ export const operatorCases: readonly TransportCase[] = [
   },
   {
     title: 'a topic that is moved while it is in use loses nothing and keeps its order',
-    needs: 'operator',
+    needs: 'moves',
     async check(fixture) {
       const [transport, topic] = [await fixture.transport(), fixture.topic()];
       const heard = await consume(transport, topic, { type: 'Exclusive', permits: 100_000 });
@@ -60,7 +60,7 @@ export const operatorCases: readonly TransportCase[] = [
   },
   {
     title: 'a topic that is terminated refuses further messages for good, and delivers those it has',
-    needs: 'operator',
+    needs: 'ends',
     async check(fixture) {
       const [transport, topic] = [await fixture.transport(), fixture.topic()];
       const producer = await produce(transport, topic);
@@ -74,7 +74,7 @@ export const operatorCases: readonly TransportCase[] = [
   },
   {
     title: 'a topic of a tenant or namespace that does not exist is a mistake, told at once',
-    needs: 'operator',
+    needs: 'tenants',
     async check(fixture) {
       const transport = await fixture.transport();
       for (const topic of ['persistent://public/nowhere/t', 'persistent://nobody/default/t']) {

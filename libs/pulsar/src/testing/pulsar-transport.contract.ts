@@ -5,14 +5,14 @@ import { deliveryCases } from './delivery.contract.js';
 import { producerCases } from './producer.contract.js';
 import { batchCases } from './batch.contract.js';
 import { operatorCases } from './operator.contract.js';
-import { isCapability, subscriptionCases, type TransportCase, type TransportNeed } from './subscription.contract.js';
+import { type OperatorAct, subscriptionCases, type TransportCase } from './subscription.contract.js';
 import type { PulsarTransportFixture } from './transport-fixture.js';
 
 /**
  * What every `PulsarTransport` keeps, as data. Cases that need a capability which the transport says it lacks are skipped by name.
  *
  * @param create makes a fixture for one case.
- * @param offered whether the fixtures have the controls of an operator (`broker`).
+ * @param acts what the operator of the fixtures (`broker`) can do.
  * @example
  * ```ts
  * runContract({ describe, it }, 'PulsarTransport: mine', pulsarTransportContract(createFixture, CAPABILITIES));
@@ -21,12 +21,12 @@ import type { PulsarTransportFixture } from './transport-fixture.js';
 export function pulsarTransportContract(
   create: () => PulsarTransportFixture | Promise<PulsarTransportFixture>,
   capabilities: TransportCapabilities,
-  offered: { readonly operator: boolean } = { operator: false },
+  acts: readonly OperatorAct[] = [],
 ): readonly ContractCase[] {
   return [...subscriptionCases, ...deliveryCases, ...producerCases, ...batchCases(capabilities), ...operatorCases].map(
     (one) => ({
       title: one.title,
-      ...skip(one, capabilities, offered),
+      ...skip(one, capabilities, acts),
       run: async () => {
         const fixture = await create();
         try {
@@ -43,14 +43,12 @@ export function pulsarTransportContract(
 function skip(
   { needs }: TransportCase,
   capabilities: TransportCapabilities,
-  { operator }: { readonly operator: boolean },
+  acts: readonly OperatorAct[],
 ): { skip?: string } {
-  const types: readonly string[] = capabilities.subscriptionTypes;
-  const has = (need: TransportNeed): boolean => {
-    if (need === 'operator') {
-      return operator;
-    }
-    return isCapability(need) ? capabilities[need] : types.includes(need);
-  };
-  return needs === undefined || has(needs) ? {} : { skip: `no ${needs}` };
+  const offered: readonly string[] = [
+    ...acts,
+    ...capabilities.subscriptionTypes,
+    ...Object.entries(capabilities).flatMap(([name, has]) => (has === true ? [name] : [])),
+  ];
+  return needs === undefined || offered.includes(needs) ? {} : { skip: `no ${needs}` };
 }

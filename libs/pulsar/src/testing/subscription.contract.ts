@@ -4,16 +4,14 @@ import type { SubscriptionType, TransportCapabilities } from '../transport/pulsa
 import { consume, eventually, names, produce, type PulsarTransportFixture, text, textOf } from './transport-fixture.js';
 
 /** What a case may need of a transport: a type of subscription, a capability, or the controls of an operator. */
-export type TransportNeed = SubscriptionType | BooleanCapability | 'operator';
+export type TransportNeed = SubscriptionType | BooleanCapability | OperatorAct;
+
+/** What a fixture's operator can do: make partitions, move a topic, end it; `tenants`: the broker knows which namespaces exist. */
+export type OperatorAct = 'partitions' | 'moves' | 'ends' | 'tenants';
 
 type BooleanCapability = {
   [K in keyof TransportCapabilities]: TransportCapabilities[K] extends boolean ? K : never;
 }[keyof TransportCapabilities];
-
-/** Whether a need is a capability, and no type of subscription. */
-export function isCapability(need: TransportNeed): need is BooleanCapability {
-  return need !== 'operator' && !['Exclusive', 'Failover', 'Shared', 'Key_Shared'].includes(need);
-}
 
 /** One sentence of the contract and its check. */
 export interface TransportCase {

@@ -9,10 +9,10 @@ import type {
   TransportSubscribeOptions,
 } from '../transport/pulsar.transport.js';
 
-/** What an operator does to a broker while it is in use. */
+/** What an operator does to a broker while it is in use, as far as there is such a thing. */
 export interface BrokerControl {
   /** Makes a topic of `count` partitions. */
-  partition(topic: string, count: number): Promise<void>;
+  partition?(topic: string, count: number): Promise<void>;
   /** Takes the topic from its broker, as load balancing does: it comes back by itself. */
   unload(topic: string): Promise<void>;
   /** No message is taken any more. */
