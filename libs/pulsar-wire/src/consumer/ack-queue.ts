@@ -1,4 +1,4 @@
-import { toWireError, WireClosedError } from '../client/client.errors.js';
+import { ConnectionError, toWireError, WireClosedError } from '../client/client.errors.js';
 import type { WireError } from '../pulsar-wire.errors.js';
 import { ACK_TYPE } from '../protocol/command/enumerations.js';
 import type { AckPosition } from '../protocol/frame/hot-commands.js';
@@ -73,9 +73,14 @@ export class AckQueue {
     this.flush();
   }
 
-  /** Nobody to send for. */
+  /**
+   * Nobody to send for. What is on its way is to be sent again by the next one: a broker that has given up the consumer, but not the
+   * connection, never answers it.
+   */
   detached(): void {
     this.#send = undefined;
+    this.#unsent.unshift(...this.#inFlight);
+    this.#inFlight.clear();
   }
 
   /** Sends what is open, now. */
@@ -180,8 +185,9 @@ export class AckQueue {
     if (!this.#inFlight.delete(group)) {
       return;
     }
-    if (this.#send !== send && error.kind === 'transient') {
-      // The registration that it was sent for is gone, so is perhaps the acknowledgement.
+    if (ConnectionError.is(error)) {
+      // The connection ended before anybody told of the registration's end, which follows.
+      this.#send = this.#send === send ? undefined : this.#send;
       this.#unsent.push(group);
       this.flush();
     } else {

@@ -298,6 +298,61 @@ describe('a consumer', () => {
     });
   });
 
+  it('sends again at once what an unloaded topic took along on a connection that stays', async () => {
+    const consumer = await subscribe();
+    consumer.permit(10);
+    await publish(['a'], false);
+    broker.script('ack', () => true);
+    const acked = consumer.ack(idAt(0));
+    await quiet();
+    broker.unscript('ack');
+    const startMs = clock.monotonic();
+
+    broker.unload(TOPIC);
+    await finish(acked);
+
+    // The broker never answers the first one; to wait for its timeout would hold up a close() for 30 s.
+    expect(clock.monotonic() - startMs).toBeLessThan(1_000);
+    expect(broker.topic(TOPIC).subscriptions.get('s')?.acknowledged.size).toBe(1);
+  });
+
+  it('closes the registration that its acknowledgements waited for', async () => {
+    const consumer = await subscribe();
+    consumer.permit(10);
+    await publish(['a'], false);
+    broker.script('ack', () => true);
+    const acked = consumer.ack(idAt(0));
+    const closing = consumer.close();
+    await quiet();
+    broker.unscript('ack');
+
+    broker.unload(TOPIC);
+    await finish(Promise.all([acked, closing]));
+
+    expect(broker.consumers).toBe(0);
+  });
+
+  it('leaves nothing at the broker when it is closed while it subscribes again', async () => {
+    const consumer = await subscribe();
+    let answer: (() => void) | undefined;
+    broker.script('subscribe', (connection, { requestId }) => {
+      answer = () => connection.send('success', { requestId });
+      return true;
+    });
+    broker.unload(TOPIC);
+    await clock.advance(200);
+    await quiet();
+    await finish(consumer.close());
+    expect(broker.all('closeConsumer')).toEqual([]);
+
+    answer?.();
+    await quiet();
+
+    expect(broker.all('closeConsumer').map(({ consumerId }) => consumerId)).toEqual([
+      broker.all('subscribe')[0]?.consumerId,
+    ]);
+  });
+
   it('subscribes again after its topic was unloaded, and receives what was not acknowledged', async () => {
     const consumer = await subscribe();
     consumer.permit(10);

@@ -224,6 +224,12 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
       }
       throw error;
     }
+    if (this.#ended !== undefined) {
+      // Closed in the meantime: nobody else would free its place on the subscription.
+      connection.removeConsumer(this.#id, this);
+      connection.send('closeConsumer', { consumerId: this.#id, requestId: this.context.nextId() });
+      throw this.#ended;
+    }
     this.#connection = connection;
     this.#seeking = false;
     this.#acks.attached((ackType, positions) => this.#sendAck(connection, ackType, positions));
@@ -434,9 +440,12 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   async #close(): Promise<void> {
     this.#timers.clear();
     this.#clearQueue();
+    if (this.#connection !== undefined) {
+      await this.#acks.settle();
+    }
+    // Another one perhaps than before: the acknowledgements may have waited for it.
     const connection = this.#connection;
     if (connection !== undefined && this.#ended === undefined) {
-      await this.#acks.settle();
       try {
         await connection.request('closeConsumer', (requestId) => ({ consumerId: this.#id, requestId }), 'success');
       } catch (cause) {

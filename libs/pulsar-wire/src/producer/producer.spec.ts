@@ -412,6 +412,26 @@ describe('a producer', () => {
     await producer.close();
   });
 
+  it('leaves nothing at the broker when it is closed while it attaches again', async () => {
+    const producer = await create();
+    let answer: (() => void) | undefined;
+    broker.script('producer', (connection, { requestId, producerName = '' }) => {
+      answer = () => connection.send('producerSuccess', { requestId, producerName, lastSequenceId: -1n });
+      return true;
+    });
+    broker.unload(TOPIC);
+    await clock.advance(200);
+    await clock.settle();
+    await finish(producer.close());
+    expect(broker.all('closeProducer')).toEqual([]);
+
+    answer?.();
+    await clock.settle();
+    await clock.settle();
+
+    expect(broker.all('closeProducer')).toHaveLength(1);
+  });
+
   it('gives up closing after the operation timeout when there is no broker, as ambiguous', async () => {
     const producer = await create({ sendTimeoutMs: 0, batching: { maxDelayMs: 0 } });
     broker.down = true;

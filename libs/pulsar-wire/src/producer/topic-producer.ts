@@ -176,6 +176,12 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       }
       throw error;
     }
+    if (this.#ended !== undefined) {
+      // Closed in the meantime: nobody else would free its name.
+      connection.removeProducer(this.#id, this);
+      connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
+      throw this.#ended;
+    }
     this.#name = success.producerName;
     this.#topicEpoch = success.topicEpoch ?? this.#topicEpoch;
     this.#maxMessageBytes = connection.maxMessageBytes;

@@ -94,6 +94,11 @@ export class FakeBroker {
     return this.connections.filter(({ isOpen }) => isOpen);
   }
 
+  /** Consumers that are registered now. */
+  get consumers(): number {
+    return this.#consumers.size;
+  }
+
   /** Everything of one name that clients have sent, on all connections. */
   all<N extends CommandName>(name: N): readonly CommandFields<N>[] {
     return this.connections.flatMap((connection) => [...connection.all(name)]);
