@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { ConfigurationError, SeededRandom, SystemClock } from '@smartpulse/resilience';
+import { ConfigurationError, SeededRandom, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { z } from 'zod';
 import { loadSeries } from './data/load-series.js';
 import { planFeed } from './feed/feed-plan.js';
@@ -7,6 +7,7 @@ import { ForecastClient } from './feed/forecast.client.js';
 import { DemoHost } from './hosting/demo.host.js';
 import { EmbeddedParts } from './hosting/embedded-parts.js';
 import { readDemoEnvironment } from './hosting/environment.js';
+import { sharedBroker } from './hosting/shared-broker.js';
 import { stopSignal } from './hosting/stop-signal.js';
 import { DemoShow } from './show/demo.show.js';
 import { ProgressLine } from './show/progress-line.js';
@@ -22,10 +23,13 @@ const clock = new SystemClock();
 async function run(stopped: AbortSignal): Promise<void> {
   const environment = readDemoEnvironment(process.env);
   const random = new SeededRandom(SEED);
+  const parts = new EmbeddedParts(clock, random, {
+    sharedBroker: sharedBroker(environment.broker, clock, new SystemRandom()),
+  });
   const series = await loadSeries(environment.dataFile, random);
   const days = Math.ceil((series[0]?.intervals.length ?? 0) / INTERVALS_PER_DAY);
   const plan = planFeed(series, UNITS, days);
-  const host = await DemoHost.start(new EmbeddedParts(clock, random), environment);
+  const host = await DemoHost.start(parts, environment);
   const [forecastUrl, notificationUrl] = [await host.forecastUrl(), await host.notificationUrl()];
   const line = new ProgressLine(process.stdout);
   const show = new DemoShow(clock, new ForecastClient(forecastUrl), line, async () => ({
@@ -33,6 +37,7 @@ async function run(stopped: AbortSignal): Promise<void> {
     notifications: await countUnread(notificationUrl),
   }));
 
+  process.stdout.write(`${parts.describe()}\n`);
   process.stdout.write(welcome(forecastUrl, notificationUrl, plan));
   try {
     await show.play(plan, stopped);

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
-import { ConfigurationError, SeededRandom, SystemClock } from '@smartpulse/resilience';
+import { ConfigurationError, SeededRandom, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { loadSeries } from './data/load-series.js';
 import { readDemoEnvironment } from './hosting/environment.js';
+import { sharedBroker } from './hosting/shared-broker.js';
 import { type SmokeReport, tellSmokeStory } from './story/smoke.story.js';
 
 const UNITS = 50;
@@ -9,10 +10,20 @@ const MEASURED_DAYS = 4;
 const SEED = 20_260_201;
 
 async function run(): Promise<SmokeReport> {
-  const { dataFile } = readDemoEnvironment(process.env);
+  const { broker, dataFile } = readDemoEnvironment(process.env);
+  const clock = new SystemClock();
   const random = new SeededRandom(SEED);
   const series = await loadSeries(dataFile, random);
-  return tellSmokeStory({ clock: new SystemClock(), random, series, unitCount: UNITS, measuredDays: MEASURED_DAYS });
+  return tellSmokeStory({
+    clock,
+    random,
+    series,
+    unitCount: UNITS,
+    measuredDays: MEASURED_DAYS,
+    sharedBroker: sharedBroker(broker, clock, new SystemRandom()),
+    // Not among the report, which is the one line of standard output.
+    say: (sentence) => process.stderr.write(`${sentence}\n`),
+  });
 }
 
 try {

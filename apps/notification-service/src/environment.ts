@@ -1,8 +1,11 @@
-import { checkEnvironment } from '@smartpulse/resilience';
+import { checkEnvironment, ConfigurationError } from '@smartpulse/resilience';
+import { type BrokerAddress } from './notification-service.parts.js';
 
 /** What the environment says. */
 export interface Environment {
   readonly port: number;
+  /** Where Pulsar is; `undefined` = embedded in this process. */
+  readonly broker: BrokerAddress | undefined;
   /** Where the embedded database keeps its data; `:memory:` = nowhere. */
   readonly databaseFile: string;
 }
@@ -16,10 +19,32 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   // Schemes of real systems join these lists together with their adapters.
   const environment = checkEnvironment(env, {
     ports: { PORT: 3001 },
-    systems: { pulsar: ['memory:'], database: ['memory:', 'sqlite:'] },
+    systems: { pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'], database: ['memory:', 'sqlite:'] },
   });
   return {
     port: environment.port('PORT'),
+    broker: readBroker(environment.url('pulsar'), env),
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
+  };
+}
+
+/** An address is told in logs and errors, so whatever else it carries than hosts, a credential among it, is refused. */
+function readBroker(url: string, env: NodeJS.ProcessEnv): BrokerAddress | undefined {
+  if (url.startsWith('memory:')) {
+    return undefined;
+  }
+  if (!/^(?:pulsar(?:\+ssl)?|wss?):\/\/[^@?#\s]+$/.test(url)) {
+    const problem =
+      'expected scheme://host:port and nothing else; a token goes into PULSAR_TOKEN, leave it unset where there is none';
+    throw new ConfigurationError(
+      'The environment',
+      [{ option: 'PULSAR_URL', problem }],
+      'Correct the variables and start again.',
+    );
+  }
+  return {
+    url,
+    namespace: env['PULSAR_NAMESPACE'] || 'public/default',
+    ...(env['PULSAR_TOKEN'] ? { token: env['PULSAR_TOKEN'] } : {}),
   };
 }

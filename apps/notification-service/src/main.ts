@@ -8,16 +8,18 @@ import { createNotificationServiceApp } from './notification-service.app.js';
 const logger = new Logger('NotificationService');
 
 async function start(): Promise<void> {
-  const { port, databaseFile } = readEnvironment(process.env);
+  const { port, broker, databaseFile } = readEnvironment(process.env);
   logger.log(
-    `Embedded in this process: database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}, and a broker that nobody else publishes to ` +
-      '(both apps in one process: npm run demo)',
+    `Embedded in this process: database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}` +
+      (broker === undefined
+        ? ', and a broker that nobody else publishes to (both apps in one process: npm run demo)'
+        : `. Pulsar is at ${broker.url}, namespace ${broker.namespace}`),
   );
   const clock = new SystemClock();
   // They live as long as the process: nothing is left to close once the app has drained.
   const app = await createNotificationServiceApp({
     database: EmbeddedDatabase.open({ name: 'notification-service', file: databaseFile, clock }),
-    broker: new InProcessBroker({ clock }),
+    broker: broker ?? new InProcessBroker({ clock }),
     clock,
   });
   try {

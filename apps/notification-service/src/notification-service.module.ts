@@ -3,15 +3,15 @@ import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { BatchModule } from '@smartpulse/batch';
 import { DataSyncModule } from '@smartpulse/data-sync';
 import { HealthModule } from '@smartpulse/health';
-import { PulsarModule } from '@smartpulse/pulsar';
-import { InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { forecastContracts } from '@smartpulse/production-forecast-contract';
+import { PulsarModule, type PulsarModuleOptions } from '@smartpulse/pulsar';
+import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
 import { checkOptions, ResilienceModule } from '@smartpulse/resilience';
 import { DataSource } from 'typeorm';
 import { LogNotifier } from './delivery/log.notifier.js';
 import { NotificationDelivery } from './delivery/notification.delivery.js';
 import { Notifier } from './delivery/notifier.js';
-import { ForecastChangeHandler } from './handlers/forecast-change.handler.js';
-import { ForecastComputedHandler } from './handlers/forecast-computed.handler.js';
+import { handlersOf } from './handlers/handlers-of.js';
 import { NotificationsController } from './http/notifications.controller.js';
 import { type NotificationServiceParts } from './notification-service.parts.js';
 import { ruleOptionsSchema } from './rules/rule.options.js';
@@ -53,8 +53,7 @@ export class NotificationServiceModule {
         NotificationStore,
         KnownValueStore,
         NotificationDelivery,
-        ForecastChangeHandler,
-        ForecastComputedHandler,
+        ...handlersOf(forecastContracts(parts.installation)),
       ],
     };
   }
@@ -74,10 +73,16 @@ function infrastructure(parts: NotificationServiceParts): NonNullable<ModuleMeta
         synchronize: true,
       }),
     ),
-    PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(parts.broker), ownTransport: true }),
+    PulsarModule.forRoot(pulsarOptions(parts)),
     DataSyncModule.forRoot({ app: APP }),
     HealthModule.forRoot(),
   ];
+}
+
+function pulsarOptions({ broker }: NotificationServiceParts): PulsarModuleOptions {
+  return broker instanceof InProcessBroker
+    ? { url: 'memory://', transport: new InProcessTransport(broker), ownTransport: true }
+    : broker;
 }
 
 function dataSourceName({ replica = 'main' }: NotificationServiceParts): string {

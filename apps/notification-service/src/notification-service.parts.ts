@@ -1,8 +1,12 @@
 import { type EmbeddedDatabase } from '@smartpulse/cdc/embedded';
+import { type PulsarModuleOptions } from '@smartpulse/pulsar';
 import { type InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { type Clock, type Random } from '@smartpulse/resilience';
 import { type Notifier } from './delivery/notifier.js';
 import { type RuleOptions } from './rules/rule.options.js';
+
+/** Where a broker is that outlives the process: each replica makes a connection of its own and closes it. */
+export type BrokerAddress = Pick<PulsarModuleOptions, 'url' | 'namespace' | 'token'>;
 
 /**
  * What a replica of the app is made of. The parts are borrowed: whoever made them closes them, after the app.
@@ -10,8 +14,10 @@ import { type RuleOptions } from './rules/rule.options.js';
 export interface NotificationServiceParts {
   /** Holds the notifications: this app's own, not that of ProductionForecast. */
   readonly database: EmbeddedDatabase;
-  /** Carries changes and events: the one of ProductionForecast. */
-  readonly broker: InProcessBroker;
+  /** Carries changes and events: the one of ProductionForecast, in this process or by its address. */
+  readonly broker: InProcessBroker | BrokerAddress;
+  /** The installation of ProductionForecast to listen to, where several share a broker. Default: the one without a name. */
+  readonly installation?: string | undefined;
   /** Names the replica: unique among those that share a database. Default `main`. */
   readonly replica?: string | undefined;
   /** Default: the machine's. */

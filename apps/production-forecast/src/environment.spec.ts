@@ -3,13 +3,31 @@ import { readEnvironment } from './environment.js';
 
 describe('readEnvironment', () => {
   it('listens on 3000 and keeps nothing on disk where nothing is set', () => {
-    expect(readEnvironment({})).toEqual({ port: 3000, databaseFile: ':memory:' });
+    expect(readEnvironment({})).toEqual({ port: 3000, broker: undefined, databaseFile: ':memory:' });
   });
 
   it('keeps the embedded database in a file', () => {
     const env = { DATABASE_URL: 'sqlite:./data/app.db', PORT: '0' };
-    expect(readEnvironment(env)).toEqual({ port: 0, databaseFile: './data/app.db' });
+    expect(readEnvironment(env)).toEqual({ port: 0, broker: undefined, databaseFile: './data/app.db' });
   });
+
+  it.each(['pulsar://bus:6650', 'pulsar+ssl://one:6651,two:6651', 'ws://bus:8080', 'wss://bus:8443'])(
+    'takes the broker at %s, its namespace and its token',
+    (url) => {
+      expect(readEnvironment({ PULSAR_URL: url }).broker).toEqual({ url, namespace: 'public/default' });
+      const all = { PULSAR_URL: url, PULSAR_NAMESPACE: 'energy/test', PULSAR_TOKEN: 'secret' };
+      expect(readEnvironment(all).broker).toEqual({ url, namespace: 'energy/test', token: 'secret' });
+    },
+  );
+
+  it.each(['pulsar://token:hunter2@bus', 'ws://bus:8080?token=hunter2', 'kafka://hunter2', 'pulsar://'])(
+    'refuses the address %s and does not repeat it',
+    (url) => {
+      const read = (): unknown => readEnvironment({ PULSAR_URL: url });
+      expect(read).toThrow(/"PULSAR_URL".*leave it unset/s);
+      expect(read).not.toThrow(/hunter2/);
+    },
+  );
 
   it('starts in production only with every embedded part allowed', () => {
     const production = { NODE_ENV: 'production' };

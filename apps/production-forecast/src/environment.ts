@@ -1,8 +1,11 @@
-import { checkEnvironment } from '@smartpulse/resilience';
+import { checkEnvironment, ConfigurationError } from '@smartpulse/resilience';
+import { type BrokerAddress } from './production-forecast.parts.js';
 
 /** What the environment says. */
 export interface Environment {
   readonly port: number;
+  /** Where Pulsar is; `undefined` = embedded in this process. */
+  readonly broker: BrokerAddress | undefined;
   /** Where the embedded database keeps its data; `:memory:` = nowhere. */
   readonly databaseFile: string;
 }
@@ -16,10 +19,41 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   // Schemes of real systems join these lists together with their adapters.
   const environment = checkEnvironment(env, {
     ports: { PORT: 3000 },
-    systems: { pulsar: ['memory:'], redis: ['memory:'], database: ['memory:', 'sqlite:'] },
+    systems: {
+      pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'],
+      redis: ['memory:'],
+      database: ['memory:', 'sqlite:'],
+    },
   });
   return {
     port: environment.port('PORT'),
+    broker: readBroker(environment.url('pulsar'), env),
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
+  };
+}
+
+/**
+ * Where Pulsar is, by `PULSAR_URL` (given as `url`), `PULSAR_NAMESPACE` and `PULSAR_TOKEN`; `undefined` = embedded. An address is told in logs
+ * and errors, so whatever else it carries than hosts, a credential among it, is refused.
+ *
+ * @throws ConfigurationError that names the variable, and never a value.
+ */
+export function readBroker(url: string, env: NodeJS.ProcessEnv): BrokerAddress | undefined {
+  if (url.startsWith('memory:')) {
+    return undefined;
+  }
+  if (!/^(?:pulsar(?:\+ssl)?|wss?):\/\/[^@?#\s]+$/.test(url)) {
+    const problem =
+      'expected scheme://host:port and nothing else; a token goes into PULSAR_TOKEN, leave it unset where there is none';
+    throw new ConfigurationError(
+      'The environment',
+      [{ option: 'PULSAR_URL', problem }],
+      'Correct the variables and start again.',
+    );
+  }
+  return {
+    url,
+    namespace: env['PULSAR_NAMESPACE'] || 'public/default',
+    ...(env['PULSAR_TOKEN'] ? { token: env['PULSAR_TOKEN'] } : {}),
   };
 }

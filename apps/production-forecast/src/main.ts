@@ -9,15 +9,18 @@ import { createProductionForecastApp } from './production-forecast.app.js';
 const logger = new Logger('ProductionForecast');
 
 async function start(): Promise<void> {
-  const { port, databaseFile } = readEnvironment(process.env);
+  const { port, broker, databaseFile } = readEnvironment(process.env);
+  const parts = `cache in memory, database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`;
   logger.log(
-    `Embedded in this process, shared with no other: broker and cache in memory, database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`,
+    broker === undefined
+      ? `Embedded in this process, shared with no other: broker in memory, ${parts}`
+      : `Embedded in this process, shared with no other: ${parts}. Pulsar is at ${broker.url}, namespace ${broker.namespace}`,
   );
   const clock = new SystemClock();
   // They live as long as the process: nothing is left to close once the app has drained.
   const app = await createProductionForecastApp({
     database: EmbeddedDatabase.open({ name: 'production-forecast', file: databaseFile, clock }),
-    broker: new InProcessBroker({ clock }),
+    broker: broker ?? new InProcessBroker({ clock }),
     cacheServer: new EmbeddedCacheServer({ clock }),
     clock,
   });

@@ -6,8 +6,9 @@ import { CdcModule } from '@smartpulse/cdc';
 import { embeddedCdc } from '@smartpulse/cdc/embedded';
 import { DataSyncModule } from '@smartpulse/data-sync';
 import { HealthModule } from '@smartpulse/health';
-import { PulsarModule } from '@smartpulse/pulsar';
-import { InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { forecastContracts } from '@smartpulse/production-forecast-contract';
+import { PulsarModule, type PulsarModuleOptions } from '@smartpulse/pulsar';
+import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
 import { defineCache, RedisCacheModule } from '@smartpulse/redis-cache';
 import { ResilienceModule } from '@smartpulse/resilience';
 import { DataSource } from 'typeorm';
@@ -22,7 +23,7 @@ import { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
 import { ForecastEntity } from './storage/forecast.entity.js';
 import { ForecastTracking } from './storage/forecast.tracking.js';
 import { OutboxRetention } from './storage/outbox.retention.js';
-import { APP_NAME, FORECAST_CACHE, forecastOutbox, forecastSync } from './sync/forecast.sync.js';
+import { APP_NAME, defineForecastOutbox, defineForecastSync, FORECAST_CACHE } from './sync/forecast.sync.js';
 
 /** ProductionForecast: forecasts saved over HTTP, synchronised, served from the versioned cache. */
 @Module({})
@@ -56,6 +57,7 @@ export class ProductionForecastModule {
 function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetadata['imports']> {
   const roles = parts.roles ?? ALL_ROLES;
   const replica = parts.replica ?? 'main';
+  const contracts = forecastContracts(parts.installation);
   return [
     ResilienceModule.forRoot({
       ...(parts.clock === undefined ? {} : { clock: parts.clock }),
@@ -70,10 +72,10 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
         synchronize: true,
       }),
     ),
-    PulsarModule.forRoot({ url: 'memory://', transport: new InProcessTransport(parts.broker), ownTransport: true }),
+    PulsarModule.forRoot(pulsarOptions(parts)),
     RedisCacheModule.forRoot({
       url: 'memory://',
-      prefix: APP_NAME,
+      prefix: parts.installation === undefined ? APP_NAME : `${parts.installation}-${APP_NAME}`,
       server: parts.cacheServer,
       nodeId: `${APP_NAME}-${replica}`,
     }),
@@ -86,12 +88,18 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
       }),
     }),
     DataSyncModule.forRoot({ app: APP_NAME }),
-    DataSyncModule.forFeature([forecastSync], {
+    DataSyncModule.forFeature([defineForecastSync(contracts.change)], {
       roles: roles.filter((role) => role !== 'write'),
-      ...(roles.includes('publish') ? { outbox: forecastOutbox } : {}),
+      ...(roles.includes('publish') ? { outbox: defineForecastOutbox(contracts.computed) } : {}),
     }),
     HealthModule.forRoot(),
   ];
+}
+
+function pulsarOptions({ broker }: ProductionForecastParts): PulsarModuleOptions {
+  return broker instanceof InProcessBroker
+    ? { url: 'memory://', transport: new InProcessTransport(broker), ownTransport: true }
+    : broker;
 }
 
 function dataSourceName({ replica = 'main' }: ProductionForecastParts): string {

@@ -1,5 +1,6 @@
 import { type TrackerTuning } from '@smartpulse/cdc';
 import { type EmbeddedDatabase } from '@smartpulse/cdc/embedded';
+import { type PulsarModuleOptions } from '@smartpulse/pulsar';
 import { type InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { type EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
@@ -12,6 +13,9 @@ export type ProductionForecastRole = 'write' | 'publish' | 'apply';
 /** All roles: one replica that does everything. */
 export const ALL_ROLES: readonly ProductionForecastRole[] = Object.freeze(['write', 'publish', 'apply'] as const);
 
+/** Where a broker is that outlives the process: each replica makes a connection of its own and closes it. */
+export type BrokerAddress = Pick<PulsarModuleOptions, 'url' | 'namespace' | 'token'>;
+
 /**
  * What a replica of the app is made of. The parts are borrowed: several replicas and apps of one process may share them, and whoever made
  * them closes them, after the apps.
@@ -19,8 +23,13 @@ export const ALL_ROLES: readonly ProductionForecastRole[] = Object.freeze(['writ
 export interface ProductionForecastParts {
   /** Holds the tables. */
   readonly database: EmbeddedDatabase;
-  /** Carries changes and events. */
-  readonly broker: InProcessBroker;
+  /** Carries changes and events: one in this process, or the address of another one. */
+  readonly broker: InProcessBroker | BrokerAddress;
+  /**
+   * Tells this installation apart from others on the same broker and cache: it begins the names of topics and of cache keys. Letters, digits,
+   * dashes. Default: none.
+   */
+  readonly installation?: string | undefined;
   /** The second level of the cache, and the backplane between replicas. */
   readonly cacheServer: EmbeddedCacheServer;
   /** Default: {@link ALL_ROLES}. Without `write` there is no way to save here. */

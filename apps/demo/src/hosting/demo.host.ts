@@ -6,6 +6,7 @@ import { createProductionForecastApp } from '@smartpulse/production-forecast';
 import { ShutdownCoordinator, type ShutdownReport } from '@smartpulse/resilience';
 import { type EmbeddedParts } from './embedded-parts.js';
 import { type DemoEnvironment } from './environment.js';
+import { leaveBroker } from './leave-broker.js';
 
 /** Both apps in one process, on the same embedded parts. */
 export class DemoHost {
@@ -17,18 +18,18 @@ export class DemoHost {
 
   /** Starts both apps; they listen when this resolves. */
   static async start(parts: EmbeddedParts, environment: DemoEnvironment): Promise<DemoHost> {
-    const { clock, random } = parts;
+    const { clock, random, broker, installation } = parts;
     // Several apps share the process, so the host stops them, not each one itself; the progress line leaves room for what is wrong only.
     const options = { signals: false as const, logger: new ConsoleLogger({ logLevels: ['warn', 'error', 'fatal'] }) };
     const apps: NestExpressApplication[] = [];
     try {
       const forecasts = await createProductionForecastApp(
-        { database: parts.forecasts, broker: parts.broker, cacheServer: parts.cacheServer, clock, random },
+        { database: parts.forecasts, broker, installation, cacheServer: parts.cacheServer, clock, random },
         options,
       );
       apps.push(forecasts);
       const notifications = await createNotificationServiceApp(
-        { database: parts.notifications, broker: parts.broker, clock, random },
+        { database: parts.notifications, broker, installation, clock, random },
         options,
       );
       apps.push(notifications);
@@ -60,8 +61,12 @@ export class DemoHost {
 
   /** Stops both apps, the writer first, and the parts last; answers how that went. */
   async stop(): Promise<Pick<ShutdownReport, 'clean' | 'leftOver'>> {
-    await closeAll([this.forecasts, this.notifications, this.parts]);
-    const reports = [this.forecasts, this.notifications].map((app) => app.get(ShutdownCoordinator).report);
+    const apps = [this.forecasts, this.notifications];
+    if (this.parts.installation !== undefined) {
+      await closeAll(apps.map((app) => ({ close: () => leaveBroker(app) })));
+    }
+    await closeAll([...apps, this.parts]);
+    const reports = apps.map((app) => app.get(ShutdownCoordinator).report);
     return {
       clean: reports.every(({ clean }) => clean),
       leftOver: reports.reduce((sum, { leftOver }) => sum + leftOver, 0),

@@ -1,3 +1,4 @@
+import { type BrokerAddress, readBroker } from '@smartpulse/production-forecast';
 import { checkEnvironment } from '@smartpulse/resilience';
 
 /** What the environment says of the demo. */
@@ -8,6 +9,8 @@ export interface DemoEnvironment {
   readonly port: number;
   /** NotificationService's port; 0 = any free one. */
   readonly notificationPort: number;
+  /** Where Pulsar is; `undefined` = embedded in this process. */
+  readonly broker: BrokerAddress | undefined;
   /** A file with data to show; `undefined` = generated data. */
   readonly dataFile: string | undefined;
 }
@@ -23,6 +26,7 @@ export function readDemoEnvironment(env: NodeJS.ProcessEnv): DemoEnvironment {
     host: env['HOST'] || '127.0.0.1',
     port: environment.port('PORT'),
     notificationPort: environment.port('NOTIFICATION_PORT'),
+    broker: readBroker(env['PULSAR_URL'] || 'memory://', env),
     dataFile: env['DEMO_DATA'] || undefined,
   };
 }

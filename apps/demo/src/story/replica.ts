@@ -27,6 +27,7 @@ export async function startReplica(
     {
       database: parts.forecasts,
       broker: parts.broker,
+      installation: parts.installation,
       cacheServer,
       roles,
       replica: name,

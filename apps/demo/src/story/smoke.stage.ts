@@ -5,12 +5,14 @@ import { EmbeddedChangeSource } from '@smartpulse/cdc/embedded';
 import { DataSync } from '@smartpulse/data-sync';
 import { createNotificationServiceApp, NotificationEntity } from '@smartpulse/notification-service';
 import { ForecastEntity, ForecastOutboxEntity, type ProductionForecastRole } from '@smartpulse/production-forecast';
-import { InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { forecastContracts } from '@smartpulse/production-forecast-contract';
+import { type PulsarConsumerHandle, PulsarRegistry } from '@smartpulse/pulsar';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
 import { DataSource } from 'typeorm';
 import { type FeedPlan } from '../feed/feed-plan.js';
-import { EmbeddedParts } from '../hosting/embedded-parts.js';
+import { EmbeddedParts, type SharedBroker } from '../hosting/embedded-parts.js';
+import { leaveBroker } from '../hosting/leave-broker.js';
 import { Audit } from './audit.js';
 import { DeafCacheServer } from './deaf-cache.server.js';
 import { type Replica, startReplica } from './replica.js';
@@ -24,6 +26,10 @@ export interface StageOptions {
   readonly apply?: boolean | undefined;
   /** `false`: replicas do not hear which keys changed. Default `true`. */
   readonly backplane?: boolean | undefined;
+  /** A real broker to play on. Default: one in this process. */
+  readonly sharedBroker?: SharedBroker | undefined;
+  /** Is told at the start what is embedded. Default: nobody. */
+  readonly say?: ((sentence: string) => void) | undefined;
   /** Nest's logger. Default `false`: silent. */
   readonly logger?: LoggerService | false | undefined;
 }
@@ -41,17 +47,20 @@ export class SmokeStage {
   readonly #writersCache: EmbeddedCacheServer;
   readonly #readers: Replica[] = [];
   readonly #witness: Witness;
+  /** The apps that consume: the replicas of the read side and NotificationService. */
+  readonly #consuming: NestExpressApplication[] = [];
   #writer: Replica | undefined;
+  /** What writers that are stopped had published. */
+  #publishedBefore: Published = { envelopes: 0, messages: 0 };
 
   private constructor(private readonly options: StageOptions) {
     const { clock, random } = options;
-    this.#parts = new EmbeddedParts(
-      clock,
-      random,
-      options.backplane === false ? new DeafCacheServer({ clock }) : undefined,
-    );
+    this.#parts = new EmbeddedParts(clock, random, {
+      cacheServer: options.backplane === false ? new DeafCacheServer({ clock }) : undefined,
+      sharedBroker: options.sharedBroker,
+    });
     this.#writersCache = new EmbeddedCacheServer({ clock });
-    this.#witness = new Witness(new InProcessTransport(this.#parts.broker));
+    this.#witness = new Witness(this.#parts, forecastContracts(this.#parts.installation));
     this.#closers.push(
       () => this.#parts.close(),
       () => this.#writersCache.close(),
@@ -92,6 +101,11 @@ export class SmokeStage {
     const { app } = this.writer;
     this.#writer = undefined;
     await app.close();
+    const { envelopes, messages } = publishedBy(app);
+    this.#publishedBefore = {
+      envelopes: this.#publishedBefore.envelopes + envelopes,
+      messages: this.#publishedBefore.messages + messages,
+    };
     this.#writer = await this.#startReplica('writer', ['write', 'publish'], this.#writersCache);
   }
 
@@ -107,9 +121,9 @@ export class SmokeStage {
     return dataSource.getRepository(NotificationEntity).count();
   }
 
-  /** Change envelopes that the running writer has handed to the log. */
+  /** Change envelopes that the writers, one after the other, have handed to the log. */
   publishedEnvelopes(): number {
-    return syncsOf(this.writer.app).reduce((sum, { publish }) => sum + (publish?.publishedEnvelopes ?? 0), 0);
+    return this.#publishedBefore.envelopes + publishedBy(this.writer.app).envelopes;
   }
 
   /** What changes did to the cache, on both replicas together. */
@@ -129,20 +143,29 @@ export class SmokeStage {
     return { p50Ms: largest(lags.map((lag) => lag?.p50Ms)), p99Ms: largest(lags.map((lag) => lag?.p99Ms)) };
   }
 
-  /** Trackers at the database's version, no backlog on any subscription, nothing on its way on the backplane. */
+  /**
+   * Trackers at the database's version, everything that was published acknowledged on every subscription, nothing on its way on the backplane.
+   *
+   * No broker is asked: what its topics hold is counted by the witness, what was acknowledged by whoever consumes.
+   */
   isQuiet(): boolean {
     const { version } = this.#parts.forecasts.currentVersion();
     const trackers = this.writer.app.get(CdcRegistry, { strict: false }).list();
     const caughtUp = trackers.every(
       (tracker) => tracker.state.kind === 'streaming' && tracker.snapshot().version === version,
     );
-    return caughtUp && this.#backlog() === 0 && this.#parts.cacheServer.stats().pending === 0;
+    return caughtUp && this.#isConsumed() && this.#parts.cacheServer.stats().pending === 0;
   }
 
   /** Stops everything in reverse order of its start. */
   async close(): Promise<void> {
     await this.#writer?.app.close();
     this.#writer = undefined;
+    if (this.#parts.installation !== undefined) {
+      for (const app of this.#consuming) {
+        await leaveBroker(app);
+      }
+    }
     for (const close of this.#closers.toReversed()) {
       await close();
     }
@@ -151,18 +174,27 @@ export class SmokeStage {
 
   async #start(): Promise<void> {
     const { clock, random, logger = false, apply } = this.options;
+    this.options.say?.(this.#parts.describe());
     this.#closers.push(() => this.#witness.stop());
     await this.#witness.start();
     const notifier = await createNotificationServiceApp(
-      { database: this.#parts.notifications, broker: this.#parts.broker, clock, random },
+      {
+        database: this.#parts.notifications,
+        broker: this.#parts.broker,
+        installation: this.#parts.installation,
+        clock,
+        random,
+      },
       { signals: false, logger },
     );
     this.#closers.push(() => notifier.close());
+    this.#consuming.push(notifier);
     await notifier.listen(0, '127.0.0.1');
     this.#writer = await this.#startReplica('writer', ['write', 'publish'], this.#writersCache);
     for (const name of ['reader-1', 'reader-2']) {
       const reader = await this.#startReplica(name, apply === false ? [] : ['apply'], this.#parts.cacheServer);
       this.#closers.push(() => reader.app.close());
+      this.#consuming.push(reader.app);
       this.#readers.push(reader);
     }
   }
@@ -186,12 +218,40 @@ export class SmokeStage {
     return dataSource;
   }
 
-  #backlog(): number {
-    return this.#parts.broker.topics.reduce((sum, topic) => {
-      const stats = this.#parts.broker.stats(topic);
-      return sum + Object.keys(stats.subscriptions).reduce((total, name) => total + stats.backlog(name), 0);
-    }, 0);
+  /** Replicas share a subscription, so what they acknowledged counts together. */
+  #isConsumed(): boolean {
+    const { messages } = publishedBy(this.writer.app);
+    if (this.#witness.deliveredMessages < this.#publishedBefore.messages + messages) {
+      return false;
+    }
+    const subscriptions = new Map<string, { readonly topic: string; acked: number; inFlight: number }>();
+    for (const consumer of this.#consuming.flatMap(consumersOf)) {
+      const name = `${consumer.topic} ${consumer.subscription}`;
+      const sum = subscriptions.get(name) ?? { topic: consumer.topic, acked: 0, inFlight: 0 };
+      const { acked, inFlight } = consumer.stats();
+      subscriptions.set(name, { ...sum, acked: sum.acked + acked, inFlight: sum.inFlight + inFlight });
+    }
+    return [...subscriptions.values()].every(
+      ({ topic, acked, inFlight }) => inFlight === 0 && acked >= this.#witness.deliveredOn(topic),
+    );
   }
+}
+
+/** What a writer has handed to the log: envelopes with changes, and messages of every kind. */
+interface Published {
+  readonly envelopes: number;
+  readonly messages: number;
+}
+
+function publishedBy(app: NestExpressApplication): Published {
+  const { syncs, outboxes } = app.get(DataSync, { strict: false }).stats();
+  const envelopes = syncs.reduce((sum, { publish }) => sum + (publish?.publishedEnvelopes ?? 0), 0);
+  const control = syncs.reduce((sum, { publish }) => sum + (publish?.controlEnvelopes ?? 0), 0);
+  return { envelopes, messages: envelopes + control + outboxes.reduce((sum, { relayed }) => sum + relayed, 0) };
+}
+
+function consumersOf(app: NestExpressApplication): readonly PulsarConsumerHandle[] {
+  return app.get(PulsarRegistry, { strict: false }).list();
 }
 
 function syncsOf(app: NestExpressApplication): ReturnType<DataSync['stats']>['syncs'] {

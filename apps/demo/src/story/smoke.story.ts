@@ -43,6 +43,9 @@ const FEED_CONCURRENCY = 4;
 /** Milliseconds between two looks for quiet. */
 const LOOK_INTERVAL_MS = 50;
 
+/** Quiet looks in a row that count. */
+const QUIET_LOOKS = 5;
+
 /**
  * The whole story, bounded: a writer saves a month in bulk and then corrects it, and is restarted once in the middle; two replicas of the read
  * side read every key after the bulk and again at the end, with caches that outlive the run; an audit compares them with the database.
@@ -72,7 +75,6 @@ async function play(stage: SmokeStage, options: SmokeOptions): Promise<SmokeRepo
   const flow = interleave(plan.corrections, plan.measurements);
   const middle = Math.floor(flow.length / 2);
   await feeder.feed(stage.writer.client, flow.slice(0, middle));
-  const publishedBefore = stage.publishedEnvelopes();
   await stage.restartWriter();
   await feeder.feed(stage.writer.client, flow.slice(middle));
   const browsed = await browsing.end();
@@ -82,7 +84,7 @@ async function play(stage: SmokeStage, options: SmokeOptions): Promise<SmokeRepo
   const { p50Ms, p99Ms } = stage.lag();
   return {
     committedRows: feeder.progress.rows,
-    publishedEnvelopes: publishedBefore + stage.publishedEnvelopes(),
+    publishedEnvelopes: stage.publishedEnvelopes(),
     deliveredEnvelopes: stage.witness.deliveredEnvelopes,
     ...stage.cacheOutcomes(),
     lost: losses.rows + losses.events + losses.values,
@@ -97,12 +99,12 @@ async function play(stage: SmokeStage, options: SmokeOptions): Promise<SmokeRepo
   };
 }
 
-/** Quiet seen twice in a row: once may be the moment between two steps. */
+/** Quiet seen several times in a row: once may be the moment between two steps. */
 async function untilQuiet(stage: SmokeStage, { clock, quietLimitMs = 60_000 }: SmokeOptions): Promise<boolean> {
   const deadlineMs = clock.monotonic() + quietLimitMs;
   for (let seen = 0; clock.monotonic() < deadlineMs; await clock.sleep(LOOK_INTERVAL_MS)) {
     seen = stage.isQuiet() ? seen + 1 : 0;
-    if (seen === 2) {
+    if (seen === QUIET_LOOKS) {
       return true;
     }
   }

@@ -1,10 +1,12 @@
+import { type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { decodeEnvelope } from '@smartpulse/data-sync';
-import { type IncomingMessage, type PulsarTransport, type TransportConsumer } from '@smartpulse/pulsar';
-import { forecastChange, forecastComputed } from '@smartpulse/production-forecast-contract';
+import { type ForecastContracts } from '@smartpulse/production-forecast-contract';
+import { type IncomingMessage, PulsarConnection, PulsarModule, type TransportConsumer } from '@smartpulse/pulsar';
+import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { ResilienceModule } from '@smartpulse/resilience';
+import { type EmbeddedParts } from '../hosting/embedded-parts.js';
 import { rowName } from './row-name.js';
-
-/** Where the topics of both apps are on an in-process broker. */
-const NAMESPACE = 'persistent://public/default';
 
 /** The property that names a relayed event's row in the outbox. */
 const OUTBOX_ID = 'outbox-id';
@@ -19,22 +21,39 @@ const PERMITS = 1_000;
 export class Witness {
   readonly #highest = new Map<string, bigint>();
   readonly #events = new Set<string>();
+  readonly #messages = new Map<string, Set<string>>();
   readonly #consumers: TransportConsumer[] = [];
+  #app: INestApplicationContext | undefined;
   #envelopes = 0;
   #failure: Error | undefined;
 
-  constructor(private readonly transport: PulsarTransport) {}
+  constructor(
+    private readonly parts: EmbeddedParts,
+    private readonly contracts: ForecastContracts,
+  ) {}
 
   /** Change envelopes that were delivered. */
   get deliveredEnvelopes(): number {
     return this.#envelopes;
   }
 
+  /** Different messages that were delivered, of every kind and on both topics. */
+  get deliveredMessages(): number {
+    return [...this.#messages.values()].reduce((sum, ids) => sum + ids.size, 0);
+  }
+
+  /** Different messages that were delivered on a topic, by its full name. */
+  deliveredOn(topic: string): number {
+    this.#check();
+    return this.#messages.get(topic)?.size ?? 0;
+  }
+
   /** Subscribes from the earliest message on. */
   async start(): Promise<void> {
-    await this.transport.connect();
-    await this.#listen(forecastChange.topic, (message) => this.#noteEnvelope(message));
-    await this.#listen(forecastComputed.topic, (message) => this.#noteEvent(message));
+    this.#app = await openConnection(this.parts);
+    const connection = this.#app.get(PulsarConnection);
+    await this.#listen(connection, this.contracts.change.topic, (message) => this.#noteEnvelope(message));
+    await this.#listen(connection, this.contracts.computed.topic, (message) => this.#noteEvent(message));
   }
 
   /**
@@ -57,13 +76,16 @@ export class Witness {
     for (const consumer of this.#consumers) {
       await consumer.unsubscribe();
     }
-    await this.transport.close();
+    await this.#app?.close();
   }
 
-  async #listen(topic: string, note: (message: IncomingMessage) => void): Promise<void> {
-    const consumer: TransportConsumer = await this.transport.subscribe(
+  async #listen(connection: PulsarConnection, topic: string, note: (message: IncomingMessage) => void): Promise<void> {
+    const ids = new Set<string>();
+    const fullName = connection.topicName(topic);
+    this.#messages.set(fullName, ids);
+    const consumer: TransportConsumer = await connection.transport.subscribe(
       {
-        topic: `${NAMESPACE}/${topic}`,
+        topic: fullName,
         subscription: 'witness',
         type: 'Exclusive',
         initialPosition: 'earliest',
@@ -71,6 +93,7 @@ export class Witness {
       },
       {
         onMessage: (message) => {
+          ids.add(message.id.toString());
           note(message);
           consumer.ack(message.id).then(
             () => consumer.permit(1),
@@ -111,4 +134,25 @@ export class Witness {
       throw this.#failure;
     }
   }
+}
+
+/** The root of an app that has a connection and nothing else. */
+@Module({})
+class WitnessModule {}
+
+function openConnection({ broker, clock, random }: EmbeddedParts): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(
+    {
+      module: WitnessModule,
+      imports: [
+        ResilienceModule.forRoot({ clock, random }),
+        PulsarModule.forRoot(
+          broker instanceof InProcessBroker
+            ? { url: 'memory://', transport: new InProcessTransport(broker), ownTransport: true }
+            : broker,
+        ),
+      ],
+    },
+    { logger: false, abortOnError: false },
+  );
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { type KeyChanges, OnChange, toEntryVersion } from '@smartpulse/data-sync';
-import { forecastChange, type ForecastKey, type ForecastRow } from '@smartpulse/production-forecast-contract';
+import { type KeyChanges, toEntryVersion } from '@smartpulse/data-sync';
+import { type ForecastKey, type ForecastRow } from '@smartpulse/production-forecast-contract';
 import { DataSource } from 'typeorm';
 import { NotificationDelivery } from '../delivery/notification.delivery.js';
 import { type Correction, correctionNotification, isBeyondThreshold } from '../rules/correction.rule.js';
@@ -12,7 +12,7 @@ import { NotificationStore } from '../store/notification.store.js';
 /** Deliveries whose last value is remembered; above it the earliest are forgotten, and their corrections go unnoticed. */
 const MAX_KNOWN_VALUES = 1_000_000;
 
-/** Looks for corrections in the changes of forecasts. */
+/** Looks for corrections in the changes of forecasts; `handlersOf` subscribes it. */
 @Injectable()
 export class ForecastChangeHandler {
   readonly #logger = new Logger(ForecastChangeHandler.name);
@@ -29,7 +29,6 @@ export class ForecastChangeHandler {
    * Values, stamps and the notification are stored in one transaction, so a change that comes again finds its own stamp and says nothing.
    * Rows found by a bootstrap count like changes: a correction that happened while nobody listened is one.
    */
-  @OnChange(forecastChange, { subscription: 'notifier', snapshots: true, concurrency: 8 })
   async handle(changes: KeyChanges<ForecastRow, ForecastKey>): Promise<void> {
     if (changes.keysOnly) {
       this.#logger.warn(

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { forecastComputed, type ForecastComputed } from '@smartpulse/production-forecast-contract';
-import { Payload, PulsarSubscribe } from '@smartpulse/pulsar';
+import { type ForecastComputed } from '@smartpulse/production-forecast-contract';
 import { DataSource } from 'typeorm';
 import { NotificationDelivery } from '../delivery/notification.delivery.js';
 import { missingIntervalNotification } from '../rules/missing-interval.rule.js';
@@ -8,7 +7,7 @@ import { type ResolvedRuleOptions } from '../rules/rule.options.js';
 import { RULE_OPTIONS } from '../rules/rule.token.js';
 import { NotificationStore } from '../store/notification.store.js';
 
-/** Looks for holes when forecasts were computed. */
+/** Looks for holes when forecasts were computed; `handlersOf` subscribes it. */
 @Injectable()
 export class ForecastComputedHandler {
   constructor(
@@ -18,14 +17,7 @@ export class ForecastComputedHandler {
     @Inject(RULE_OPTIONS) private readonly rules: ResolvedRuleOptions,
   ) {}
 
-  @PulsarSubscribe({
-    topic: forecastComputed,
-    subscription: 'notification-service-intervals',
-    type: 'Key_Shared',
-    initialPosition: 'earliest',
-    concurrency: 8,
-  })
-  async handle(@Payload() event: ForecastComputed): Promise<void> {
+  async handle(event: ForecastComputed): Promise<void> {
     const draft = missingIntervalNotification(event, this.rules);
     if (draft === undefined) {
       return;

@@ -1,4 +1,5 @@
 export { forecastChange, forecastRow, type ForecastKey, type ForecastRow } from './forecast-change.js';
+export { forecastContracts, type ForecastContracts } from './forecast-contracts.js';
 export {
   forecastComputed,
   forecastComputedEvent,
