@@ -1,0 +1,1 @@
+export { WebSocketTransport, type WebSocketTransportParts } from './websocket.transport.js';

@@ -1,0 +1,133 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '@smartpulse/resilience';
+import type { WebSocket } from 'ws';
+import { Heartbeat } from './heartbeat.js';
+
+/** What an open socket tells. */
+export interface LiveSocketListener {
+  onText(text: string): void;
+  /** Once; nothing comes after it. */
+  onClose(code: number, reason: string): void;
+}
+
+const CLOSE_TIMEOUT_MS = 5_000;
+const NORMAL_CLOSURE = 1_000;
+
+/** One WebSocket from its handshake to its end: frames of a turn leave in one write, silence ends it. */
+export class LiveSocket {
+  readonly #socket: WebSocket;
+  readonly #stream: Duplex | undefined;
+  readonly #clock: Clock;
+  readonly #heartbeat: Heartbeat;
+  readonly #echoes = new Map<string, () => void>();
+  readonly #onEnd: (() => void)[] = [];
+  #listener: LiveSocketListener | undefined;
+  #corked = false;
+  #pings = 0;
+  #ended: { readonly code: number; readonly reason: string } | undefined;
+
+  /** @param stream what lies below the socket, for {@link send} to gather frames. */
+  constructor(socket: WebSocket, stream: Duplex | undefined, clock: Clock) {
+    this.#socket = socket;
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#heartbeat = new Heartbeat(
+      clock,
+      () => this.#ping(),
+      () => socket.terminate(),
+    );
+    socket.on('message', (data) => {
+      this.#heartbeat.heard();
+      if (Buffer.isBuffer(data)) {
+        this.#listener?.onText(data.toString('utf8'));
+      }
+    });
+    socket.on('pong', (data) => {
+      this.#heartbeat.heard();
+      this.#echo(data.toString('utf8'));
+    });
+    // No close may follow an error by itself, for instance after an illegal close code.
+    socket.on('error', () => socket.terminate());
+    socket.on('close', (code, reason) => this.#end(code, reason.toString('utf8')));
+  }
+
+  listen(listener: LiveSocketListener): void {
+    this.#listener = listener;
+    if (this.#ended !== undefined) {
+      listener.onClose(this.#ended.code, this.#ended.reason);
+    }
+  }
+
+  /** @param onWritten hears when the frame has left this process, or that it has not. */
+  send(text: string, onWritten?: (error?: Error | null) => void): void {
+    this.#cork();
+    this.#socket.send(text, onWritten);
+  }
+
+  /** Resolves when the peer has read everything that was sent before; also when the socket ends. */
+  roundTrip(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#ended === undefined) {
+        this.#echoes.set(this.#ping(), resolve);
+      } else {
+        resolve();
+      }
+    });
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** Ends the socket in order, after everything that was sent. Resolves when it is closed. */
+  close(): Promise<void> {
+    if (this.#ended !== undefined) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(CLOSE_TIMEOUT_MS, () => this.#socket.terminate());
+      this.#onEnd.push(() => {
+        timer.cancel();
+        resolve();
+      });
+      this.#socket.close(NORMAL_CLOSURE);
+    });
+  }
+
+  #ping(): string {
+    const name = String(++this.#pings);
+    if (this.#socket.readyState === this.#socket.OPEN) {
+      this.#socket.ping(name);
+    }
+    return name;
+  }
+
+  #echo(name: string): void {
+    this.#echoes.get(name)?.();
+    this.#echoes.delete(name);
+  }
+
+  #cork(): void {
+    const stream = this.#stream;
+    if (stream === undefined || this.#corked) {
+      return;
+    }
+    this.#corked = true;
+    stream.cork();
+    // After the promises of this turn: what they send still joins.
+    process.nextTick(() => {
+      this.#corked = false;
+      stream.uncork();
+    });
+  }
+
+  #end(code: number, reason: string): void {
+    this.#ended = { code, reason };
+    this.#heartbeat.stop();
+    for (const resolve of [...this.#echoes.values(), ...this.#onEnd]) {
+      resolve();
+    }
+    this.#echoes.clear();
+    this.#listener?.onClose(code, reason);
+  }
+}

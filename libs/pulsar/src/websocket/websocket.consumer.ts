@@ -1,0 +1,245 @@
+import type { Clock } from '@smartpulse/resilience';
+import { PulsarClosedError, type PulsarError } from '../pulsar.errors.js';
+import { brokerFailure, foreignMessageId, unsupported } from '../transport/broker-failure.js';
+import type {
+  MessageId,
+  TransportConsumer,
+  TransportConsumerListener,
+  TransportSubscribeOptions,
+} from '../transport/pulsar.transport.js';
+import { DelayedNacks } from './delayed-nacks.js';
+import { readMessage } from './received-message.js';
+import { ReconnectingSocket, type ReconnectingSocketParts } from './reconnecting-socket.js';
+import { consumerEndpoint } from './websocket.endpoint.js';
+import { WebSocketMessageId } from './websocket.message-id.js';
+
+interface Acknowledgement {
+  readonly frame: string;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * One consumer over a WebSocket, in pull mode. The broker answers no command, so an acknowledgement is done when it has left this process;
+ * one that has not is sent by the next connection, which takes the ids of the one before.
+ */
+export class WebSocketConsumer implements TransportConsumer {
+  readonly topic: string;
+  readonly subscription: string;
+  readonly #listener: TransportConsumerListener;
+  readonly #onClose: (consumer: WebSocketConsumer) => void;
+  readonly #socket: ReconnectingSocket;
+  readonly #nacks: DelayedNacks;
+  /** Not on their way. */
+  #acks: Acknowledgement[] = [];
+  /** On their way to the socket below. */
+  readonly #writing = new Set<Acknowledgement>();
+  readonly #onIdle: (() => void)[] = [];
+  /** Permitted and not received: what the next connection must be told. */
+  #outstanding = 0;
+  /** Of those, what this connection was not told. */
+  #untold = 0;
+  #scheduled = false;
+  #closing: Promise<void> | undefined;
+  #gone = false;
+
+  constructor(
+    options: TransportSubscribeOptions,
+    parts: ReconnectingSocketParts,
+    listener: TransportConsumerListener,
+    onClose: (consumer: WebSocketConsumer) => void,
+  ) {
+    this.topic = options.topic;
+    this.subscription = options.subscription;
+    this.#listener = listener;
+    this.#onClose = onClose;
+    const clock: Clock = parts.clock;
+    this.#nacks = new DelayedNacks(clock, (id) => this.#giveBack(id));
+    this.#socket = new ReconnectingSocket(consumerEndpoint(options), parts, {
+      onOpen: () => this.#reopened(),
+      onText: (text) => this.#receive(text),
+      onLost: () => undefined,
+      onGone: (error) => this.#end(error),
+    });
+  }
+
+  /** Resolves when the subscription exists. */
+  open(timeoutMs: number): Promise<void> {
+    return this.#socket.open(timeoutMs);
+  }
+
+  permit(count: number): void {
+    // The broker takes 0 and less for one.
+    if (this.#closed || count <= 0) {
+      return;
+    }
+    this.#outstanding += count;
+    this.#untold += count;
+    this.#schedule();
+  }
+
+  ack(id: MessageId): Promise<void> {
+    if (this.#closed) {
+      return Promise.reject(new PulsarClosedError('consumer', this.topic));
+    }
+    if (!this.#knows(id)) {
+      return Promise.reject(foreignMessageId(this.topic));
+    }
+    const messageId = id.toString();
+    this.#nacks.drop(messageId);
+    return new Promise((resolve, reject) => {
+      this.#acks.push({ frame: JSON.stringify({ messageId }), resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  ackCumulative(_id: MessageId): Promise<void> {
+    return Promise.reject(unsupported('websocket', 'cumulative acknowledgement', this.topic));
+  }
+
+  nack(id: MessageId, delayMs: number): void {
+    if (!this.#closed && this.#knows(id)) {
+      this.#nacks.add(id.toString(), delayMs);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async unsubscribe(): Promise<void> {
+    if (this.#closed) {
+      throw new PulsarClosedError('consumer', this.topic);
+    }
+    const { live } = this.#socket;
+    if (live === undefined) {
+      throw this.#disconnected('The subscription was not deleted');
+    }
+    await this.#written();
+    live.send('{"type":"unsubscribe"}');
+    // No answer comes; the broker's side reads the ping after the command.
+    await live.roundTrip();
+    await this.close();
+  }
+
+  get #closed(): boolean {
+    return this.#closing !== undefined || this.#gone;
+  }
+
+  async #close(): Promise<void> {
+    this.#nacks.clear();
+    try {
+      await this.#written();
+      await this.#socket.close();
+    } finally {
+      this.#refuseAcks();
+      this.#onClose(this);
+    }
+  }
+
+  /** Resolves when no acknowledgement is on its way any more; one that no connection took is refused. */
+  async #written(): Promise<void> {
+    this.#tell();
+    this.#refuseAcks();
+    if (this.#writing.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle.push(resolve);
+      });
+    }
+  }
+
+  #refuseAcks(): void {
+    for (const { reject } of this.#acks.splice(0)) {
+      reject(this.#disconnected('An acknowledgement was not sent'));
+    }
+  }
+
+  #disconnected(what: string): PulsarError {
+    return brokerFailure('SMARTPULSE_PULSAR_CONNECTION', `${what}: there is no connection for ${this.topic}.`, {
+      topic: this.topic,
+    });
+  }
+
+  /** Commands of one turn leave together: permits are one command then, and the frames one write. */
+  #schedule(): void {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        this.#tell();
+      });
+    }
+  }
+
+  #tell(): void {
+    const { live } = this.#socket;
+    if (live === undefined) {
+      return;
+    }
+    const acks = this.#acks;
+    this.#acks = [];
+    for (const ack of acks) {
+      this.#writing.add(ack);
+      live.send(ack.frame, (error) => this.#wrote(ack, error ?? undefined));
+    }
+    if (this.#untold > 0 && this.#closing === undefined) {
+      live.send(JSON.stringify({ type: 'permit', permitMessages: this.#untold }));
+      this.#untold = 0;
+    }
+  }
+
+  #wrote(ack: Acknowledgement, error: Error | undefined): void {
+    this.#writing.delete(ack);
+    if (error === undefined) {
+      ack.resolve();
+    } else if (this.#closed) {
+      ack.reject(this.#disconnected('An acknowledgement was not sent'));
+    } else {
+      this.#acks.push(ack);
+      this.#schedule();
+    }
+    if (this.#writing.size === 0) {
+      for (const resolve of this.#onIdle.splice(0)) {
+        resolve();
+      }
+    }
+  }
+
+  /** The permits of a connection end with it. */
+  #reopened(): void {
+    this.#untold = this.#outstanding;
+    this.#tell();
+  }
+
+  #receive(text: string): void {
+    const message = readMessage(this.topic, text);
+    if (message === undefined || this.#closed) {
+      return;
+    }
+    this.#outstanding = Math.max(0, this.#outstanding - 1);
+    if (this.#nacks.has(message.id.toString())) {
+      // A new connection brings everything unacknowledged again at once, also what was given back with a delay that is not over.
+      this.permit(1);
+    } else {
+      this.#listener.onMessage(message);
+    }
+  }
+
+  #giveBack(messageId: string): void {
+    // Without a connection the broker has given it back already.
+    this.#socket.live?.send(JSON.stringify({ type: 'negativeAcknowledge', messageId }));
+  }
+
+  #end(error: PulsarError): void {
+    this.#gone = true;
+    this.#nacks.clear();
+    this.#refuseAcks();
+    this.#onClose(this);
+    this.#listener.onClosed(error);
+  }
+
+  #knows(id: MessageId): id is WebSocketMessageId {
+    return id instanceof WebSocketMessageId && id.topic === this.topic;
+  }
+}
