@@ -182,6 +182,34 @@ describe.runIf(runtime !== undefined)('the wire client while things fail', () =>
     expect(lost()).toBe(0);
   });
 
+  it('moves the cursor to the furthest of the cumulative acknowledgements of one turn', async () => {
+    const topic = newTopic();
+    const messages: ReceivedMessage[] = [];
+    const all = new Promise<void>((resolve, reject) => {
+      const consumer = direct.subscribe(
+        { topic, subscription: 's', initialPosition: 'earliest' },
+        {
+          onMessage: (message) => {
+            if (messages.push(message) === 5) {
+              const acked = consumer.then(async (cursor) =>
+                Promise.all(messages.slice(0, 4).map(({ id }) => cursor.ackCumulative(id))),
+              );
+              acked.then(() => resolve(), reject);
+            }
+          },
+          onClosed: reject,
+        },
+      );
+      consumer.then((cursor) => cursor.permit(10)).catch(reject);
+    });
+    const producer = await direct.createProducer({ topic, batching: { enabled: false } });
+    await Promise.all(Array.from({ length: 5 }, (_, index) => producer.send({ payload: Buffer.from(`${index}`) })));
+    await all;
+
+    expect((await pulsar.admin.topicStats(topic)).subscriptions['s']?.msgBacklog).toBe(1);
+    await producer.close();
+  });
+
   it('does its work over a slow network', async () => {
     proxy.slow(150);
     const load = await Load.begin({ sender: proxied, topic: newTopic() });

@@ -61,9 +61,13 @@ export class AckQueue {
     return this.#added(group);
   }
 
+  /** Of one turn only the furthest is sent: a broker answers success to a command of several positions, and ignores it. */
   addCumulative(position: AckPosition): Promise<void> {
     const group = this.#group(ACK_TYPE.cumulative);
-    group?.singles.push(position);
+    const furthest = group?.singles[0];
+    if (group !== undefined && (furthest === undefined || !isBehind(position, furthest))) {
+      group.singles[0] = position;
+    }
     return this.#added(group);
   }
 
@@ -194,4 +198,9 @@ export class AckQueue {
       group.done.reject(error);
     }
   }
+}
+
+/** Of two positions in one entry the later call leaves less of it, so it counts. */
+function isBehind(position: AckPosition, other: AckPosition): boolean {
+  return position.ledgerId === other.ledgerId ? position.entryId < other.entryId : position.ledgerId < other.ledgerId;
 }

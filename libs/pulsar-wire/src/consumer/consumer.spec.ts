@@ -191,6 +191,17 @@ describe('a consumer', () => {
     });
   });
 
+  it('sends the furthest of the cumulative acknowledgements of one turn', async () => {
+    const consumer = await subscribe({ type: 'Exclusive' });
+    consumer.permit(10);
+    await publish(['a', 'b', 'c', 'd'], false);
+
+    await finish(Promise.all([0, 2, 1].map((index) => consumer.ackCumulative(idAt(index)))));
+
+    expect(entryAcks().map(({ entryId }) => entryId)).toEqual([2n]);
+    expect(broker.topic(TOPIC).subscriptions.get('s')?.acknowledged.size).toBe(3);
+  });
+
   it('hands out again only the item that was given back, no sooner than its delay', async () => {
     const consumer = await subscribe();
     consumer.permit(10);
@@ -326,7 +337,7 @@ describe('a consumer', () => {
     await quiet();
     broker.unscript('ack');
 
-    broker.unload(TOPIC);
+    broker.open.at(-1)?.cut();
     await finish(Promise.all([acked, closing]));
 
     expect(broker.consumers).toBe(0);

@@ -247,7 +247,8 @@ export class FakeBroker {
         break;
       case 'ack': {
         const { ackType, messageIds, requestId } = command.fields;
-        for (const { entryId, ackSet } of messageIds) {
+        // Several positions in a cumulative one: answered with success and ignored, as the real one does.
+        for (const { entryId, ackSet } of ackType === 1 && messageIds.length !== 1 ? [] : messageIds) {
           if (ackType === 1) {
             subscription.acknowledgeThrough(ackSet.length > 0 ? entryId - 1n : entryId);
           }
