@@ -1,3 +1,4 @@
+import type { Clock } from '@smartpulse/resilience';
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
 import { InProcessTransport } from '../in-process/in-process.transport.js';
@@ -10,7 +11,10 @@ export const IN_PROCESS_ACTS: readonly OperatorAct[] = ['moves', 'ends'];
 
 /** A fixture over a new {@link InProcessBroker} on a virtual clock. */
 export function inProcessFixture(
-  wrap: (transport: PulsarTransport) => PulsarTransport = (transport) => transport,
+  wrap: (
+    transport: PulsarTransport,
+    parts: { readonly broker: InProcessBroker; readonly clock: Clock },
+  ) => PulsarTransport = (transport) => transport,
 ): PulsarTransportFixture {
   const clock = new VirtualClock();
   const broker = new InProcessBroker({ clock, random: new SeededRandom() });
@@ -19,7 +23,7 @@ export function inProcessFixture(
   return {
     broker: { terminate: (topic) => broker.terminate(topic), unload: (topic) => broker.unload(topic) },
     transport: async () => {
-      const transport = wrap(new InProcessTransport(broker));
+      const transport = wrap(new InProcessTransport(broker), { broker, clock });
       transports.push(transport);
       await transport.connect();
       return transport;

@@ -10,3 +10,4 @@ export { IN_PROCESS_ACTS, inProcessFixture } from './in-process.fixture.js';
 export { pulsarTransportContract } from './pulsar-transport.contract.js';
 export type { BrokerControl, PulsarTransportFixture } from './transport-fixture.js';
 export type { OperatorAct } from './subscription.contract.js';
+export { type FakeNativeLog, fakeNativeModule } from './native-client.fake.js';

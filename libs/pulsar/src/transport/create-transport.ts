@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { Clock, Random } from '@smartpulse/resilience';
+import { NativeTransport } from '../native/native.transport.js';
 import type { ResolvedPulsarOptions } from '../pulsar.options.js';
 import { eventLine } from '../wire/wire.events.js';
 import { WireTransport } from '../wire/wire.transport.js';
@@ -17,6 +18,9 @@ export function createTransport(
   const { transport } = options;
   if (transport instanceof PulsarTransport) {
     return transport;
+  }
+  if (transport === 'native') {
+    return new NativeTransport(options, parts);
   }
   const logger = new Logger(WireTransport.name);
   return new WireTransport(options, {

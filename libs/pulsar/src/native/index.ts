@@ -1,0 +1,1 @@
+export { NativeTransport, type NativeTransportParts } from './native.transport.js';
