@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import { ConfigurationError, SeededRandom, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { loadSeries } from './data/load-series.js';
 import { readDemoEnvironment } from './hosting/environment.js';
@@ -31,6 +30,7 @@ try {
   console.log(JSON.stringify(report));
   process.exitCode = report.lost === 0 && report.sumsAreExact && report.quiet ? 0 : 1;
 } catch (error) {
-  new Logger('Smoke').fatal(ConfigurationError.is(error) ? error.message : error);
+  // Not by Nest's logger: the story's apps have silenced it.
+  console.error(ConfigurationError.is(error) ? error.message : error);
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-import { ConsoleLogger } from '@nestjs/common';
+import { ConsoleLogger, Logger } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { DataSync } from '@smartpulse/data-sync';
 import { createNotificationServiceApp } from '@smartpulse/notification-service';
@@ -10,6 +10,8 @@ import { leaveBroker } from './leave-broker.js';
 
 /** Both apps in one process, on the same embedded parts. */
 export class DemoHost {
+  readonly #logger = new Logger(DemoHost.name);
+
   private constructor(
     private readonly forecasts: NestExpressApplication,
     private readonly notifications: NestExpressApplication,
@@ -63,7 +65,7 @@ export class DemoHost {
   async stop(): Promise<Pick<ShutdownReport, 'clean' | 'leftOver'>> {
     const apps = [this.forecasts, this.notifications];
     if (this.parts.installation !== undefined) {
-      await closeAll(apps.map((app) => ({ close: () => leaveBroker(app) })));
+      (await leaveBroker(apps)).forEach((sentence) => this.#logger.warn(sentence));
     }
     await closeAll([...apps, this.parts]);
     const reports = apps.map((app) => app.get(ShutdownCoordinator).report);

@@ -28,7 +28,7 @@ export interface StageOptions {
   readonly backplane?: boolean | undefined;
   /** A real broker to play on. Default: one in this process. */
   readonly sharedBroker?: SharedBroker | undefined;
-  /** Is told at the start what is embedded. Default: nobody. */
+  /** Is told at the start what is embedded, and at the end what stays on a real broker. Default: nobody. */
   readonly say?: ((sentence: string) => void) | undefined;
   /** Nest's logger. Default `false`: silent. */
   readonly logger?: LoggerService | false | undefined;
@@ -162,9 +162,7 @@ export class SmokeStage {
     await this.#writer?.app.close();
     this.#writer = undefined;
     if (this.#parts.installation !== undefined) {
-      for (const app of this.#consuming) {
-        await leaveBroker(app);
-      }
+      (await leaveBroker(this.#consuming)).forEach((sentence) => this.options.say?.(sentence));
     }
     for (const close of this.#closers.toReversed()) {
       await close();
