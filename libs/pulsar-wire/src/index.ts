@@ -119,3 +119,4 @@ export {
   type WireMessage,
   type WireProducer,
 } from './producer/producer.options.js';
+export { type ReaderOptions, WIRE_READER_DEFAULTS, type WireReader } from './reader/reader.options.js';

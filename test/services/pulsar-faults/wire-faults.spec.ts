@@ -182,6 +182,29 @@ describe.runIf(runtime !== undefined)('the wire client while things fail', () =>
     expect(lost()).toBe(0);
   });
 
+  it('reads a topic once and in order over cuts, from a place in it', async () => {
+    const topic = newTopic();
+    const producer = await direct.createProducer({ topic, batching: { maxMessages: 7 } });
+    const sent = Array.from({ length: 2_000 }, (_, index) => producer.send({ payload: Buffer.from(`${index}`) }));
+    await producer.close();
+    const ids = await Promise.all(sent);
+    const reader = await proxied.createReader({ topic, startMessageId: ids[99] ?? MessageId.earliest, queueSize: 50 });
+    const read: number[] = [];
+    while (await reader.hasNext()) {
+      read.push(Number(Buffer.from((await reader.next()).payload).toString('utf8')));
+      if (read.length % 400 === 0) {
+        proxy.cut();
+        // hasNext() asks the broker once the queue is empty, and is refused while there is none.
+        read.push(Number(Buffer.from((await reader.next()).payload).toString('utf8')));
+        await clock.sleep(100);
+      }
+    }
+
+    expect(read).toEqual(Array.from({ length: 1_900 }, (_, index) => 100 + index));
+    expect(lost()).toBeGreaterThanOrEqual(4);
+    await reader.close();
+  });
+
   it('moves the cursor to the furthest of the cumulative acknowledgements of one turn', async () => {
     const topic = newTopic();
     const messages: ReceivedMessage[] = [];

@@ -12,8 +12,10 @@ import { known, producerSettings } from '../producer/producer-settings.js';
 import { TopicProducer, type TopicProducerOptions } from '../producer/topic-producer.js';
 import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumerations.js';
 import { parseTopicName, partitionTopic, type TopicName } from '../protocol/topic/topic-name.js';
+import { type ReaderOptions, WIRE_READER_DEFAULTS, type WireReader } from '../reader/reader.options.js';
+import { TopicReader } from '../reader/topic-reader.js';
 import type { ClientContext } from './client-context.js';
-import { InvalidWireOptionError, WireClosedError } from './client.errors.js';
+import { InvalidWireOptionError, UnsupportedOperationError, WireClosedError } from './client.errors.js';
 import { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions, wholeNumber } from './client.options.js';
 
 /**
@@ -168,6 +170,38 @@ export class PulsarClient {
       ),
     );
     return whole;
+  }
+
+  /**
+   * Resolves when the topic can be read from the place that was asked for.
+   *
+   * @throws {@link WireError}; {@link UnsupportedOperationError} for a partitioned topic: its partitions have no common order.
+   */
+  async createReader(options: ReaderOptions): Promise<WireReader> {
+    const topic = parseTopicName(options.topic);
+    const queueSize = wholeNumber('queueSize', options.queueSize ?? WIRE_READER_DEFAULTS.queueSize, 1, 0x7fff_ffff);
+    if ((await this.#partitions(topic)) > 0) {
+      throw new UnsupportedOperationError(
+        `${topic.full} has partitions, and a reader reads one topic in its order.`,
+        'Make a reader for each of its partitions, by their names.',
+      );
+    }
+    const { startMessageId, payloads } = options;
+    const reader = new TopicReader(topic.full, startMessageId, queueSize);
+    const consumer = await this.#openConsumer(
+      {
+        topic: topic.full,
+        // Its own: the cursor ends with it, and no other reader is in its way.
+        subscription: `reader-${Math.floor(this.#random.next() * 2 ** 48).toString(36)}-${this.#context.nextId()}`,
+        durable: false,
+        startMessageId,
+        payloads,
+      },
+      topic.full,
+      reader.listener,
+    );
+    reader.begin(consumer);
+    return reader;
   }
 
   /** Closes every producer (flushed) and every consumer (acknowledgements sent), then the connections. Idempotent. */

@@ -187,6 +187,20 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     }
   }
 
+  /** The place of the last message of the topic; entry −1 = there is none. */
+  async lastMessageId(): Promise<MessageId> {
+    const connection = this.#connection;
+    if (connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
+      throw this.#ended ?? new WireClosedError('consumer', { cause: 'It is not connected at the moment.' });
+    }
+    const { lastMessageId: last } = await connection.request(
+      'getLastMessageId',
+      (requestId) => ({ consumerId: this.#id, requestId }),
+      'getLastMessageIdResponse',
+    );
+    return new MessageId(last.ledgerId, last.entryId, last.partition, last.batchIndex, last.batchSize);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -268,6 +268,19 @@ export class FakeBroker {
         this.#consumers.set(keyOf(connection, id, this.connections), { ...consumer, epoch });
         break;
       }
+      case 'getLastMessageId': {
+        const last = this.topic(consumer.topic).entries.at(-1);
+        connection.send('getLastMessageIdResponse', {
+          requestId: command.fields.requestId,
+          lastMessageId: {
+            ledgerId: LEDGER,
+            entryId: last?.entryId ?? -1n,
+            batchIndex: last === undefined || last.messages === 1 ? undefined : last.messages - 1,
+            ackSet: new Int32Array(0),
+          },
+        });
+        return;
+      }
       case 'seek': {
         const from = command.fields.messageId?.entryId ?? 0n;
         this.#consumers.delete(keyOf(connection, id, this.connections));
