@@ -5,6 +5,7 @@ import {
   type PulsarToken,
   type PulsarTransport,
 } from '@smartpulse/pulsar';
+import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
 import { WireTransport } from '@smartpulse/pulsar/wire';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -35,6 +36,16 @@ const transports: readonly {
       new WireTransport({ url, token, tls, connectTimeoutMs: 5_000, operationTimeoutMs: 5_000 }, { clock, random }),
     plain: () => pulsar.serviceUrl,
     encrypted: () => pulsar.tls.serviceUrl,
+  },
+  {
+    name: 'websocket',
+    make: ({ url, token, tls }) =>
+      new WebSocketTransport(
+        { url, token, tls, connectTimeoutMs: 5_000, operationTimeoutMs: 5_000 },
+        { clock, random },
+      ),
+    plain: () => pulsar.webSocketUrl,
+    encrypted: () => pulsar.tls.webSocketUrl,
   },
 ];
 

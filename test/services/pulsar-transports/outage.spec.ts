@@ -9,6 +9,7 @@ import {
   type PulsarTransport,
   type TransportProducer,
 } from '@smartpulse/pulsar';
+import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
 import { WireTransport } from '@smartpulse/pulsar/wire';
 import { enableGracefulShutdown, ResilienceModule, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -37,6 +38,16 @@ const transports: readonly {
         { clock, random },
       ),
   },
+  {
+    name: 'websocket',
+    resends: false,
+    url: () => pulsar.webSocketUrl,
+    make: (url) =>
+      new WebSocketTransport(
+        { url, token: undefined, tls: undefined, connectTimeoutMs: 5_000, operationTimeoutMs: 60_000 },
+        { clock, random },
+      ),
+  },
 ];
 
 const KEYS = 8;
@@ -54,7 +65,7 @@ describe.runIf(runtime !== undefined)('on a real broker that dies and comes back
   });
 
   it.each(transports)(
-    'loses nothing that was acknowledged, stores nothing twice and keeps the order per key, with 1,000 sends in flight by $name',
+    'loses nothing that was acknowledged, stores nothing twice by itself and keeps the order per key, with 1,000 sends in flight by $name',
     async ({ name, make, url, resends }) => {
       const [one, two] = [make(url()), make(url())];
       await Promise.all([one.connect(), two.connect()]);
@@ -118,7 +129,8 @@ describe.runIf(runtime !== undefined)('on a real broker that dies and comes back
         places.set(at, (places.get(at) ?? new Set()).add(id));
       }
       const twice = [...places.values()].filter(({ size }) => size > 1).length;
-      expect(twice).toBe(0);
+      // Without sequence ids a message whose acknowledgement was lost is the sender's to send again, and may then stand there twice.
+      expect(twice).toBeLessThanOrEqual(resends ? 0 : refused.length);
       await Promise.all([one.close(), two.close()]);
     },
   );

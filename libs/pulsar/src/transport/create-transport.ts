@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { Clock, Random } from '@smartpulse/resilience';
 import { NativeTransport } from '../native/native.transport.js';
 import type { ResolvedPulsarOptions } from '../pulsar.options.js';
+import { WebSocketTransport } from '../websocket/websocket.transport.js';
 import { eventLine } from '../wire/wire.events.js';
 import { WireTransport } from '../wire/wire.transport.js';
 import { PulsarTransport } from './pulsar.transport.js';
@@ -21,6 +22,9 @@ export function createTransport(
   }
   if (transport === 'native') {
     return new NativeTransport(options, parts);
+  }
+  if (transport === 'websocket') {
+    return new WebSocketTransport(options, parts);
   }
   const logger = new Logger(WireTransport.name);
   return new WireTransport(options, {
