@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { generateSeries, type RegionSeries, type SmokeReport } from '@smartpulse/demo';
+import { SeededRandom } from '@smartpulse/resilience';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { StartedProcess } from '../../consumer/started-process.js';
+import { runFolder } from '../../support/process/cache-folder.js';
+import { runtimeForTests } from '../../support/pulsar/runtime.js';
+import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const NAMESPACE = 'public/default';
+const UNITS = 50;
+const DAYS = 4;
+const ROWS_PER_DAY = 96;
+
+const runtime = await runtimeForTests();
+const folder = runFolder('story');
+const dataFile = join(folder, 'data.csv');
+const started: StartedProcess[] = [];
+
+/** The story's data in small, as a file: a month on three runs would take minutes. */
+function csvOf(regions: readonly RegionSeries[]): string {
+  const rows = regions.flatMap(({ zone, technology, intervals }) =>
+    intervals
+      .slice(0, DAYS * ROWS_PER_DAY)
+      .map(({ startMs, forecast, actual }) =>
+        [zone, technology, new Date(startMs).toISOString().replace('.000Z', 'Z'), forecast / 100, actual / 100].join(),
+      ),
+  );
+  return ['zone,technology,interval_start,forecast_mw,actual_mw', ...rows, ''].join('\n');
+}
+
+describe.runIf(runtime !== undefined)('the whole story on a real broker, as a process that is told its address', () => {
+  let pulsar: PulsarStandalone;
+
+  beforeAll(async () => {
+    if (runtime === undefined) {
+      throw new Error('There is no runtime: the suite is skipped then');
+    }
+    execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+    writeFileSync(dataFile, csvOf(generateSeries(new SeededRandom(1))));
+    pulsar = await PulsarStandalone.start(runtime);
+  });
+  afterEach(async () => {
+    await Promise.all(started.splice(0).map((process) => process.clear()));
+  });
+  afterAll(async () => {
+    await pulsar?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function tell(url: string): Promise<SmokeReport> {
+    const smoke = new StartedProcess(process.execPath, ['--enable-source-maps', 'apps/demo/dist/smoke.js'], {
+      cwd: ROOT,
+      env: { PULSAR_URL: url, PULSAR_NAMESPACE: undefined, PULSAR_TOKEN: undefined, DEMO_DATA: dataFile },
+    });
+    started.push(smoke);
+    const { code, output } = await smoke.ended;
+    expect(output).toContain(`Embedded in this process: database and cache. Pulsar is at ${url}`);
+    expect(output).not.toMatch(/\b(?:ERROR|FATAL|WARN)\b|[Uu]nhandled/);
+    expect(code, output).toBe(0);
+    const report: SmokeReport = JSON.parse(output.slice(output.lastIndexOf('\n{') + 1));
+    console.log(`${new URL(url).protocol} ${JSON.stringify(report)}`);
+    return report;
+  }
+
+  /** The topics that runs have made so far, and the subscriptions that they have left on them. */
+  async function leftOnTheBroker(): Promise<{ readonly runs: number; readonly subscriptions: readonly string[] }> {
+    const topics = (await pulsar.admin.listTopics(NAMESPACE)).filter((topic) => topic.includes('/run-'));
+    const subscriptions: string[] = [];
+    for (const topic of topics) {
+      const stats = await pulsar.admin.request('GET', `/admin/v2/${topic.replace('://', '/')}/subscriptions`);
+      subscriptions.push(...(JSON.parse(stats.text) as string[]).map((name) => `${topic} ${name}`));
+    }
+    return { runs: new Set(topics.map((topic) => /\/(run-\w+-\w+)-/.exec(topic)?.[1])).size, subscriptions };
+  }
+
+  it.each([
+    ['pulsar://, on an empty broker', (): string => pulsar.serviceUrl],
+    ['pulsar://, once more on the same broker', (): string => pulsar.serviceUrl],
+    ['ws://, on the broker that two runs have filled', (): string => pulsar.webSocketUrl],
+  ])('loses nothing by %s', async (_way, url) => {
+    const before = await leftOnTheBroker();
+    const report = await tell(url());
+
+    expect(report).toMatchObject({
+      lost: 0,
+      losses: { rows: 0, events: 0, values: 0 },
+      sumsAreExact: true,
+      quiet: true,
+    });
+    // Every row once, those saved off at first twice, and the measurements.
+    expect(report.committedRows).toBe(2 * UNITS * DAYS * ROWS_PER_DAY + (UNITS * DAYS * ROWS_PER_DAY) / 64);
+    expect(report.deliveredEnvelopes).toBeGreaterThanOrEqual(report.publishedEnvelopes);
+    expect(report.applied).toBeGreaterThan(0);
+    expect(report.notifications).toBeGreaterThan(0);
+    expect(await leftOnTheBroker()).toEqual({ runs: before.runs + 1, subscriptions: [] });
+  });
+});
