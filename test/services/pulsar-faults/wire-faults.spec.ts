@@ -1,5 +1,6 @@
 import {
   type ClientEvent,
+  MessageId,
   PulsarClient,
   type PulsarClientOptions,
   type ReceivedMessage,
