@@ -30,6 +30,8 @@ export class WebSocketConsumer implements TransportConsumer {
   readonly #onClose: (consumer: WebSocketConsumer) => void;
   readonly #socket: ReconnectingSocket;
   readonly #nacks: DelayedNacks;
+  /** Delivered and neither acknowledged nor given back. */
+  readonly #held = new Set<string>();
   /** Not on their way. */
   #acks: Acknowledgement[] = [];
   /** On their way to the socket below. */
@@ -87,6 +89,7 @@ export class WebSocketConsumer implements TransportConsumer {
     }
     const messageId = id.toString();
     this.#nacks.drop(messageId);
+    this.#held.delete(messageId);
     return new Promise((resolve, reject) => {
       this.#acks.push({ frame: JSON.stringify({ messageId }), resolve, reject });
       this.#schedule();
@@ -99,6 +102,7 @@ export class WebSocketConsumer implements TransportConsumer {
 
   nack(id: MessageId, delayMs: number): void {
     if (!this.#closed && this.#knows(id)) {
+      this.#held.delete(id.toString());
       this.#nacks.add(id.toString(), delayMs);
     }
   }
@@ -133,6 +137,7 @@ export class WebSocketConsumer implements TransportConsumer {
       await this.#written();
       await this.#socket.close();
     } finally {
+      this.#held.clear();
       this.#refuseAcks();
       this.#onClose(this);
     }
@@ -218,10 +223,13 @@ export class WebSocketConsumer implements TransportConsumer {
       return;
     }
     this.#outstanding = Math.max(0, this.#outstanding - 1);
-    if (this.#nacks.has(message.id.toString())) {
-      // A new connection brings everything unacknowledged again at once, also what was given back with a delay that is not over.
+    const id = message.id.toString();
+    if (this.#nacks.has(id) || this.#held.has(id)) {
+      // Giving back one message of a batch brings the others, too, and a new connection everything unacknowledged: what is being handled
+      // or waits for its delay is not delivered a second time. Its id stays good for the answer.
       this.permit(1);
     } else {
+      this.#held.add(id);
       this.#listener.onMessage(message);
     }
   }
@@ -234,6 +242,7 @@ export class WebSocketConsumer implements TransportConsumer {
   #end(error: PulsarError): void {
     this.#gone = true;
     this.#nacks.clear();
+    this.#held.clear();
     this.#refuseAcks();
     this.#onClose(this);
     this.#listener.onClosed(error);
