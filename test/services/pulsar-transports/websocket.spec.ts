@@ -18,7 +18,7 @@ const transport = (url = 'ws://127.0.0.1'): WebSocketTransport =>
     { clock, random },
   );
 
-/** The broker's side of a consumer takes one message from the subscription before anybody permits it: no option turns that off. */
+/** The broker's side of a consumer takes messages from the subscription before anybody permits them: no option turns that off. */
 const READS_AHEAD = 'Shared spreads messages over consumers with permits, each message to one of them';
 
 describe.runIf(runtime !== undefined)('on a real broker', () => {
@@ -44,6 +44,6 @@ describe.runIf(runtime !== undefined)('on a real broker', () => {
         }),
       transport().capabilities,
       OPERATOR_ACTS,
-    ).map((one) => (one.title === READS_AHEAD ? { ...one, skip: 'reads one message ahead of its permits' } : one)),
+    ).map((one) => (one.title === READS_AHEAD ? { ...one, skip: 'reads ahead of its permits' } : one)),
   );
 });

@@ -10,19 +10,22 @@ export interface Endpoint {
   readonly path: string;
 }
 
-/** Messages that the broker's side of a consumer reads ahead of the permits, at least; another consumer does not get them meanwhile. */
-const READ_AHEAD = 1;
+/**
+ * Messages that the broker's side of a consumer reads ahead of the permits; no other consumer gets them meanwhile. 0 would end the consumer at
+ * the first batch; 1 halves what arrives unbatched, and hundreds, which double it, would lie idle with a slow handler.
+ */
+const READ_AHEAD = 16;
 /** How long the broker's side waits for the rest of a batch: the linger itself is on this side, which sends the batch in one go. */
 const BATCH_GATHER_MS = 1;
 /** Room of the broker's own queue above our window: it answers a send before it has left that queue. */
 const QUEUE_HEADROOM = 1.5;
 const TOPIC = /^(persistent|non-persistent):\/\/([^/]+)\/([^/]+)\/([^/]+)$/;
 
-/** The path under which only the credentials are looked at: it names no subscription, so nothing is made. */
+/** The path under which a broker looks at the token and makes nothing: its tenant does not exist. */
 export const PROBE: Endpoint = Object.freeze({
   role: 'probe',
   topic: undefined,
-  path: '/ws/v2/consumer/persistent/public/default/smartpulse-probe/',
+  path: '/ws/v2/consumer/persistent/smartpulse-probe/none/none/none',
 });
 
 /**

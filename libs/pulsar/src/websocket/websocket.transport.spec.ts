@@ -324,4 +324,19 @@ describe('WebSocketTransport', () => {
     await until(() => closed.length === 1, 'told');
     expect(closed[0]).toMatchObject({ code: 'SMARTPULSE_PULSAR_AUTHORIZATION' });
   });
+
+  it('connects where a broker answers and accepts the token, whatever it says to the path of the probe', async () => {
+    const { broker, transport, clock } = await open('secret');
+    broker.refusal = { status: 404, message: '{&quot;errorMsg&quot;:&quot;Namespace not found&quot;}' };
+    await transport.connect();
+    broker.refusal = { status: 500, message: 'Server error' };
+    await transport.connect();
+    broker.refusal = { status: 401, message: 'Failed to authenticate' };
+    await expect(transport.connect()).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_AUTHENTICATION' });
+    broker.refusal = { status: 404, message: 'Not Found' };
+    await expect(transport.connect()).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_INVALID_OPTIONS' });
+    await transport.close();
+    await expect(transport.connect()).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_CLOSED' });
+    expect(clock.pendingTimers).toBe(0);
+  });
 });

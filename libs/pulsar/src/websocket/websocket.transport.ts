@@ -47,7 +47,7 @@ export interface WebSocketTransportParts {
  * They come back by themselves after a lost connection or a restarted broker.
  *
  * Beside what the capabilities say: a message may be delivered twice after a lost connection although it was acknowledged just before, a
- * subscription that is not durable begins anew then, and a consumer without permits holds a message back from others.
+ * subscription that is not durable begins anew then, and a consumer holds up to 16 messages that it has no permits for back from others.
  */
 export class WebSocketTransport extends PulsarTransport {
   readonly name = 'websocket';
