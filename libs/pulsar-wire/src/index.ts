@@ -96,6 +96,7 @@ export {
   WaitAbortedError,
   WireClosedError,
 } from './client/client.errors.js';
+export type { DeclaredSchema } from './client/declared-schema.js';
 export type { Clock, Random, Timer } from './client/time.js';
 export { BrokerRefusedError } from './connection/broker-error.js';
 export type { BackoffOptions } from './connection/backoff.js';

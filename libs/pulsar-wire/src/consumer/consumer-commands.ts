@@ -1,4 +1,5 @@
 import type { CommandInput } from '../protocol/command/commands.js';
+import { schemaData } from '../client/declared-schema.js';
 import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumerations.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import type { ConsumerOptions } from './consumer.options.js';
@@ -48,6 +49,7 @@ export function subscribeCommand(options: ConsumerOptions, now: Subscribing): Co
     durable,
     startMessageId: durable ? undefined : idData(now.startAfter ?? end),
     metadata: options.properties,
+    schema: options.schema && schemaData(options.schema),
     initialPosition: INITIAL_POSITION[initialPosition],
     consumerEpoch: now.consumerEpoch,
   };

@@ -1,3 +1,4 @@
+import type { DeclaredSchema } from '../client/declared-schema.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import type { HandedOutId } from './handed-out-id.js';
 import type { ReceivedMessage } from './received-message.js';
@@ -20,6 +21,8 @@ export interface ConsumerOptions {
   readonly startMessageId?: MessageId | undefined;
   /** Shown in the broker's statistics. Default: the broker makes one. */
   readonly consumerName?: string | undefined;
+  /** Compared with the topic's when the consumer is created. Default: none. */
+  readonly schema?: DeclaredSchema | undefined;
   /** Shown in the broker's statistics. */
   readonly properties?: Readonly<Record<string, string>> | undefined;
   /**

@@ -50,6 +50,11 @@ export class ReceivedMessage {
     return time === 0 ? undefined : time;
   }
 
+  /** Of the schema that its producer declared; the broker knows what it stands for. */
+  get schemaVersion(): Uint8Array | undefined {
+    return this.#entry.schemaVersion;
+  }
+
   get producerName(): string {
     return this.#entry.producerName;
   }

@@ -24,6 +24,8 @@ export interface FrameOrigin {
   readonly producerId: number;
   readonly producerName: string;
   readonly maxMessageBytes: number;
+  /** Of the declared schema. */
+  readonly schemaVersion: Uint8Array | undefined;
 }
 
 interface OpenBatch {
@@ -219,6 +221,7 @@ export class Batcher {
             sequenceId,
             highestSequenceId,
             publishTimeMs: this.clock.now(),
+            schemaVersion: origin.schemaVersion,
             // Key_Shared looks at the entry alone.
             partitionKey: batch.key,
             orderingKey: batch.orderingKey,
@@ -259,6 +262,7 @@ export class Batcher {
             producerName: origin.producerName,
             sequenceId,
             publishTimeMs: this.clock.now(),
+            schemaVersion: origin.schemaVersion,
             properties: message.properties,
             partitionKey: message.key,
             orderingKey: message.orderingKey,

@@ -1,4 +1,5 @@
 import { InvalidWireOptionError } from '../client/client.errors.js';
+import { schemaData } from '../client/declared-schema.js';
 import { wholeNumber } from '../client/client.options.js';
 import { COMPRESSION } from '../protocol/compression/compression.js';
 import { ACCESS_MODE } from '../protocol/command/enumerations.js';
@@ -32,6 +33,7 @@ export function producerSettings(options: ProducerOptions): Omit<TopicProducerOp
     maxPendingBytes: wholeNumber('maxPendingBytes', options.maxPendingBytes ?? defaults.maxPendingBytes, 1),
     sendTimeoutMs: wholeNumber('sendTimeoutMs', options.sendTimeoutMs ?? defaults.sendTimeoutMs, 0, 0x7fff_ffff),
     accessMode: known('accessMode', options.accessMode ?? 'shared', ACCESS_MODE),
+    schema: options.schema && schemaData(options.schema),
     properties: options.properties,
   };
 }

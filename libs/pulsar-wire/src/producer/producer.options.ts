@@ -1,3 +1,4 @@
+import type { DeclaredSchema } from '../client/declared-schema.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import type { CompressionName } from '../protocol/compression/compression.js';
 import type { KeyHashName } from '../protocol/routing/key-hash.js';
@@ -42,6 +43,8 @@ export interface ProducerOptions {
   readonly sendTimeoutMs?: number | undefined;
   /** Default `shared`. With `waitForExclusive` the creation waits as long as it takes. */
   readonly accessMode?: WireAccessMode | undefined;
+  /** Registered or compared when the producer is created; messages carry its version. Default: none. */
+  readonly schema?: DeclaredSchema | undefined;
   /** Shown in the broker's statistics. */
   readonly properties?: Readonly<Record<string, string>> | undefined;
   /** How a key chooses a partition: all producers of a topic must agree. Default `java-string`, that of the Java client. */

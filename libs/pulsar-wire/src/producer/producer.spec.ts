@@ -412,6 +412,32 @@ describe('a producer', () => {
     await producer.close();
   });
 
+  it('declares its schema whenever it attaches, and puts the version into its messages, batched or not', async () => {
+    broker = new FakeBroker();
+    client = clientOf(broker, { clock, random: new SeededRandom(1) }).client;
+    const schema = { type: 'json', name: 'order', definition: '{"type":"record"}' } as const;
+    const batched = await finish(client.createProducer({ topic: 'orders', schema, batching: { maxDelayMs: 0 } }));
+    const single = await finish(client.createProducer({ topic: 'orders', schema, batching: { enabled: false } }));
+    await finish(Promise.all([batched.send({ payload: text('a') }), single.send({ payload: text('b') })]));
+
+    expect(broker.all('producer').map(({ schema: declared }) => declared)).toMatchObject([
+      { type: 2, name: 'order' },
+      { type: 2, name: 'order' },
+    ]);
+    const versions = broker
+      .topic(TOPIC)
+      .entries.map(
+        ({ stored }) => readMessageMetadata(stored.bytes, 4, 4 + stored.bytes.readUInt32BE(0)).schemaVersion,
+      );
+    expect(versions.map((version) => [...(version ?? [])])).toEqual([
+      [0, 0, 0, 0, 0, 0, 0, 3],
+      [0, 0, 0, 0, 0, 0, 0, 3],
+    ]);
+    await expect(
+      finish(client.createProducer({ topic: 'orders', schema: { ...schema, type: 'xml' as 'json' } })),
+    ).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_INVALID_OPTION' });
+  });
+
   it('leaves nothing at the broker when it is closed while it attaches again', async () => {
     const producer = await create();
     let answer: (() => void) | undefined;

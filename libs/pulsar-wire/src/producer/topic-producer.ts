@@ -6,7 +6,7 @@ import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broke
 import type { Connection } from '../connection/connection.js';
 import type { ProducerPort } from '../connection/ports.js';
 import { ACCESS_MODE } from '../protocol/command/enumerations.js';
-import type { CommandFields } from '../protocol/command/commands.js';
+import type { CommandFields, CommandInput } from '../protocol/command/commands.js';
 import type { SendReceipt } from '../protocol/frame/hot-commands.js';
 import { FRAME_HEADROOM_BYTES } from '../protocol/frame/frame-reader.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
@@ -27,6 +27,7 @@ export interface TopicProducerOptions {
   readonly maxPendingBytes: number;
   readonly sendTimeoutMs: number;
   readonly accessMode: WireAccessMode;
+  readonly schema: CommandInput<'producer'>['schema'];
   readonly properties: Readonly<Record<string, string>> | undefined;
 }
 
@@ -45,6 +46,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #name: string | undefined;
   #epoch = 0;
   #topicEpoch: bigint | undefined;
+  #schemaVersion: Uint8Array | undefined;
   #lastSequenceId = -1n;
   #maxMessageBytes = 0;
   #begun = false;
@@ -70,7 +72,12 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#batcher = new Batcher(
       { ...options.batching, compression: options.compression },
       context.clock,
-      () => ({ producerId: this.#id, producerName: this.name, maxMessageBytes: this.#maxMessageBytes }),
+      () => ({
+        producerId: this.#id,
+        producerName: this.name,
+        maxMessageBytes: this.#maxMessageBytes,
+        schemaVersion: this.#schemaVersion,
+      }),
       (frame) => this.#onFrame(frame),
       (bytes, count = 1) => this.#release(count, bytes),
     );
@@ -158,6 +165,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
           requestId,
           producerName: this.#name,
           metadata: options.properties,
+          schema: options.schema,
           epoch: this.#epoch++,
           userProvidedProducerName: options.producerName !== undefined,
           accessMode: ACCESS_MODE[options.accessMode],
@@ -184,6 +192,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     }
     this.#name = success.producerName;
     this.#topicEpoch = success.topicEpoch ?? this.#topicEpoch;
+    this.#schemaVersion = options.schema === undefined ? undefined : success.schemaVersion;
     this.#maxMessageBytes = connection.maxMessageBytes;
     if (!this.#begun) {
       this.#begun = true;

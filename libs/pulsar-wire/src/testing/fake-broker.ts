@@ -41,6 +41,8 @@ interface FakeConsumer {
 }
 
 const LEDGER = 7n;
+/** Whatever schema is declared. */
+const SCHEMA_VERSION = Buffer.from([0, 0, 0, 0, 0, 0, 0, 3]);
 
 /**
  * A broker in memory, for the state machines of a client: it stores, delivers by permits, acknowledges, and does what a script says
@@ -313,7 +315,13 @@ export class FakeBroker {
       topic: fields.topic,
       name,
     });
-    connection.send('producerSuccess', { requestId: fields.requestId, producerName: name, lastSequenceId });
+    const schemaVersion = fields.schema === undefined ? undefined : SCHEMA_VERSION;
+    connection.send('producerSuccess', {
+      requestId: fields.requestId,
+      producerName: name,
+      lastSequenceId,
+      schemaVersion,
+    });
   }
 
   #onSend(connection: FakeConnection, fields: CommandFields<'send'>, frame: Buffer): void {
