@@ -1,0 +1,299 @@
+// The ways to a broker, each in a process of its own against one real broker: the wire client and its transport, the official clients, the WebSocket.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { availableParallelism, loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Peer } from '../support/pulsar-peers/peer.ts';
+// What the contestants import, so that it is built: from '@smartpulse/pulsar', from '@smartpulse/pulsar-wire'.
+import { type Heap, type Job, type Latency, type Settings, type Throughput } from './pulsar-transports/job.ts';
+
+// The support of the tests names its own files as they are called when they are built.
+registerHooks({
+  resolve: (specifier, context, next) =>
+    next(
+      specifier.startsWith('.') && context.parentURL?.endsWith('.ts') ? specifier.replace(/\.js$/, '.ts') : specifier,
+      context,
+    ),
+});
+const { preparePulsar } = await import('../support/pulsar/runtime.ts');
+const { PulsarStandalone } = await import('../support/pulsar/standalone.ts');
+const { JavaPeers } = await import('../support/pulsar-peers/java.ts');
+const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
+
+const LIMITS = { window: 5_000, batchMessages: 1_000, batchBytes: 131_072, lingerMs: 1 };
+const SIZES = [
+  { bytes: 100, messages: 200_000 },
+  { bytes: 1_024, messages: 50_000 },
+] as const;
+/** Through the broker's WebSocket service, which is ten times slower, so that a run takes about as long. */
+const WEB_SOCKET_MESSAGES = 10_000;
+const WARM_UP_ROUNDS = 2;
+const ROUNDS = 3;
+const LATENCY = { messages: 2_000, bytes: 100, perSecond: 1_000, warmUpRounds: 1, rounds: 3 };
+/** No round begins later than this after the start of the throughput runs, so that all takes about three minutes on a slow machine, too. */
+const BUDGET_MS = 90_000;
+
+const NODE_WAYS = [
+  'wire transport (port)',
+  'wire client, bare',
+  'in-process transport (port)',
+  'WebSocket transport (port)',
+  'WebSocket, bare ws loop',
+  'native pulsar-client',
+];
+const JAVA = 'Java client';
+/** What each is compared with: ours comes first. */
+const OURS = NODE_WAYS[0];
+
+interface Contestant {
+  readonly name: string;
+  readonly peer: Peer;
+}
+
+interface ThroughputCase {
+  readonly title: string;
+  readonly job: (contestant: string, round: number) => Job & { readonly messages: number };
+}
+
+const search = await preparePulsar();
+if (!search.available) {
+  console.error(search.reason);
+  process.exit(1);
+}
+const { runtime } = search;
+const absent = new Map<string, string>();
+const java = await JavaPeers.compile(runtime, 'BenchPeer.java');
+if (!java.available) {
+  absent.set(JAVA, java.reason);
+}
+const loadBefore = loadavg()[0];
+const throughput = await withBroker(false, measureThroughput);
+const latency = await withBroker(true, measureLatency);
+if (java.available) {
+  java.value[Symbol.dispose]();
+}
+report();
+
+/** Starts a broker and all contestants, and stops them in any case. */
+async function withBroker<T>(
+  isImmediate: boolean,
+  work: (contestants: readonly Contestant[]) => Promise<T>,
+): Promise<T> {
+  const broker = await PulsarStandalone.start(runtime, {
+    optimised: true,
+    memoryMiB: 1_024,
+    immediate: isImmediate,
+  });
+  const settings: Settings = { ...LIMITS, serviceUrl: broker.serviceUrl, webSocketUrl: broker.webSocketUrl };
+  const started: Contestant[] = NODE_WAYS.filter((name) => !absent.has(name)).map((name) => ({
+    name,
+    peer: PeerProcess.start({
+      name,
+      command: process.execPath,
+      args: [
+        ...process.execArgv,
+        '--expose-gc',
+        fileURLToPath(new URL('./pulsar-transports/contestant.ts', import.meta.url)),
+        name,
+        JSON.stringify(settings),
+      ],
+    }),
+  }));
+  if (java.available) {
+    // After the wire client, its nearest relative.
+    const peer = java.value.start('BenchPeer', [settings.serviceUrl, JSON.stringify(settings)], 512);
+    started.splice(2, 0, { name: JAVA, peer });
+  }
+  try {
+    const contestants: Contestant[] = [];
+    for (const contestant of started) {
+      const { notHere } = await contestant.peer.ask<{ readonly notHere?: string }>({ kind: 'open' });
+      if (notHere === undefined) {
+        contestants.push(contestant);
+      } else {
+        absent.set(contestant.name, notHere);
+      }
+    }
+    return await work(contestants);
+  } finally {
+    await Promise.all(started.map(({ peer }) => peer.close()));
+    await broker.stop();
+  }
+}
+
+async function measureThroughput(contestants: readonly Contestant[]) {
+  const results = new Map<string, { readonly figures: Map<string, Throughput[]>; readonly heap: [number, number][] }>(
+    contestants.map(({ name }) => [name, { figures: new Map(), heap: [] }]),
+  );
+  const cases = SIZES.flatMap(({ bytes, messages }): ThroughputCase[] => {
+    const count = (name: string): number => (name.startsWith('WebSocket') ? WEB_SOCKET_MESSAGES : messages);
+    return [
+      {
+        title: `publish ${bytes} B`,
+        job: (name) => ({ kind: 'publish', topic: topicOf(`publish-${bytes}-${name}`), messages: count(name), bytes }),
+      },
+      {
+        title: `consume ${bytes} B`,
+        job: (name, round) => ({
+          kind: 'consume',
+          topic: topicOf(`consume-${bytes}`),
+          subscription: slug(`${name}-${round}`),
+          messages: count(name),
+          bytes,
+        }),
+      },
+    ];
+  });
+  await fillTopics(contestants);
+  const startedMs = performance.now();
+  let rounds = 0;
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS && performance.now() - startedMs < BUDGET_MS; round++) {
+    for (const { title, job } of cases) {
+      for (const { name, peer } of contestants) {
+        const { kind, messages, ...rest } = job(name, round);
+        const { ms, cpuMs, heapBytes } = await peer.ask<Throughput & Heap>({ kind, messages, ...rest });
+        const result = results.get(name);
+        if (round >= 0 && result !== undefined) {
+          const perMessage = { ms: ms / messages, cpuMs: cpuMs / messages };
+          result.figures.set(title, [...(result.figures.get(title) ?? []), perMessage]);
+          result.heap.push([(result.heap.at(-1)?.[0] ?? 0) + messages, heapBytes]);
+        }
+      }
+    }
+    rounds = Math.max(0, round + 1);
+  }
+  return { rounds, titles: cases.map(({ title }) => title), results };
+}
+
+/** All read the same topics, written once by the bare wire client; the in-process broker has its own. */
+async function fillTopics(contestants: readonly Contestant[]): Promise<void> {
+  for (const { bytes, messages } of SIZES) {
+    for (const { name, peer } of contestants) {
+      if (name === 'wire client, bare' || name.startsWith('in-process')) {
+        await peer.ask({ kind: 'publish', topic: topicOf(`consume-${bytes}`), messages, bytes });
+      }
+    }
+  }
+}
+
+async function measureLatency(contestants: readonly Contestant[]) {
+  const results = new Map<string, Latency[]>(contestants.map(({ name }) => [name, []]));
+  const { messages, bytes, perSecond } = LATENCY;
+  for (let round = -LATENCY.warmUpRounds; round < LATENCY.rounds; round++) {
+    for (const { name, peer } of contestants) {
+      const topic = topicOf(`latency-${round}-${name}`);
+      const job: Job = { kind: 'latency', topic, subscription: 's', messages, bytes, perSecond };
+      const figures = await peer.ask<Latency>(job);
+      if (round >= 0) {
+        results.get(name)?.push(figures);
+      }
+    }
+  }
+  return results;
+}
+
+function report(): void {
+  const name = 'pulsar-transports';
+  const { rounds, titles, results } = throughput;
+  const tables = titles.map((title) => {
+    const rows = [...results].map(([contestant, { figures }]) => {
+      const all = figures.get(title) ?? [];
+      const perSecond = spread(all.map(({ ms }) => 1_000 / ms));
+      return {
+        name: contestant,
+        medianPerSecond: Math.round(perSecond.median),
+        slowestPerSecond: Math.round(perSecond.min),
+        fastestPerSecond: Math.round(perSecond.max),
+        cpuSecondsPerMillion: rounded(spread(all.map(({ cpuMs }) => cpuMs * 1_000)).median),
+      };
+    });
+    const ours = rows.find((row) => row.name === OURS)?.medianPerSecond ?? Number.NaN;
+    return { title, rows: rows.map((row) => ({ ...row, oursIsFasterBy: rounded(ours / row.medianPerSecond) })) };
+  });
+  const heap = [...results].map(([contestant, { heap: points }]) => ({
+    name: contestant,
+    bytesPerMessage: rounded(slope(points)),
+    lastMiB: rounded((points.at(-1)?.[1] ?? Number.NaN) / 1_048_576),
+  }));
+  const latencies = [...latency].map(([contestant, all]) => {
+    const p50 = spread(all.map(({ p50Ms }) => p50Ms));
+    const p99 = spread(all.map(({ p99Ms }) => p99Ms));
+    return { name: contestant, p50Ms: rounded(p50.median), p99Ms: rounded(p99.median), p99Spread: [p99.min, p99.max] };
+  });
+
+  const { window, batchMessages, batchBytes, lingerMs } = LIMITS;
+  console.log(
+    `\n${name}: batches of ${batchMessages} messages, ${batchBytes} bytes or ${lingerMs} ms, a window of ${window}; Shared, each message acknowledged. ` +
+      `${rounds} rounds in turns, ${WARM_UP_ROUNDS} before to warm up. Load of the machine: ${loadBefore?.toFixed(1)} before, ` +
+      `${loadavg()[0]?.toFixed(1)} after, on ${availableParallelism()} processors, which the broker shares.`,
+  );
+  for (const { title, rows } of tables) {
+    console.log(`\n${title}`);
+    table(rows, (row) => ({
+      'median msg/s': row.medianPerSecond,
+      'slowest to fastest': `${row.slowestPerSecond} to ${row.fastestPerSecond}`,
+      'CPU s per million': row.cpuSecondsPerMillion,
+      'ours is faster by': `${row.oursIsFasterBy.toFixed(2)} x`,
+    }));
+  }
+  console.log('\nHeap after garbage collection, over all rounds');
+  table(heap, (row) => ({ 'growth, bytes per message': row.bytesPerMessage, 'MiB at the end': row.lastMiB }));
+  console.log(
+    `\nPublish to receive at ${LATENCY.perSecond} msg/s of ${LATENCY.bytes} B, on a broker that stores and delivers at once`,
+  );
+  table(latencies, (row) => ({
+    'p50 ms': row.p50Ms,
+    'p99 ms': row.p99Ms,
+    'p99 best to worst': row.p99Spread.map((ms) => ms.toFixed(2)).join(' to '),
+  }));
+  absent.forEach((reason, contestant) => console.log(`Not measured: ${contestant}: ${reason}`));
+
+  const folder = new URL('./results/', import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  const result = {
+    name,
+    limits: LIMITS,
+    rounds,
+    node: process.version,
+    cpus: availableParallelism(),
+    load: { before: loadBefore, after: loadavg()[0] },
+    throughput: tables,
+    heap,
+    latency: latencies,
+    absent: Object.fromEntries(absent),
+  };
+  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(result, null, 2)}\n`);
+}
+
+function table<T extends { readonly name: string }>(
+  rows: readonly T[],
+  columns: (row: T) => Record<string, unknown>,
+): void {
+  console.table(Object.fromEntries(rows.map((row) => [row.name, columns(row)])));
+}
+
+function spread(values: readonly number[]): { readonly min: number; readonly median: number; readonly max: number } {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (index: number): number => sorted.at(index) ?? Number.NaN;
+  return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(-1) };
+}
+
+/** Least squares. */
+function slope(points: readonly (readonly [number, number])[]): number {
+  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
+  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+  const over = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  return over / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function slug(text: string): string {
+  return text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+}
+
+function topicOf(text: string): string {
+  return `persistent://public/default/${slug(text)}`;
+}

@@ -1,0 +1,75 @@
+import { type Settings } from './job.ts';
+import { NotHere, type Way } from './way.ts';
+
+/** What is used of the official client for Node; its package is not pinned here, because its addon does not install everywhere. */
+interface NativeModule {
+  readonly Client: new (options: { readonly serviceUrl: string }) => {
+    createProducer(options: object): Promise<{
+      send(message: { readonly data: Buffer }): Promise<unknown>;
+      close(): Promise<unknown>;
+    }>;
+    subscribe(options: object): Promise<NativeConsumer>;
+    close(): Promise<unknown>;
+  };
+}
+
+interface NativeConsumer {
+  acknowledge(message: NativeMessage): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+interface NativeMessage {
+  getData(): Buffer;
+}
+
+export async function nativeClient(settings: Settings): Promise<Way<NativeMessage>> {
+  const { Client } = await load();
+  const client = new Client({ serviceUrl: settings.serviceUrl });
+  return {
+    createProducer: async (topic) => {
+      const producer = await client.createProducer({
+        topic,
+        batchingEnabled: true,
+        batchingMaxMessages: settings.batchMessages,
+        batchingMaxAllowedSizeInBytes: settings.batchBytes,
+        batchingMaxPublishDelayMs: settings.lingerMs,
+        maxPendingMessages: settings.window,
+        blockIfQueueFull: true,
+      });
+      return {
+        send: (payload) => producer.send({ data: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) }),
+        close: () => producer.close(),
+      };
+    },
+    subscribe: async (topic, subscription, onMessage) => {
+      const consumer = await client.subscribe({
+        topic,
+        subscription,
+        subscriptionType: 'Shared',
+        subscriptionInitialPosition: 'Earliest',
+        receiverQueueSize: settings.window,
+        listener: (message: NativeMessage) => onMessage(message, message.getData()),
+      });
+      return {
+        // Its receiver queue allows for itself.
+        permit: () => {},
+        ack: (message) => consumer.acknowledge(message),
+        close: () => consumer.close(),
+      };
+    },
+    close: () => client.close(),
+  };
+}
+
+async function load(): Promise<NativeModule> {
+  const name: string = 'pulsar-client';
+  try {
+    const loaded = (await import(name)) as NativeModule & { readonly default?: NativeModule };
+    return loaded.default ?? loaded;
+  } catch (error) {
+    throw new NotHere(
+      `its addon does not load here (npm install --no-save pulsar-client in test/bench): ${String(error).split('\n')[0]}`,
+      { cause: error },
+    );
+  }
+}
