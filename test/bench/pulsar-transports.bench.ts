@@ -28,7 +28,7 @@ const SIZES = [
 /** Through the broker's WebSocket service, which is ten times slower, so that a run takes about as long. */
 const WEB_SOCKET_MESSAGES = 10_000;
 const WARM_UP_ROUNDS = 2;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const LATENCY = { messages: 2_000, bytes: 100, perSecond: 1_000, warmUpRounds: 1, rounds: 3 };
 /** No round begins later than this after the start of the throughput runs, so that all takes about three minutes on a slow machine, too. */
 const BUDGET_MS = 90_000;
