@@ -39,6 +39,7 @@ function setUp(maxPayloadBytes = 1_000_000) {
     orderingKeys: true,
     keyedBatching: true,
     producerIdentity: true,
+    exactPermits: true,
     endlessSends: true,
     maxPayloadBytes,
   };

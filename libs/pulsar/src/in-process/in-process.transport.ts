@@ -26,6 +26,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: true,
   keyedBatching: true,
   producerIdentity: true,
+  exactPermits: true,
   endlessSends: true,
   maxPayloadBytes: 5_242_880,
 });

@@ -128,8 +128,8 @@ export class NativeTransportConsumer implements TransportConsumer {
 
   /** Whatever ended the receives, this consumer is no more: the one that follows it begins with what is not acknowledged. */
   #giveUp(failure: Error): void {
-    this.close().catch(() => undefined);
-    this.listener.onClosed(failure);
+    const tell = (): void => this.listener.onClosed(failure);
+    this.close().then(tell, tell);
   }
 
   async #end(work: () => Promise<unknown>): Promise<void> {

@@ -52,6 +52,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: true,
   keyedBatching: true,
   producerIdentity: true,
+  exactPermits: false,
   endlessSends: false,
   // The client refuses the broker's 5 MiB itself: the message's own frame counts, too.
   maxPayloadBytes: 5_242_880 - 1_024,
@@ -173,8 +174,11 @@ export class NativeTransport extends PulsarTransport {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
     await Promise.all([...this.#producers].map((producer) => producer.close()));
     try {
-      const client = await this.#client?.catch(() => undefined);
-      await client?.close();
+      // Whoever waited for a client that could not be opened was told.
+      const [opened] = await Promise.allSettled([this.#client]);
+      if (opened.status === 'fulfilled') {
+        await opened.value?.close();
+      }
     } finally {
       if (this.#certificates !== undefined) {
         await rm(this.#certificates, { recursive: true, force: true });

@@ -97,7 +97,7 @@ export const subscriptionCases: readonly TransportCase[] = [
   },
   {
     title: 'Shared spreads messages over consumers with permits, each message to one of them',
-    needs: 'Shared',
+    needs: 'exactPermits',
     async check(fixture) {
       const [one, two, topic] = [await fixture.transport(), await fixture.transport(), fixture.topic()];
       const first = await consume(one, topic, { type: 'Shared', permits: 20 });

@@ -142,6 +142,8 @@ export interface TransportCapabilities {
   readonly orderingKeys: boolean;
   /** Messages of one key stay together in a batch, so that Key_Shared spreads batched messages by their key. */
   readonly keyedBatching: boolean;
+  /** What is not permitted stays with the broker, for other consumers: nothing is read ahead. */
+  readonly exactPermits: boolean;
   /** `sendTimeoutMs: 0` waits for as long as it takes. */
   readonly endlessSends: boolean;
   /** Received messages tell `producerName` and `sequenceId`; elsewhere they are `''` and −1. */

@@ -30,6 +30,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: true,
   keyedBatching: true,
   producerIdentity: true,
+  exactPermits: true,
   endlessSends: true,
   // The broker's default; one with another limit says so when it connects, and what is above it is refused all the same.
   maxPayloadBytes: 5_242_880,
