@@ -17,7 +17,7 @@ const IMAGE = `apachepulsar/pulsar:${PULSAR_VERSION}`;
 const OLDEST_JAVA = 17;
 const PROBE_TIMEOUT_MS = 10_000;
 const PULL_TIMEOUT_MS = 600_000;
-const INSTALL = 'apt-get install -y --no-install-recommends default-jre-headless maven';
+const INSTALL = 'apt-get install -y --no-install-recommends default-jdk-headless maven';
 
 /**
  * Finds what can run Pulsar and brings the jars or the image: Docker where a Linux engine answers, else Java. `SERVICES_RUNTIME=java` or `=docker`

@@ -252,7 +252,8 @@ export class Batcher {
     let bytes: Buffer;
     try {
       const payload = message.payload ?? EMPTY;
-      const compressed = this.#compression === COMPRESSION.none ? undefined : this.#compression;
+      // Nothing to compress, and the official C++ client discards an entry of zlib that says it is empty.
+      const compression = payload.length === 0 ? COMPRESSION.none : this.#compression;
       bytes = this.#frames.encode(
         {
           producerId: origin.producerId,
@@ -270,10 +271,10 @@ export class Batcher {
             deliverAtTimeMs: message.deliverAtMs,
             nullValue: message.payload === null ? true : undefined,
             uncompressedSize: payload.length,
-            compression: compressed,
+            compression: compression === COMPRESSION.none ? undefined : compression,
           },
         },
-        this.#compressor.compress(this.#compression, payload),
+        this.#compressor.compress(compression, payload),
         origin.maxMessageBytes,
       );
     } catch (error) {

@@ -49,6 +49,17 @@ describe('a producer', () => {
     expect(producer.lastSequenceId).toBe(2n);
   });
 
+  it('leaves a message without bytes uncompressed: the official C++ client discards an entry of zlib that says it is empty', async () => {
+    const producer = await create({ compression: 'zlib', batching: { enabled: false } });
+
+    await finish(Promise.all(['', 'x'].map((value) => producer.send({ payload: text(value) }))));
+
+    const metadata = broker
+      .topic(TOPIC)
+      .entries.map(({ stored }) => readMessageMetadata(stored.bytes, 4, 4 + stored.bytes.readUInt32BE(0)));
+    expect(metadata.map(({ compression }) => compression ?? 0)).toEqual([0, 2]);
+  });
+
   it('seals a batch at its count, at its bytes and when its time is over', async () => {
     const producer = await create({ batching: { maxMessages: 3, maxBytes: 100, maxDelayMs: 50 } });
     const sent: Promise<unknown>[] = [];

@@ -4,12 +4,12 @@ import { join, resolve } from 'node:path';
 import { generateSeries, type RegionSeries, type SmokeReport } from '@smartpulse/demo';
 import { SeededRandom } from '@smartpulse/resilience';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { StartedProcess } from '../../consumer/started-process.js';
-import { runFolder } from '../../support/process/cache-folder.js';
-import { runtimeForTests } from '../../support/pulsar/runtime.js';
-import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { StartedProcess } from '../../../consumer/started-process.js';
+import { runFolder } from '../../../support/process/cache-folder.js';
+import { runtimeForTests } from '../../../support/pulsar/runtime.js';
+import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
 
-const ROOT = resolve(import.meta.dirname, '../../..');
+const ROOT = resolve(import.meta.dirname, '../../../..');
 const NAMESPACE = 'public/default';
 const UNITS = 50;
 const DAYS = 4;

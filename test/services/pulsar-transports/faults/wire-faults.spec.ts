@@ -7,9 +7,9 @@ import {
 } from '@smartpulse/pulsar-wire';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
-import { runtimeForTests } from '../../support/pulsar/runtime.js';
-import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { FaultProxy } from '../../../support/fault-proxy/fault-proxy.js';
+import { runtimeForTests } from '../../../support/pulsar/runtime.js';
+import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
 import { Load } from './load.js';
 
 const runtime = await runtimeForTests();

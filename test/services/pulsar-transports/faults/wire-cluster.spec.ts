@@ -1,8 +1,8 @@
 import { type ClientEvent, PulsarClient } from '@smartpulse/pulsar-wire';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PulsarCluster, type ClusterBroker } from '../../support/pulsar/cluster.js';
-import { runtimeForTests } from '../../support/pulsar/runtime.js';
+import { PulsarCluster, type ClusterBroker } from '../../../support/pulsar/cluster.js';
+import { runtimeForTests } from '../../../support/pulsar/runtime.js';
 import { Load } from './load.js';
 
 const runtime = await runtimeForTests();
