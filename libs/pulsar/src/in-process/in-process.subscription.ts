@@ -150,27 +150,14 @@ export class InProcessSubscription {
     }
     consumer.attached = false;
     this.#consumers.splice(index, 1);
-    for (const message of this.#lanes.release(consumer)) {
-      this.#source.giveBack(message, 0);
-    }
-    for (const message of consumer.unacked.values()) {
-      // As a broker does: a consumer that goes away raises no count, only what is given back does.
-      this.#source.giveBack(message, 0);
-    }
-    consumer.unacked.clear();
+    this.#takeBack(consumer);
     this.wake();
   }
 
   /** What consumers have and have not acknowledged comes again, as after a move to another broker. */
   returnAll(): void {
     for (const consumer of this.#consumers) {
-      for (const message of this.#lanes.release(consumer)) {
-        this.#source.giveBack(message, 0);
-      }
-      for (const message of consumer.unacked.values()) {
-        this.#source.giveBack(message, 0);
-      }
-      consumer.unacked.clear();
+      this.#takeBack(consumer);
     }
     this.wake();
   }
@@ -270,6 +257,14 @@ export class InProcessSubscription {
         }),
       );
     }
+  }
+
+  /** As a broker does: a consumer that goes away, or whose topic moves, raises no count; only what is given back does. */
+  #takeBack(consumer: AttachedConsumer): void {
+    for (const message of [...this.#lanes.release(consumer), ...consumer.unacked.values()]) {
+      this.#source.giveBack(message, 0);
+    }
+    consumer.unacked.clear();
   }
 
   #take(consumer: AttachedConsumer, position: number): StoredMessage | undefined {
