@@ -106,6 +106,7 @@ export type { TokenSource } from './connection/token.js';
 export type {
   ConsumerListener,
   ConsumerOptions,
+  NackBackoff,
   WireConsumer,
   WireSubscriptionType,
 } from './consumer/consumer.options.js';

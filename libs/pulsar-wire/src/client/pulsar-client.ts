@@ -151,6 +151,14 @@ export class PulsarClient {
     const topic = parseTopicName(options.topic);
     known('type', options.type ?? 'Exclusive', SUBSCRIPTION_TYPE);
     known('initialPosition', options.initialPosition ?? 'latest', INITIAL_POSITION);
+    if (options.ackTimeoutMs !== undefined && options.ackTimeoutMs !== 0) {
+      wholeNumber('ackTimeoutMs', options.ackTimeoutMs, MIN_ACK_TIMEOUT_MS, 0x7fff_ffff);
+    }
+    if (options.nackBackoff !== undefined) {
+      wholeNumber('nackBackoff.initialMs', options.nackBackoff.initialMs, 0, 0x7fff_ffff);
+      wholeNumber('nackBackoff.maxMs', options.nackBackoff.maxMs, options.nackBackoff.initialMs, 0x7fff_ffff);
+      wholeNumber('nackBackoff.multiplier', options.nackBackoff.multiplier ?? 2, 1, 100);
+    }
     if (options.subscription === '') {
       throw new InvalidWireOptionError('subscription', 'is empty');
     }
@@ -254,6 +262,9 @@ export class PulsarClient {
     }
   }
 }
+
+/** The Java client's lower bound: shorter ones bring messages again that are being handled. */
+const MIN_ACK_TIMEOUT_MS = 1_000;
 
 function milliseconds(option: string, value: number): number {
   return wholeNumber(option, value, 1, 0x7fff_ffff);

@@ -31,10 +31,28 @@ export interface ConsumerOptions {
    */
   readonly batchIndexAck?: boolean | undefined;
   /**
+   * A message that is neither acknowledged nor given back so many milliseconds after it was handed out is given back by itself, up to a tenth
+   * later. At least 1,000, as in the Java client; 0 = never. On Exclusive and Failover everything unacknowledged comes again with it.
+   * Default 0.
+   */
+  readonly ackTimeoutMs?: number | undefined;
+  /** The delay of a `nack` that names none, by how often the message was delivered before. Default: none, it comes at once. */
+  readonly nackBackoff?: NackBackoff | undefined;
+  /**
    * `view`: payloads lie in the buffer that came from the socket and keep it alive (64 KiB or a frame). `copy`: for applications that
    * keep messages for long. Default `view`.
    */
   readonly payloads?: 'view' | 'copy' | undefined;
+}
+
+/** Delays of messages that are given back: `initialMs` at the first time, times `multiplier` at each further one, `maxMs` at most. */
+export interface NackBackoff {
+  /** Milliseconds. */
+  readonly initialMs: number;
+  /** Milliseconds. */
+  readonly maxMs: number;
+  /** Default 2. */
+  readonly multiplier?: number | undefined;
 }
 
 /** What a consumer hears. Calls never overlap. */
@@ -69,7 +87,7 @@ export interface WireConsumer {
    */
   ackCumulative(id: HandedOutId): Promise<void>;
   /**
-   * Gives the message back; it comes again no sooner than `delayMs` milliseconds from now. On Exclusive and Failover everything that is
+   * Gives the message back; it comes again no sooner than `delayMs` milliseconds from now, by default those of `nackBackoff`. On Exclusive and Failover everything that is
    * not acknowledged comes again with it, in order. After a lost connection everything comes at once.
    */
   nack(id: HandedOutId, delayMs?: number): void;

@@ -220,6 +220,64 @@ describe('a consumer', () => {
     expect(broker.topic(TOPIC).subscriptions.get('s')?.acknowledged.has(0n)).toBe(true);
   });
 
+  it('brings again what is neither acknowledged nor given back in time, and nothing else', async () => {
+    const consumer = await subscribe({ ackTimeoutMs: 1_000 });
+    consumer.permit(10);
+    await publish(['a', 'b', 'c', 'd']);
+    await finish(consumer.ack(idAt(0)));
+    consumer.nack(idAt(1), 60_000);
+
+    await clock.advance(950);
+    await quiet();
+    expect(texts()).toEqual(['a', 'b', 'c', 'd']);
+    await clock.advance(200);
+    await quiet();
+    expect(texts()).toEqual(['a', 'b', 'c', 'd', 'c', 'd']);
+
+    await finish(Promise.all([consumer.ack(idAt(4)), consumer.ack(idAt(5))]));
+    await clock.advance(5_000);
+    await quiet();
+    expect(messages).toHaveLength(6);
+  });
+
+  it('leaves out what a cumulative acknowledgement covers when time is over', async () => {
+    const consumer = await subscribe({ type: 'Exclusive', ackTimeoutMs: 1_000 });
+    consumer.permit(10);
+    await publish(['a', 'b'], false);
+    await finish(consumer.ackCumulative(idAt(1)));
+    await clock.advance(5_000);
+    await quiet();
+    expect(texts()).toEqual(['a', 'b']);
+    expect(broker.all('redeliverUnacknowledgedMessages')).toEqual([]);
+  });
+
+  it('waits longer each time that a message is given back, up to its bound', async () => {
+    const consumer = await subscribe({ nackBackoff: { initialMs: 100, maxMs: 300 } });
+    consumer.permit(10);
+    await publish(['a']);
+    for (const [deliveries, delayMs] of [100, 200, 300, 300].entries()) {
+      expect(messages).toHaveLength(deliveries + 1);
+      consumer.nack(idAt(deliveries));
+      await clock.advance(delayMs - 20);
+      await quiet();
+      expect(messages).toHaveLength(deliveries + 1);
+      await clock.advance(40);
+      await quiet();
+    }
+    expect(texts()).toEqual(['a', 'a', 'a', 'a', 'a']);
+  });
+
+  it.each([
+    [{ ackTimeoutMs: 999 }, 'ackTimeoutMs'],
+    [{ nackBackoff: { initialMs: 10, maxMs: 5 } }, 'nackBackoff.maxMs'],
+    [{ nackBackoff: { initialMs: 10, maxMs: 50, multiplier: 0.5 } }, 'nackBackoff.multiplier'],
+  ])('refuses %o', async (options, option) => {
+    await subscribe();
+    await expect(
+      client.subscribe({ topic: 'orders', subscription: 'x', ...options }, { onMessage: () => {}, onClosed: () => {} }),
+    ).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_INVALID_OPTION', option });
+  });
+
   it('credits no permit for items that the broker did not charge', async () => {
     const consumer = await subscribe();
     consumer.permit(4);

@@ -73,7 +73,7 @@ export class EntryReader {
       if (same !== undefined) {
         return { messages: [], settled: true };
       }
-      const id = new HandedOutId(ledgerId, entryId, partition, -1, 0, undefined);
+      const id = new HandedOutId(ledgerId, entryId, partition, -1, 0, undefined, redeliveryCount);
       const message = new ReceivedMessage(id, topic, this.#kept(payload), redeliveryCount, entry.metadata, undefined);
       return { messages: [message], settled: false };
     }
@@ -90,7 +90,7 @@ export class EntryReader {
       if (over) {
         batch.acknowledge(index);
       } else if (known === undefined || known.takeAgain(index)) {
-        const id = new HandedOutId(ledgerId, entryId, partition, index, reader.count, batch);
+        const id = new HandedOutId(ledgerId, entryId, partition, index, reader.count, batch, redeliveryCount);
         messages.push(new ReceivedMessage(id, topic, this.#kept(item.payload), redeliveryCount, entry.metadata, item));
       }
     }

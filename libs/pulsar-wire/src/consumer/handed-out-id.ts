@@ -13,6 +13,8 @@ export class HandedOutId extends MessageId {
     batchIndex: number,
     batchSize: number,
     batch: BatchEntry | undefined,
+    /** How often the message was delivered before: what a growing delay of the next delivery counts from. */
+    readonly redeliveryCount = 0,
   ) {
     super(ledgerId, entryId, partition, batchIndex, batchSize);
     this.batch = batch;

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../client/time.js';
+import type { NackBackoff } from './consumer.options.js';
 import type { HandedOutId } from './handed-out-id.js';
 
 /** Messages that fall due within so many milliseconds come back together. */
@@ -46,4 +47,11 @@ export class RedeliveryTimers {
     }
     this.#buckets.clear();
   }
+}
+
+/** How long a message that is given back waits, by how often it was delivered before. */
+export function nackDelayMs(backoff: NackBackoff | undefined, redeliveryCount: number): number {
+  return backoff === undefined
+    ? 0
+    : Math.min(backoff.maxMs, backoff.initialMs * (backoff.multiplier ?? 2) ** redeliveryCount);
 }

@@ -18,13 +18,14 @@ import { MessageId } from '../protocol/message-id/message-id.js';
 import { parseTopicName } from '../protocol/topic/topic-name.js';
 import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
 import { AckQueue } from './ack-queue.js';
+import { AckTimeouts } from './ack-timeouts.js';
 import { idData, subscribeCommand } from './consumer-commands.js';
 import type { ConsumerListener, ConsumerOptions, WireConsumer } from './consumer.options.js';
 import { EntryReader } from './entry-reader.js';
 import type { HandedOutId } from './handed-out-id.js';
 import { PermitWindow } from './permit-window.js';
 import type { ReceivedMessage } from './received-message.js';
-import { RedeliveryTimers } from './redelivery-timers.js';
+import { nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
 
 /** After a listener threw, its message comes again no sooner. */
 const LISTENER_FAILED_DELAY_MS = 1_000;
@@ -40,6 +41,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   readonly #reader: EntryReader;
   readonly #acks: AckQueue;
   readonly #timers: RedeliveryTimers;
+  readonly #timeouts: AckTimeouts | undefined;
   readonly #ordered: boolean;
   readonly #durable: boolean;
   #queue: ReceivedMessage[] = [];
@@ -75,6 +77,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     });
     this.#acks = new AckQueue(options.batchIndexAck ?? true);
     this.#timers = new RedeliveryTimers(context.clock, (ids) => this.#redeliver(ids));
+    this.#timeouts = AckTimeouts.of(context.clock, options.ackTimeoutMs, (ids) => this.#redeliver(ids));
     this.#attachment = new Attachment(context, this);
   }
 
@@ -99,6 +102,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   }
 
   ack(id: HandedOutId): Promise<void> {
+    this.#timeouts?.remove(id);
     if (id.batch === undefined) {
       return this.#acks.addSingle(id.ledgerId, id.entryId);
     }
@@ -118,6 +122,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
         ),
       );
     }
+    this.#timeouts?.removeThrough(id);
     this.#reader.forgetBefore(id);
     const { ledgerId, entryId, batch } = id;
     if (batch === undefined) {
@@ -135,14 +140,15 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     );
   }
 
-  nack(id: HandedOutId, delayMs = 0): void {
+  nack(id: HandedOutId, delayMs = nackDelayMs(this.options.nackBackoff, id.redeliveryCount)): void {
     if (this.#ended === undefined && this.#closing === undefined) {
+      this.#timeouts?.remove(id);
       this.#timers.add(id, delayMs);
     }
   }
 
   redeliverUnacknowledged(): void {
-    this.#timers.clear();
+    this.#clearTimers();
     this.#reader.reset();
     this.#clearQueue();
     this.#epoch++;
@@ -162,7 +168,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#seeking = true;
     // An acknowledgement that arrives behind the seek would move the cursor past what was sought.
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
-    this.#timers.clear();
+    this.#clearTimers();
     this.#reader.reset();
     this.#clearQueue();
     try {
@@ -255,7 +261,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   detached(cause: unknown): void {
     this.#connection = undefined;
     this.#acks.detached();
-    this.#timers.clear();
+    this.#clearTimers();
     this.#forgetReceived();
     this.context.emit({ type: 'consumer-detached', topic: this.topic, cause });
   }
@@ -380,6 +386,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     if (!this.#durable) {
       this.#startAfter = message.id;
     }
+    this.#timeouts?.add(message.id);
     if (!this.#tell(() => this.listener.onMessage(message))) {
       this.nack(message.id, LISTENER_FAILED_DELAY_MS);
     }
@@ -446,13 +453,18 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#clearQueue();
   }
 
+  #clearTimers(): void {
+    this.#timers.clear();
+    this.#timeouts?.clear();
+  }
+
   #clearQueue(): void {
     this.#queue = [];
     this.#queueHead = 0;
   }
 
   async #close(): Promise<void> {
-    this.#timers.clear();
+    this.#clearTimers();
     this.#clearQueue();
     if (this.#connection !== undefined) {
       await this.#acks.settle();
@@ -477,7 +489,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     }
     this.#ended = cause;
     this.#connection = undefined;
-    this.#timers.clear();
+    this.#clearTimers();
     this.#forgetReceived();
     this.#attachment.end(cause);
     this.#acks.end(cause);
