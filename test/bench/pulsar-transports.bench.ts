@@ -83,6 +83,8 @@ async function withBroker<T>(
     optimised: true,
     memoryMiB: 1_024,
     immediate: isImmediate,
+    // What every subscription so far has acknowledged would be deleted, and the next round would wait for it in vain.
+    properties: { defaultRetentionTimeInMinutes: '60', defaultRetentionSizeInMB: '-1' },
   });
   const settings: Settings = { ...LIMITS, serviceUrl: broker.serviceUrl, webSocketUrl: broker.webSocketUrl };
   const started: Contestant[] = NODE_WAYS.filter((name) => !absent.has(name)).map((name) => ({
