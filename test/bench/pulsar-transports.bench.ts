@@ -83,7 +83,7 @@ async function withBroker<T>(
     optimised: true,
     memoryMiB: 1_024,
     immediate: isImmediate,
-    // What every subscription so far has acknowledged would be deleted, and the next round would wait for it in vain.
+    // What every subscription so far has acknowledged may be deleted, and the next round would wait for it in vain.
     properties: { defaultRetentionTimeInMinutes: '60', defaultRetentionSizeInMB: '-1' },
   });
   const settings: Settings = { ...LIMITS, serviceUrl: broker.serviceUrl, webSocketUrl: broker.webSocketUrl };
@@ -139,7 +139,7 @@ async function measureThroughput(contestants: readonly Contestant[]) {
         job: (name, round) => ({
           kind: 'consume',
           topic: topicOf(`consume-${bytes}`),
-          subscription: slug(`${name}-${round}`),
+          subscription: slug(`${name}-${round + WARM_UP_ROUNDS}`),
           messages: count(name),
           bytes,
         }),
@@ -183,7 +183,7 @@ async function measureLatency(contestants: readonly Contestant[]) {
   const { messages, bytes, perSecond } = LATENCY;
   for (let round = -LATENCY.warmUpRounds; round < LATENCY.rounds; round++) {
     for (const { name, peer } of contestants) {
-      const topic = topicOf(`latency-${round}-${name}`);
+      const topic = topicOf(`latency-${round + LATENCY.warmUpRounds}-${name}`);
       const job: Job = { kind: 'latency', topic, subscription: 's', messages, bytes, perSecond };
       const figures = await peer.ask<Latency>(job);
       if (round >= 0) {
