@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@smartpulse/resilience';
-import { PulsarClosedError } from '../pulsar.errors.js';
+import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { foreignMessageId } from '../transport/broker-failure.js';
 import type {
   MessageId,
@@ -62,7 +62,7 @@ export class NativeTransportConsumer implements TransportConsumer {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#end(() => this.consumer.close());
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
@@ -70,13 +70,13 @@ export class NativeTransportConsumer implements TransportConsumer {
     if (!this.#open) {
       throw new PulsarClosedError('consumer', this.topic);
     }
-    this.#closing = this.#end(async () => {
-      await this.consumer.unsubscribe().catch((error: unknown) => {
-        throw nativeFailure('unsubscribe', error, this.topic);
-      });
-      await this.consumer.close();
-    });
-    await this.#closing;
+    try {
+      await this.consumer.unsubscribe();
+    } catch (error) {
+      // Still subscribed: it goes on as before.
+      throw nativeFailure('unsubscribe', error, this.topic);
+    }
+    await this.close();
   }
 
   get #open(): boolean {
@@ -112,7 +112,12 @@ export class NativeTransportConsumer implements TransportConsumer {
     // One that arrives while closing is not acknowledged: the broker gives it to others.
     if (this.#open) {
       this.#permits--;
-      this.listener.onMessage(incomingMessage(message));
+      try {
+        this.listener.onMessage(incomingMessage(message));
+      } catch (error) {
+        this.#giveUp(PulsarError.from(error, this.topic));
+        return;
+      }
       this.#receive();
     }
   }
@@ -122,23 +127,25 @@ export class NativeTransportConsumer implements TransportConsumer {
     if (!this.#open) {
       return;
     }
-    this.#lost = true;
     this.#giveUp(nativeFailure('subscribe', error, this.topic));
   }
 
   /** Whatever ended the receives, this consumer is no more: the one that follows it begins with what is not acknowledged. */
   #giveUp(failure: Error): void {
+    this.#lost = true;
     const tell = (): void => this.listener.onClosed(failure);
     this.close().then(tell, tell);
   }
 
-  async #end(work: () => Promise<unknown>): Promise<void> {
+  async #close(): Promise<void> {
     for (const timer of this.#nacks) {
       timer.cancel();
     }
     this.#nacks.clear();
     try {
-      await work();
+      await this.consumer.close();
+    } catch (error) {
+      throw nativeFailure('close', error, this.topic);
     } finally {
       // Until here: the process dies when a consumer with a receive on the way is collected.
       this.onClose(this);

@@ -3,7 +3,7 @@ import { brokerFailure, type BrokerFailureCode } from '../transport/broker-failu
 
 /** What failed, so that an answer that never came is told from a refusal. */
 export type NativeAction =
-  'connect' | 'createProducer' | 'subscribe' | 'send' | 'flush' | 'acknowledge' | 'unsubscribe';
+  'connect' | 'createProducer' | 'subscribe' | 'send' | 'flush' | 'acknowledge' | 'unsubscribe' | 'close';
 
 /** The names of `Result` in the C++ client 4.2; those that are not here are `SMARTPULSE_PULSAR_BROKER`, permanent. */
 const CODES: Readonly<Record<string, BrokerFailureCode | undefined>> = Object.freeze({
@@ -38,6 +38,9 @@ const TRANSIENT: ReadonlySet<string> = new Set([
   'BrokerPersistenceError',
   'UnknownError',
 ]);
+const GONE: ReadonlySet<string> = new Set(['AlreadyClosed', 'ProducerNotInitialized', 'ConsumerNotInitialized']);
+/** A send that ends so may have been stored: it was on the way. */
+const LEFT_IN_DOUBT: ReadonlySet<string> = new Set(['TimeOut', 'Disconnected', 'AlreadyClosed', 'ProducerFenced']);
 const BACKPRESSURE: ReadonlySet<string> = new Set(['ProducerQueueIsFull', 'MemoryBufferIsFull']);
 
 /** Errors of the official client are texts, `Failed to send message: TimeOut`; the last word is all that they tell. */
@@ -55,14 +58,16 @@ export function nativeFailure(action: NativeAction, error: unknown, topic: strin
   if (name === undefined) {
     return PulsarError.from(error, topic ?? 'the broker');
   }
-  const details = {
-    topic,
-    ambiguous: action === 'send' && (name === 'TimeOut' || name === 'Disconnected'),
-    cause: error,
-  };
+  const ambiguous = action === 'send' && LEFT_IN_DOUBT.has(name);
+  const details = { topic, ambiguous, cause: error };
   const where = topic === undefined ? '' : ` on ${topic}`;
-  if (name === 'AlreadyClosed' || name === 'ProducerNotInitialized' || name === 'ConsumerNotInitialized') {
-    return new PulsarClosedError(action === 'send' || action === 'flush' ? 'producer' : 'consumer', topic);
+  if (GONE.has(name)) {
+    return ambiguous
+      ? brokerFailure('SMARTPULSE_PULSAR_CONNECTION', `The producer${where} was closed under a send.`, {
+          ...details,
+          kind: 'recreate',
+        })
+      : new PulsarClosedError(action === 'send' || action === 'flush' ? 'producer' : 'consumer', topic);
   }
   if (name === 'MessageTooBig') {
     return new PulsarError('SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE', `A message${where} is above the broker's limit.`, {

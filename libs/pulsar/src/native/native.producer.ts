@@ -48,6 +48,10 @@ export class NativeTransportProducer implements TransportProducer {
     if (bytes > this.maxPayloadBytes) {
       return Promise.reject(tooLarge(this.topic, bytes, this.maxPayloadBytes));
     }
+    if (message.sequenceId !== undefined && message.sequenceId > Number.MAX_SAFE_INTEGER) {
+      // As a number it would be that of another message, and deduplication would drop one of them.
+      return Promise.reject(unsupported('native', 'sequence id above 9,007,199,254,740,991', this.topic));
+    }
     // Copied now: the caller may change it while it waits for room.
     const own = nativeMessage(message);
     return new Promise((resolve, reject) => {
@@ -94,13 +98,16 @@ export class NativeTransportProducer implements TransportProducer {
 
   async #close(): Promise<void> {
     try {
-      // Closing alone would reject everything that is pending.
-      await this.flush();
+      // Closing alone would reject everything that is pending; a flush that failed must not keep the client's producer open.
+      const [flushed] = await Promise.allSettled([this.flush()]);
       await this.producer.close().catch((error: unknown) => {
         if (resultName(error) !== 'AlreadyClosed') {
-          throw nativeFailure('flush', error, this.topic);
+          throw nativeFailure('close', error, this.topic);
         }
       });
+      if (flushed.status === 'rejected') {
+        throw flushed.reason;
+      }
     } finally {
       this.onClose(this);
     }

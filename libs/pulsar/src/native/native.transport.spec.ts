@@ -99,7 +99,9 @@ describe('The errors of the official client', () => {
     ['send', 'Failed to send message: ProducerQueueIsFull', 'SMARTPULSE_PULSAR_BROKER', 'backpressure', false],
     ['send', 'Failed to send message: MessageTooBig', 'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE', 'permanent', false],
     ['send', 'Failed to send message: TopicTerminated', 'SMARTPULSE_PULSAR_TOPIC_TERMINATED', 'permanent', false],
-    ['send', 'Failed to send message: AlreadyClosed', 'SMARTPULSE_PULSAR_CLOSED', 'recreate', false],
+    ['send', 'Failed to send message: AlreadyClosed', 'SMARTPULSE_PULSAR_CONNECTION', 'recreate', true],
+    ['send', 'Failed to send message: ResultProducerFenced', 'SMARTPULSE_PULSAR_PRODUCER_FENCED', 'recreate', true],
+    ['acknowledge', 'Failed to acknowledge id: AlreadyClosed', 'SMARTPULSE_PULSAR_CLOSED', 'recreate', false],
     ['acknowledge', 'Failed to acknowledge id: ServiceUnitNotReady', 'SMARTPULSE_PULSAR_BROKER', 'transient', false],
     [
       'acknowledge',

@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '@smartpulse/resilience';
-import { PulsarClosedError, TransportUnavailableError } from '../pulsar.errors.js';
-import type { ConnectionOptions, PulsarTls } from '../pulsar.options.js';
-import { unsupported } from '../transport/broker-failure.js';
+import type { Clock, Timer } from '@smartpulse/resilience';
+import { PulsarClosedError, PulsarError, TransportUnavailableError } from '../pulsar.errors.js';
+import type { ConnectionOptions, PulsarTls, PulsarToken } from '../pulsar.options.js';
+import { brokerFailure, unsupported } from '../transport/broker-failure.js';
 import {
   PulsarTransport,
   type SubscriptionType,
@@ -57,6 +57,12 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   // The client refuses the broker's 5 MiB itself: the message's own frame counts, too.
   maxPayloadBytes: 5_242_880 - 1_024,
 });
+/** Asked about when connecting; it need not exist. */
+const PROBE_TOPIC = 'persistent://public/default/smartpulse-connect';
+/** A broker that says so is there, and has let us in: what this role may do elsewhere is not said by it. */
+const ANSWERS: ReadonlySet<string> = new Set(['SMARTPULSE_PULSAR_AUTHORIZATION', 'SMARTPULSE_PULSAR_TOPIC_NOT_FOUND']);
+/** The client divides it by the number of partitions, and rejects above; our own window bounds what is pending. */
+const NO_LIMIT = 0x7fff_ffff;
 const LOG_ERRORS = 3;
 const RECEIVER_QUEUE = 1_000;
 /** The shortest that the client knows; the delay itself is ours. */
@@ -87,22 +93,34 @@ export class NativeTransport extends PulsarTransport {
   readonly #consumers = new Set<NativeTransportConsumer>();
   #client: Promise<NativeClient> | undefined;
   #certificates: string | undefined;
+  #tokenFailure: { readonly error: unknown } | undefined;
   #closing: Promise<void> | undefined;
 
+  /** @throws PulsarError of code `SMARTPULSE_PULSAR_UNSUPPORTED` for a host name of the certificate: the client has no such option. */
   constructor(options: ConnectionOptions, parts: NativeTransportParts) {
     super();
+    if (options.tls?.servername !== undefined) {
+      throw unsupported('native', 'name that a certificate must carry (tls.servername)');
+    }
     this.#options = options;
     this.#clock = parts.clock;
     this.#load = parts.load ?? loadClient;
   }
 
-  /** @throws TransportUnavailableError when `pulsar-client` cannot be loaded. */
+  /**
+   * @throws TransportUnavailableError when `pulsar-client` cannot be loaded; PulsarError when no broker has answered within `connectTimeoutMs`, or it
+   *   refused the token.
+   */
   override async connect(): Promise<void> {
     const client = await this.#opened();
-    // The client makes no connection before it is asked for something.
-    await this.#failingAs('connect', undefined, () =>
-      client.getPartitionsForTopic('persistent://public/default/smartpulse-connect'),
-    );
+    try {
+      // The client makes no connection before it is asked for something.
+      await this.#failingAs('connect', undefined, () => this.#inTime(client.getPartitionsForTopic(PROBE_TOPIC)));
+    } catch (error) {
+      if (!PulsarError.is(error) || !ANSWERS.has(error.code)) {
+        throw error;
+      }
+    }
   }
 
   override async createProducer(options: TransportProducerOptions): Promise<TransportProducer> {
@@ -118,9 +136,10 @@ export class NativeTransport extends PulsarTransport {
         sendTimeoutMs,
         // Above our own window, which waits where the client would reject.
         maxPendingMessages: maxPendingMessages + 1,
-        maxPendingMessagesAcrossPartitions: Math.max(50_000, maxPendingMessages + 1),
-        batchingEnabled: batching.enabled,
-        batchingMaxMessages: batching.maxMessages,
+        maxPendingMessagesAcrossPartitions: NO_LIMIT,
+        // Batches of one are none, and the client's setter throws at 1.
+        batchingEnabled: batching.enabled && batching.maxMessages > 1,
+        batchingMaxMessages: Math.max(2, batching.maxMessages),
         batchingMaxAllowedSizeInBytes: batching.maxBytes,
         batchingMaxPublishDelayMs: Math.max(1, batching.maxDelayMs),
         batchingType: 'KeyBasedBatching',
@@ -171,18 +190,33 @@ export class NativeTransport extends PulsarTransport {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
-    await Promise.all([...this.#producers].map((producer) => producer.close()));
-    try {
-      // Whoever waited for a client that could not be opened was told.
-      const [opened] = await Promise.allSettled([this.#client]);
-      if (opened.status === 'fulfilled') {
-        await opened.value?.close();
-      }
-    } finally {
-      if (this.#certificates !== undefined) {
-        await rm(this.#certificates, { recursive: true, force: true });
-      }
+    // One that cannot be closed must keep neither the others nor the client open, which would keep the process.
+    const closed = [
+      ...(await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))),
+      ...(await Promise.allSettled([...this.#producers].map((producer) => producer.close()))),
+      ...(await Promise.allSettled([this.#closeClient()])),
+    ];
+    await this.#removeCertificates();
+    const failure = closed.find((one) => one.status === 'rejected');
+    if (failure !== undefined) {
+      throw failure.reason;
+    }
+  }
+
+  async #closeClient(): Promise<void> {
+    // Whoever waited for a client that could not be opened was told.
+    const [opened] = await Promise.allSettled([this.#client]);
+    if (opened.status === 'fulfilled' && opened.value !== undefined) {
+      const client = opened.value;
+      await this.#failingAs('close', undefined, () => client.close());
+    }
+  }
+
+  async #removeCertificates(): Promise<void> {
+    const folder = this.#certificates;
+    this.#certificates = undefined;
+    if (folder !== undefined) {
+      await rm(folder, { recursive: true, force: true });
     }
   }
 
@@ -190,8 +224,9 @@ export class NativeTransport extends PulsarTransport {
     if (this.#closing !== undefined) {
       return Promise.reject(new PulsarClosedError('transport', topic));
     }
-    this.#client ??= this.#open().catch((error: unknown) => {
+    this.#client ??= this.#open().catch(async (error: unknown) => {
       this.#client = undefined;
+      await this.#removeCertificates();
       throw error;
     });
     return this.#client;
@@ -209,7 +244,9 @@ export class NativeTransport extends PulsarTransport {
       const certificates = tls === undefined ? {} : await this.#certificateFiles(tls);
       return new native.Client({
         serviceUrl: url,
-        ...(token === undefined ? {} : { authentication: new native.AuthenticationToken({ token }) }),
+        ...(token === undefined
+          ? {}
+          : { authentication: new native.AuthenticationToken({ token: this.#supplier(token) }) }),
         operationTimeoutSeconds: Math.max(1, Math.ceil(operationTimeoutMs / 1_000)),
         connectionTimeoutMs: connectTimeoutMs,
         ...(url.startsWith('pulsar+ssl:') ? { tlsValidateHostname: true, ...certificates } : {}),
@@ -243,11 +280,49 @@ export class NativeTransport extends PulsarTransport {
     };
   }
 
+  /** The client waits for ever on a supplier that rejects: it is told an empty token, which the broker refuses, and we tell why. */
+  #supplier(token: PulsarToken): PulsarToken {
+    return typeof token === 'string'
+      ? token
+      : async () => {
+          try {
+            const current = await token();
+            this.#tokenFailure = undefined;
+            return current;
+          } catch (error) {
+            this.#tokenFailure = { error };
+            return '';
+          }
+        };
+  }
+
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const { connectTimeoutMs } = this.#options;
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = this.#clock.setTimer(connectTimeoutMs, () =>
+        reject(brokerFailure('SMARTPULSE_PULSAR_CONNECTION', `No broker has answered within ${connectTimeoutMs} ms.`)),
+      );
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      timer?.cancel();
+    }
+  }
+
   async #failingAs<T>(action: NativeAction, topic: string | undefined, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      throw nativeFailure(action, error, topic);
+      const supplier = this.#tokenFailure;
+      throw supplier === undefined
+        ? nativeFailure(action, error, topic)
+        : brokerFailure('SMARTPULSE_PULSAR_AUTHENTICATION', 'The token supplier failed.', {
+            kind: 'transient',
+            topic,
+            cause: supplier.error,
+          });
     }
   }
 }
