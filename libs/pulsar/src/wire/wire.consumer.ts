@@ -8,6 +8,8 @@ import { wireFailure } from './wire.failures.js';
 export class WireTransportConsumer implements TransportConsumer {
   #closing: Promise<void> | undefined;
   #permits = 0;
+  #receipt: Promise<void> | undefined;
+  #shared: Promise<void> = Promise.resolve();
   readonly #failed = (error: unknown): never => {
     throw wireFailure(error, this.topic);
   };
@@ -42,7 +44,7 @@ export class WireTransportConsumer implements TransportConsumer {
       return Promise.reject(new PulsarClosedError('consumer', this.topic));
     }
     return id instanceof HandedOutId
-      ? this.consumer.ack(id).catch(this.#failed)
+      ? this.#acked(this.consumer.ack(id))
       : Promise.reject(foreignMessageId(this.topic));
   }
 
@@ -73,6 +75,15 @@ export class WireTransportConsumer implements TransportConsumer {
     await this.consumer.unsubscribe().catch(this.#failed);
     this.#closing = this.#end(() => this.consumer.close());
     await this.#closing;
+  }
+
+  /** Acknowledgements of one turn share the client's promise: they share ours as well, instead of one more each. */
+  #acked(receipt: Promise<void>): Promise<void> {
+    if (receipt !== this.#receipt) {
+      this.#receipt = receipt;
+      this.#shared = receipt.catch(this.#failed);
+    }
+    return this.#shared;
   }
 
   async #end(work: () => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { crc32c } from './crc32c.js';
+import { Crc32cLoops } from './crc32c.loops.js';
+import { crc32c, CRC32C_TABLES, crc32cInScript } from './crc32c.js';
 
 /** Bit by bit, as the definition says. */
 function slow(bytes: Uint8Array): number {
@@ -30,5 +31,25 @@ describe('crc32c', () => {
         expect(crc32c(bytes, start, bytes.length, crc32c(bytes, 0, start))).toBe(slow(bytes));
       }),
     );
+  });
+
+  it('is the same for larger pieces, which WebAssembly takes, whatever their length and where they begin', () => {
+    const bytes = Buffer.alloc(400_000);
+    for (let at = 0; at < bytes.length; at++) {
+      bytes[at] = (at * 2_654_435_761) >>> 13;
+    }
+    const lengths = [2_047, 2_048, 3_071, 3_072, 3_073, 6_151, 131_071, 131_072, 131_073, 133_119, 262_144, 399_980];
+    for (const [start, length] of lengths.entries()) {
+      const end = start + length;
+      const expected = slow(bytes.subarray(start, end));
+      expect(crc32c(bytes, start, end)).toBe(expected);
+      expect(crc32cInScript(bytes, start, end, 0)).toBe(expected);
+      const middle = start + (length >> 1);
+      expect(crc32c(bytes, middle, end, crc32c(bytes, start, middle))).toBe(expected);
+    }
+  });
+
+  it('takes larger pieces by a module that WebAssembly accepts', () => {
+    expect(Crc32cLoops.create(CRC32C_TABLES)).toBeDefined();
   });
 });

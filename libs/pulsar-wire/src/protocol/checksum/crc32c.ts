@@ -1,8 +1,12 @@
+import { Crc32cLoops } from './crc32c.loops.js';
+import { LAYOUT } from './crc32c.module.js';
+
 /**
  * CRC-32C (Castagnoli), eight bytes at a time. `zlib.crc32` is another polynomial. Known answer: "123456789" gives 0xe3069283.
  */
-const TABLES: readonly Int32Array[] = makeTables();
-const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES;
+/** For the last of eight bytes, the one before, and so on. */
+export const CRC32C_TABLES: readonly Int32Array[] = makeTables();
+const [T0, T1, T2, T3, T4, T5, T6, T7] = CRC32C_TABLES;
 
 function makeTables(): Int32Array[] {
   const tables = Array.from({ length: 8 }, () => new Int32Array(256));
@@ -24,12 +28,29 @@ function makeTables(): Int32Array[] {
   return tables;
 }
 
+/** From so many bytes on the copy into the module's memory pays: measured, a kibibyte takes 0.8 µs here and 0.4 µs there. */
+const WORTH_A_COPY = 2_048;
+/** Undefined where WebAssembly is switched off. */
+const loops = Crc32cLoops.create(CRC32C_TABLES);
+
 /**
  * The CRC-32C of `bytes[start, end)`, unsigned.
  *
  * @param previous the checksum of what stands before, to go on from.
  */
 export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length, previous = 0): number {
+  let crc = previous;
+  let at = start;
+  if (loops !== undefined) {
+    for (; end - at >= WORTH_A_COPY; at += LAYOUT.capacity) {
+      crc = loops.checksum(bytes, at, Math.min(end, at + LAYOUT.capacity), crc);
+    }
+  }
+  return at < end ? crc32cInScript(bytes, at, end, crc) : crc;
+}
+
+/** The same without WebAssembly: for what is short, and where there is none. */
+export function crc32cInScript(bytes: Uint8Array, start: number, end: number, previous: number): number {
   const t0 = T0!;
   const t1 = T1!;
   const t2 = T2!;
