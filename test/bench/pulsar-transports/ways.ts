@@ -61,7 +61,14 @@ async function overPort(transport: PulsarTransport, settings: Settings): Promise
         })),
     subscribe: (topic, subscription, onMessage) =>
       transport.subscribe(
-        { topic, subscription, type: 'Shared', initialPosition: 'earliest', durable: true },
+        {
+          topic,
+          subscription,
+          type: 'Shared',
+          initialPosition: 'earliest',
+          durable: true,
+          expectedPermits: settings.window,
+        },
         { onMessage: (message) => onMessage(message.id, message.payload), onClosed: fail },
       ),
     close: () => transport.close(),

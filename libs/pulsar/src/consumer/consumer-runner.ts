@@ -253,8 +253,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   #subscribeOptions() {
-    const { topic, subscription, type, initialPosition, durable } = this.#consumer;
-    return { topic, subscription, type, initialPosition, durable };
+    const { topic, subscription, type, initialPosition, durable, concurrency, prefetch } = this.#consumer;
+    return { topic, subscription, type, initialPosition, durable, expectedPermits: concurrency + prefetch };
   }
 
   #take(message: IncomingMessage, from: LinkedConsumer): void {

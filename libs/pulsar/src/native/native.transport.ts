@@ -64,7 +64,8 @@ const ANSWERS: ReadonlySet<string> = new Set(['SMARTPULSE_PULSAR_AUTHORIZATION',
 /** The client divides it by the number of partitions, and rejects above; our own window bounds what is pending. */
 const NO_LIMIT = 0x7fff_ffff;
 const LOG_ERRORS = 3;
-const RECEIVER_QUEUE = 1_000;
+/** What the client reads ahead of the receives is kept from other consumers. */
+const [MIN_RECEIVER_QUEUE, MAX_RECEIVER_QUEUE] = [16, 1_000];
 /** The shortest that the client knows; the delay itself is ours. */
 const NACK_AT_ONCE_MS = 100;
 
@@ -171,7 +172,7 @@ export class NativeTransport extends PulsarTransport {
         subscriptionType: TYPES[options.type],
         subscriptionInitialPosition: options.initialPosition === 'earliest' ? 'Earliest' : 'Latest',
         ...(consumerName === undefined ? {} : { consumerName }),
-        receiverQueueSize: RECEIVER_QUEUE,
+        receiverQueueSize: Math.min(MAX_RECEIVER_QUEUE, Math.max(MIN_RECEIVER_QUEUE, options.expectedPermits ?? 0)),
         nAckRedeliverTimeoutMs: NACK_AT_ONCE_MS,
         // Without it one message that is given back brings its whole batch.
         batchIndexAckEnabled: true,

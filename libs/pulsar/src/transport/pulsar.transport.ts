@@ -92,6 +92,11 @@ export interface TransportSubscribeOptions {
   /** `false`: the cursor lives as long as this consumer. */
   readonly durable: boolean;
   readonly consumerName?: string;
+  /**
+   * How many messages will be permitted at once: for transports whose broker's side has to read ahead of the permits (no `exactPermits`), a hint how far.
+   * Default: unknown, as little as they can.
+   */
+  readonly expectedPermits?: number;
 }
 
 /** What a consumer hears. Calls never overlap and never wait: the consumer's own permits bound them. */

@@ -17,21 +17,48 @@ export function readMessage(topic: string, text: string): IncomingMessage | unde
   if (typeof frame?.messageId !== 'string') {
     return undefined;
   }
-  return {
-    id: new WebSocketMessageId(topic, frame.messageId),
-    topic,
-    payload: Buffer.from(frame.payload ?? '', 'base64'),
-    tombstone: false,
-    key: frame.key,
-    orderingKey: undefined,
-    properties: frame.properties ?? {},
-    // Fractions come without their trailing zeros; the parser takes them all.
-    publishTimeMs: timeOf(frame.publishTime) ?? 0,
-    eventTimeMs: timeOf(frame.eventTime),
-    redeliveryCount: frame.redeliveryCount ?? 0,
-    producerName: '',
-    sequenceId: -1n,
-  };
+  return new ReceivedMessage(topic, frame.messageId, frame);
+}
+
+class ReceivedMessage implements IncomingMessage {
+  readonly #frame: Partial<ReceivedFrame>;
+  readonly id: WebSocketMessageId;
+  readonly payload: Uint8Array;
+  readonly tombstone = false;
+  readonly orderingKey = undefined;
+  readonly producerName = '';
+  readonly sequenceId = -1n;
+
+  constructor(
+    readonly topic: string,
+    messageId: string,
+    frame: Partial<ReceivedFrame>,
+  ) {
+    this.id = new WebSocketMessageId(topic, messageId);
+    this.payload = Buffer.from(frame.payload ?? '', 'base64');
+    this.#frame = frame;
+  }
+
+  get key(): string | undefined {
+    return this.#frame.key;
+  }
+
+  get properties(): Readonly<Record<string, string>> {
+    return this.#frame.properties ?? {};
+  }
+
+  /** Read when it is asked for. Fractions come without their trailing zeros; the parser takes them all. */
+  get publishTimeMs(): number {
+    return timeOf(this.#frame.publishTime) ?? 0;
+  }
+
+  get eventTimeMs(): number | undefined {
+    return timeOf(this.#frame.eventTime);
+  }
+
+  get redeliveryCount(): number {
+    return this.#frame.redeliveryCount ?? 0;
+  }
 }
 
 function parse(text: string): Partial<ReceivedFrame> | undefined {

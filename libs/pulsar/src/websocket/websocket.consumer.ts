@@ -7,17 +7,12 @@ import type {
   TransportConsumerListener,
   TransportSubscribeOptions,
 } from '../transport/pulsar.transport.js';
+import { AckGroup } from './ack-group.js';
 import { DelayedNacks } from './delayed-nacks.js';
 import { readMessage } from './received-message.js';
 import { ReconnectingSocket, type ReconnectingSocketParts } from './reconnecting-socket.js';
 import { consumerEndpoint } from './websocket.endpoint.js';
 import { WebSocketMessageId } from './websocket.message-id.js';
-
-interface Acknowledgement {
-  readonly frame: string;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
 
 /**
  * One consumer over a WebSocket, in pull mode. The broker answers no command, so an acknowledgement is done when it has left this process;
@@ -32,10 +27,12 @@ export class WebSocketConsumer implements TransportConsumer {
   readonly #nacks: DelayedNacks;
   /** Delivered and neither acknowledged nor given back. */
   readonly #held = new Set<string>();
-  /** Not on their way. */
-  #acks: Acknowledgement[] = [];
+  /** Of this turn. */
+  #acks: AckGroup | undefined;
+  /** Of earlier turns, not on their way. */
+  #unsent: AckGroup[] = [];
   /** On their way to the socket below. */
-  readonly #writing = new Set<Acknowledgement>();
+  readonly #writing = new Set<AckGroup>();
   readonly #onIdle: (() => void)[] = [];
   /** Permitted and not received: what the next connection must be told. */
   #outstanding = 0;
@@ -90,10 +87,12 @@ export class WebSocketConsumer implements TransportConsumer {
     const messageId = id.toString();
     this.#nacks.drop(messageId);
     this.#held.delete(messageId);
-    return new Promise((resolve, reject) => {
-      this.#acks.push({ frame: JSON.stringify({ messageId }), resolve, reject });
+    if (this.#acks === undefined) {
+      this.#acks = new AckGroup();
+      this.#unsent.push(this.#acks);
       this.#schedule();
-    });
+    }
+    return this.#acks.add(messageId);
   }
 
   ackCumulative(_id: MessageId): Promise<void> {
@@ -155,8 +154,9 @@ export class WebSocketConsumer implements TransportConsumer {
   }
 
   #refuseAcks(): void {
-    for (const { reject } of this.#acks.splice(0)) {
-      reject(this.#disconnected('An acknowledgement was not sent'));
+    this.#acks = undefined;
+    for (const group of this.#unsent.splice(0)) {
+      group.reject(this.#disconnected('An acknowledgement was not sent'));
     }
   }
 
@@ -182,11 +182,10 @@ export class WebSocketConsumer implements TransportConsumer {
     if (live === undefined) {
       return;
     }
-    const acks = this.#acks;
-    this.#acks = [];
-    for (const ack of acks) {
-      this.#writing.add(ack);
-      live.send(ack.frame, (error) => this.#wrote(ack, error ?? undefined));
+    this.#acks = undefined;
+    for (const group of this.#unsent.splice(0)) {
+      this.#writing.add(group);
+      group.send(live, (error) => this.#wrote(group, error));
     }
     if (this.#untold > 0 && this.#closing === undefined) {
       live.send(JSON.stringify({ type: 'permit', permitMessages: this.#untold }));
@@ -194,14 +193,14 @@ export class WebSocketConsumer implements TransportConsumer {
     }
   }
 
-  #wrote(ack: Acknowledgement, error: Error | undefined): void {
-    this.#writing.delete(ack);
+  #wrote(group: AckGroup, error: Error | undefined): void {
+    this.#writing.delete(group);
     if (error === undefined) {
-      ack.resolve();
+      group.resolve();
     } else if (this.#closed) {
-      ack.reject(this.#disconnected('An acknowledgement was not sent'));
+      group.reject(this.#disconnected('An acknowledgement was not sent'));
     } else {
-      this.#acks.push(ack);
+      this.#unsent.push(group);
       this.#schedule();
     }
     if (this.#writing.size === 0) {

@@ -15,6 +15,8 @@ export interface Endpoint {
  * the first batch; 1 halves what arrives unbatched, and hundreds, which double it, would lie idle with a slow handler.
  */
 const READ_AHEAD = 16;
+/** The broker caps it there. */
+const MAX_READ_AHEAD = 1_000;
 /** How long the broker's side waits for the rest of a batch: the linger itself is on this side, which sends the batch in one go. */
 const BATCH_GATHER_MS = 1;
 /** Room of the broker's own queue above our window: it answers a send before it has left that queue. */
@@ -78,7 +80,7 @@ export function consumerEndpoint(options: TransportSubscribeOptions): Endpoint {
     subscriptionMode: options.durable ? 'Durable' : 'NonDurable',
     subscriptionInitialPosition: options.initialPosition === 'earliest' ? 'Earliest' : 'Latest',
     pullMode: 'true',
-    receiverQueueSize: String(READ_AHEAD),
+    receiverQueueSize: String(readAhead(options.expectedPermits)),
     // The delay is ours: the broker's is one for all messages of a consumer.
     negativeAckRedeliveryDelay: '0',
   });
@@ -87,6 +89,11 @@ export function consumerEndpoint(options: TransportSubscribeOptions): Endpoint {
   }
   const path = `/ws/v2/consumer/${topicPath(topic)}/${encodeURIComponent(subscription)}?${query.toString()}`;
   return { role: 'consumer', topic, path };
+}
+
+/** As far as the consumer will take at once: less makes the broker wait for each of its own reads, more keeps messages from others. */
+function readAhead(expectedPermits = 0): number {
+  return Math.min(MAX_READ_AHEAD, Math.max(READ_AHEAD, expectedPermits));
 }
 
 /** The broker ignores a surplus segment and would serve another topic: the form is checked here. */
