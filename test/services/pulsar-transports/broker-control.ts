@@ -2,12 +2,13 @@ import type { BrokerControl, OperatorAct } from '@smartpulse/pulsar/testing';
 import type { PulsarAdmin } from '../../support/pulsar/admin.js';
 
 /** A real broker can do all of it. */
-export const OPERATOR_ACTS: readonly OperatorAct[] = ['partitions', 'moves', 'ends', 'tenants'];
+export const OPERATOR_ACTS: readonly OperatorAct[] = ['partitions', 'moves', 'ends', 'deletes', 'tenants'];
 
 /** The controls of a real broker, by its admin API. */
 export function brokerControl(admin: PulsarAdmin): BrokerControl {
   return {
     partition: (topic, count) => admin.createTopic(pathOf(topic), count),
+    remove: (topic) => admin.deleteTopic(pathOf(topic)),
     unload: (topic) => admin.unloadTopic(pathOf(topic)),
     terminate: (topic) => admin.terminateTopic(pathOf(topic)),
   };

@@ -73,6 +73,32 @@ export const operatorCases: readonly TransportCase[] = [
     },
   },
   {
+    title: 'a topic that is deleted while it is in use begins anew: what is published then is delivered',
+    needs: 'deletes',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const heard = await consume(transport, topic);
+      const producer = await produce(transport, topic);
+      await producer.send(text('before'));
+      await eventually(fixture, () => heard.messages.length === 1, 'delivered');
+      await heard.ackAll();
+      await controlOf(fixture).remove?.(topic);
+      // A producer or consumer that does not come back by itself says so, and its owner makes another.
+      const sender = await producer.send(text('after')).then(
+        () => producer,
+        async (error: unknown) => {
+          assert.ok(PulsarError.is(error) && error.kind !== 'permanent', String(error));
+          const another = await produce(transport, topic);
+          await another.send(text('after'));
+          return another;
+        },
+      );
+      const again = heard.closed.length > 0 ? await consume(transport, topic) : heard;
+      await eventually(fixture, () => again.texts().includes('after'), 'delivered by the new topic');
+      await sender.close();
+    },
+  },
+  {
     title: 'a topic of a tenant or namespace that does not exist is a mistake, told at once',
     needs: 'tenants',
     async check(fixture) {

@@ -13,6 +13,8 @@ import type {
 export interface BrokerControl {
   /** Makes a topic of `count` partitions. */
   partition?(topic: string, count: number): Promise<void>;
+  /** Deletes it with its subscriptions, though it is in use. */
+  remove?(topic: string): Promise<void>;
   /** Takes the topic from its broker, as load balancing does: it comes back by itself. */
   unload(topic: string): Promise<void>;
   /** No message is taken any more. */
