@@ -51,10 +51,14 @@ const transports: readonly {
 
 const made: PulsarTransport[] = [];
 
-describe.runIf(runtime !== undefined)('on a real broker that asks who is there', () => {
+describe.runIf(runtime !== undefined)('on a real broker that asks who is there and takes small messages only', () => {
   beforeAll(async () => {
     if (runtime !== undefined) {
-      pulsar = await PulsarStandalone.start(runtime, { authentication: true, tls: ['localhost'] });
+      pulsar = await PulsarStandalone.start(runtime, {
+        authentication: true,
+        tls: ['localhost'],
+        maxMessageBytes: 65_536,
+      });
       await pulsar.admin.createTenant('wind');
       await pulsar.admin.createNamespace('wind/north');
       await pulsar.admin.grant('wind/north', 'writer', ['produce']);
@@ -70,7 +74,7 @@ describe.runIf(runtime !== undefined)('on a real broker that asks who is there',
   describe.each(transports)('the $name transport', ({ make, plain, encrypted }) => {
     const topic = 'persistent://wind/north/who';
 
-    async function publish(access: Access): Promise<string> {
+    async function publish(access: Access, payload: Uint8Array = Buffer.from('x')): Promise<string> {
       const transport = make(access);
       made.push(transport);
       await transport.connect();
@@ -78,11 +82,11 @@ describe.runIf(runtime !== undefined)('on a real broker that asks who is there',
         topic,
         batching: { enabled: false, maxMessages: 1, maxBytes: 1_000, maxDelayMs: 0 },
         maxPendingMessages: 10,
-        maxPendingBytes: 10_000,
+        maxPendingBytes: 10_000_000,
         compression: 'none',
         sendTimeoutMs: 5_000,
       });
-      await producer.send({ payload: Buffer.from('x') });
+      await producer.send({ payload });
       return 'stored';
     }
 
@@ -138,6 +142,12 @@ describe.runIf(runtime !== undefined)('on a real broker that asks who is there',
       await publish({ url: plain(), token });
       await publish({ url: plain(), token });
       expect(asked).toBeGreaterThanOrEqual(2);
+    });
+
+    it('refuses a message above what this broker takes, and keeps the connection for the others', async () => {
+      const access = { url: plain(), token: pulsar.token({ subject: 'admin' }) };
+      await refused(publish(access, new Uint8Array(100_000)), 'SMARTPULSE_PULSAR_MESSAGE_TOO_LARGE');
+      expect(await publish(access, new Uint8Array(60_000))).toBe('stored');
     });
 
     it('speaks TLS to a broker whose authority it trusts', async () => {

@@ -14,5 +14,7 @@ export interface ClientContext {
   readonly lookup: LookupService;
   /** One counter for requests, producers and consumers: they need only be unique per connection, and stay the same for life. */
   nextId(): number;
+  /** Spreads producers and consumers over the connections to a broker. */
+  nextSlot(): number;
   emit(event: ClientEvent): void;
 }

@@ -37,6 +37,11 @@ export interface PulsarClientOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** After so long without a byte the broker is asked for a sign of life; after twice as long the connection is given up. Default 30,000. */
   readonly keepAliveMs?: number | undefined;
+  /**
+   * Connections to each broker, over which producers and consumers are spread. One is enough for most: more help large payloads, and keep a producer
+   * with exclusive access, which may cost its connection when it is fenced, away from others. Default 1.
+   */
+  readonly connectionsPerBroker?: number | undefined;
   /** Lookups on the way at the same time; further ones wait. Default 50. */
   readonly maxConcurrentLookups?: number | undefined;
   /** Delays between attempts to connect and to attach, with full jitter. Default 100 ms, doubling up to 60,000 ms. */
@@ -52,6 +57,7 @@ export const CLIENT_DEFAULTS = Object.freeze({
   operationTimeoutMs: 30_000,
   connectTimeoutMs: 10_000,
   keepAliveMs: 30_000,
+  connectionsPerBroker: 1,
   maxConcurrentLookups: 50,
   backoff: Object.freeze({ initialMs: 100, maxMs: 60_000 }),
 });

@@ -73,6 +73,13 @@ export class PulsarClient {
       options.maxConcurrentLookups ?? defaults.maxConcurrentLookups,
       1,
     );
+    const connections = wholeNumber(
+      'connectionsPerBroker',
+      options.connectionsPerBroker ?? defaults.connectionsPerBroker,
+      1,
+      100,
+    );
+    let attached = 0;
     this.#random = options.random;
     this.#context = {
       clock: options.clock,
@@ -85,6 +92,7 @@ export class PulsarClient {
       pool,
       lookup: new LookupService(pool, addresses, lookups, options.random),
       nextId,
+      nextSlot: () => attached++ % connections,
       emit,
     };
   }

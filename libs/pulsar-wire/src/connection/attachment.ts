@@ -40,6 +40,8 @@ interface Loss {
 export class Attachment {
   #state: State = { phase: 'idle' };
   readonly #backoff: Backoff;
+  /** It stays with the same of several connections, so that those who share one are the same after a reconnect. */
+  readonly #slot: number;
   #established = false;
   #onStart: { resolve: () => void; reject: (error: WireError) => void } | undefined;
   #deadlineMs = Infinity;
@@ -49,6 +51,7 @@ export class Attachment {
     private readonly entity: Attachable,
   ) {
     this.#backoff = new Backoff(context.backoff, context.random);
+    this.#slot = context.nextSlot();
   }
 
   /** The connection that it is attached to. */
@@ -112,7 +115,7 @@ export class Attachment {
     let state: Extract<State, { phase: 'attaching' }> = { phase: 'attaching', connection: undefined, lost: undefined };
     this.#state = state;
     try {
-      const connection = await this.context.lookup.connect(this.entity.topic, brokerUrl);
+      const connection = await this.context.lookup.connect(this.entity.topic, this.#slot, brokerUrl);
       if (this.#state !== state) {
         return;
       }

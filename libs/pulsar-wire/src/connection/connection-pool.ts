@@ -11,6 +11,8 @@ export interface ConnectionTarget {
   readonly address: BrokerAddress;
   /** The broker to be spoken to when `address` is a proxy (or a standalone that acts as one). */
   readonly broker?: BrokerAddress | undefined;
+  /** Which of several connections to it. Default 0. */
+  readonly slot?: number | undefined;
 }
 
 /** The connections of one client: one per target, made once however many ask for it at the same time. */
@@ -36,7 +38,8 @@ export class ConnectionPool {
     if (this.#closed) {
       return Promise.reject(new WireClosedError('client'));
     }
-    const key = `${addressUrl(target.address)}|${target.broker === undefined ? '' : addressUrl(target.broker)}`;
+    const broker = target.broker === undefined ? '' : addressUrl(target.broker);
+    const key = `${addressUrl(target.address)}|${broker}|${target.slot ?? 0}`;
     const known = this.#connections.get(key);
     if (known !== undefined) {
       return known;

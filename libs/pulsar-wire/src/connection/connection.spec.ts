@@ -51,6 +51,20 @@ describe('a connection', () => {
     expect(broker.all('connect')).toMatchObject([{ protocolVersion: 21, featureFlags: { partialProducer: true } }]);
   });
 
+  it('is one of several where so many are asked for: producers and consumers are spread over them, and a lost one takes only its own', async () => {
+    connect({ connectionsPerBroker: 3 });
+    const producers = await Promise.all(Array.from({ length: 6 }, (_, index) => produce(`t-${index}`)));
+    expect(client.connections).toBe(3);
+    const held = broker.open.map((connection) => connection.all('producer').length);
+    expect(held).toEqual([2, 2, 2]);
+
+    broker.open[1]?.cut();
+    await quiet();
+    expect(events.filter(({ type }) => type === 'producer-detached')).toHaveLength(2);
+    await finish(Promise.all(producers.map((producer) => producer.send({ payload: Buffer.from('x') }))));
+    expect(client.connections).toBe(3);
+  });
+
   it.each([1, 2, 3, 7])('reads answers that come in pieces of %i bytes', async (chunkBytes) => {
     connect();
     broker.script('connect', (connection) => {

@@ -30,11 +30,12 @@ export class LookupService {
   /**
    * A connection to the broker that serves the topic.
    *
+   * @param slot which of the client's connections to that broker.
    * @param brokerUrl the broker that the former one named as its successor: the lookup is left out.
    */
-  async connect(topic: string, brokerUrl?: string): Promise<Connection> {
+  async connect(topic: string, slot: number, brokerUrl?: string): Promise<Connection> {
     const address = brokerUrl === undefined || brokerUrl === '' ? undefined : brokerAddresses(brokerUrl)[0];
-    return address === undefined ? this.#slots.run(() => this.#lookup(topic)) : this.pool.get({ address });
+    return address === undefined ? this.#slots.run(() => this.#lookup(topic, slot)) : this.pool.get({ address, slot });
   }
 
   /** Makes a connection to the service URL, unless there is one. */
@@ -77,7 +78,7 @@ export class LookupService {
     throw last ?? new ConnectionError('the service URL', 'has no address');
   }
 
-  async #lookup(topic: string): Promise<Connection> {
+  async #lookup(topic: string, slot: number): Promise<Connection> {
     let connection = await this.#service();
     // A proxy, and a standalone, is dialled again for each broker behind it.
     const service = this.addresses.find((address) => addressUrl(address) === connection.address);
@@ -97,12 +98,12 @@ export class LookupService {
       if (broker === undefined) {
         throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `no usable address of the broker of ${topic}`);
       }
-      connection = await this.pool.get(
-        proxyThroughServiceUrl === true && service !== undefined ? { address: service, broker } : { address: broker },
-      );
+      const target =
+        proxyThroughServiceUrl === true && service !== undefined ? { address: service, broker } : { address: broker };
       if (response === LOOKUP_TYPE.connect) {
-        return connection;
+        return this.pool.get({ ...target, slot });
       }
+      connection = await this.pool.get(target);
       authoritative = answer.authoritative ?? false;
     }
     throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `more than ${MAX_REDIRECTS} redirects`);

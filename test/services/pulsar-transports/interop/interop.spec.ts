@@ -1,4 +1,5 @@
 import { PulsarClient, type ReceivedMessage } from '@smartpulse/pulsar-wire';
+import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JavaPeers, type Search } from '../../../support/pulsar-peers/java.js';
@@ -44,8 +45,36 @@ const python = runtime && required(await preparePython());
 
 let pulsar: PulsarStandalone;
 let client: PulsarClient;
+let socket: WebSocketTransport;
 
-describe.runIf(runtime !== undefined)('the wire client and', () => {
+/** One of our ways to a broker, as far as interop goes. */
+interface Way {
+  readonly name: string;
+  /** What it can carry of a message. */
+  readonly carries: (message: Told) => Told;
+  readonly compressions: readonly Compression[];
+  readonly write: typeof writeByWire;
+  readonly receive: typeof receiveByWire;
+}
+
+const WAYS: readonly Way[] = [
+  {
+    name: 'wire',
+    carries: (message) => message,
+    compressions: COMPRESSIONS,
+    write: writeByWire,
+    receive: receiveByWire,
+  },
+  {
+    name: 'websocket',
+    carries: ({ orderingKey: _left, ...message }) => message,
+    compressions: COMPRESSIONS,
+    write: writeByWebSocket,
+    receive: receiveByWebSocket,
+  },
+];
+
+describe.runIf(runtime !== undefined)('our transports and', () => {
   beforeAll(async () => {
     if (runtime !== undefined) {
       pulsar = await PulsarStandalone.start(runtime);
@@ -54,10 +83,21 @@ describe.runIf(runtime !== undefined)('the wire client and', () => {
         clock: new SystemClock(),
         random: new SystemRandom(),
       });
+      socket = new WebSocketTransport(
+        {
+          url: pulsar.webSocketUrl,
+          token: undefined,
+          tls: undefined,
+          connectTimeoutMs: 10_000,
+          operationTimeoutMs: 10_000,
+        },
+        { clock: new SystemClock(), random: new SystemRandom() },
+      );
     }
   });
   afterAll(async () => {
     await client?.close();
+    await socket?.close();
     await pulsar?.stop();
     java?.[Symbol.dispose]();
   });
@@ -81,33 +121,38 @@ function suite(name: string, start: () => Peer | undefined, messages: readonly T
     await peer?.close();
   });
 
-  describe.each([true, false])('batches: %s', (batching) => {
-    it.each(COMPRESSIONS)('reads what the wire client writes, compression %s', async (compression) => {
-      const topic = `persistent://public/default/to-${name}-${compression}-${batching}`;
-      await write(topic, messages, { compression, batching });
-      const read = await peer.ask<{ readonly messages: readonly Told[] }>({
-        kind: 'read',
-        topic,
-        count: messages.length,
+  describe.each(WAYS)('and $name', (way) => {
+    // A payload that is none at all is the wire client's alone.
+    const told = messages.filter(({ payload }) => payload !== null || way.name === 'wire').map(way.carries);
+
+    describe.each([true, false])('batches: %s', (batching) => {
+      it.each(way.compressions)('reads what we write, compression %s', async (compression) => {
+        const topic = `persistent://public/default/to-${name}-${way.name}-${compression}-${batching}`;
+        await way.write(topic, told, { compression, batching });
+        const read = await peer.ask<{ readonly messages: readonly Told[] }>({
+          kind: 'read',
+          topic,
+          count: told.length,
+        });
+
+        expect(sorted(read.messages)).toEqual(sorted(told));
+        // One key, or none: those keep the order in which they were sent.
+        expect(numbers(read.messages)).toEqual(numbers(told));
       });
 
-      expect(sorted(read.messages)).toEqual(sorted(messages));
-      // One key, or none: those keep the order in which they were sent.
-      expect(numbers(read.messages)).toEqual(numbers(messages));
-    });
+      it.each(way.compressions)('writes what we read, compression %s', async (compression) => {
+        const topic = `persistent://public/default/from-${name}-${way.name}-${compression}-${batching}`;
+        await peer.ask({ kind: 'write', topic, messages: told, compression, batching });
+        const received = await way.receive(topic, told.length);
 
-    it.each(COMPRESSIONS)('writes what the wire client reads, compression %s', async (compression) => {
-      const topic = `persistent://public/default/from-${name}-${compression}-${batching}`;
-      await peer.ask({ kind: 'write', topic, messages, compression, batching });
-      const received = await receive(topic, messages.length);
-
-      expect(sorted(received)).toEqual(sorted(messages));
-      expect(numbers(received)).toEqual(numbers(messages));
+        expect(sorted(received)).toEqual(sorted(told));
+        expect(numbers(received)).toEqual(numbers(told));
+      });
     });
   });
 }
 
-async function write(
+async function writeByWire(
   topic: string,
   messages: readonly Told[],
   { compression, batching }: { readonly compression: Compression; readonly batching: boolean },
@@ -124,7 +169,7 @@ async function write(
   await Promise.all(sent);
 }
 
-async function receive(topic: string, count: number): Promise<readonly Told[]> {
+async function receiveByWire(topic: string, count: number): Promise<readonly Told[]> {
   const messages: Told[] = [];
   let onAll = (): void => {};
   const all = new Promise<void>((resolve) => {
@@ -144,6 +189,47 @@ async function receive(topic: string, count: number): Promise<readonly Told[]> {
   );
   consumer.permit(count);
   await all;
+  await consumer.close();
+  return messages;
+}
+
+async function writeByWebSocket(
+  topic: string,
+  messages: readonly Told[],
+  { compression, batching }: { readonly compression: Compression; readonly batching: boolean },
+): Promise<void> {
+  const producer = await socket.createProducer({
+    topic,
+    compression,
+    batching: { enabled: batching, maxMessages: 100, maxBytes: 131_072, maxDelayMs: 5 },
+    maxPendingMessages: 500,
+    maxPendingBytes: 10_000_000,
+    sendTimeoutMs: 10_000,
+  });
+  const sent = messages.map(({ payload, orderingKey: _left, ...rest }) =>
+    producer.send({ ...rest, payload: Buffer.from(payload ?? '', 'base64') }),
+  );
+  await producer.close();
+  await Promise.all(sent);
+}
+
+async function receiveByWebSocket(topic: string, count: number): Promise<readonly Told[]> {
+  const messages: Told[] = [];
+  const consumer = await socket.subscribe(
+    { topic, subscription: 'interop', type: 'Exclusive', initialPosition: 'earliest', durable: true },
+    {
+      onMessage: ({ payload, key, properties, eventTimeMs }) =>
+        messages.push({
+          payload: Buffer.from(payload).toString('base64'),
+          ...(key === undefined ? {} : { key }),
+          properties: { ...properties },
+          ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
+        }),
+      onClosed: (error) => expect.fail(String(error)),
+    },
+  );
+  consumer.permit(count);
+  await expect.poll(() => messages.length, { timeout: 20_000 }).toBe(count);
   await consumer.close();
   return messages;
 }
