@@ -7,7 +7,9 @@ import { type FakeNativeLog, fakeNativeModule } from '../testing/native-client.f
 import { consume, produce, text } from '../testing/transport-fixture.js';
 import type {
   NativeClient,
+  NativeClientOptions,
   NativeConsumer,
+  NativeConsumerOptions,
   NativeModule,
   NativeOutgoing,
   NativeProducer,
@@ -35,31 +37,39 @@ function faulty(faults: Faults, options: ConnectionOptions = OPTIONS) {
   const clock = new VirtualClock();
   const log: FakeNativeLog = { calls: [], maxReceives: 0 };
   const produced: NativeProducerOptions[] = [];
-  const tokens: unknown[] = [];
+  const tokens: (string | (() => string | Promise<string>))[] = [];
   const fake = fakeNativeModule(new InProcessBroker({ clock, random: new SeededRandom() }), log);
-  class Client {
-    constructor(settings: ConstructorParameters<NativeModule['Client']>[0]) {
-      const client = new fake.Client(settings);
-      return {
-        getPartitionsForTopic: (topic: string) => client.getPartitionsForTopic(topic),
-        createProducer: async (of: NativeProducerOptions) => {
-          produced.push(of);
-          return Object.assign(await client.createProducer(of), faults.producer);
-        },
-        subscribe: async (of: Parameters<NativeClient['subscribe']>[0]) =>
-          Object.assign(await client.subscribe(of), faults.consumer),
-        close: () => client.close(),
-        ...faults.client,
-      };
+  class Client implements NativeClient {
+    readonly #client: NativeClient;
+
+    constructor(settings: NativeClientOptions) {
+      this.#client = new fake.Client(settings);
+      Object.assign(this, faults.client);
+    }
+
+    getPartitionsForTopic(topic: string): Promise<readonly string[]> {
+      return this.#client.getPartitionsForTopic(topic);
+    }
+
+    async createProducer(of: NativeProducerOptions): Promise<NativeProducer> {
+      produced.push(of);
+      return Object.assign(await this.#client.createProducer(of), faults.producer);
+    }
+
+    async subscribe(of: NativeConsumerOptions): Promise<NativeConsumer> {
+      return Object.assign(await this.#client.subscribe(of), faults.consumer);
+    }
+
+    close(): Promise<unknown> {
+      return this.#client.close();
     }
   }
   class AuthenticationToken {
-    constructor({ token }: { readonly token: unknown }) {
+    constructor({ token }: { readonly token: string | (() => string | Promise<string>) }) {
       tokens.push(token);
     }
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a constructor that answers another object, as the addon's do
-  const module = { Client, AuthenticationToken } as unknown as NativeModule;
+  const module: NativeModule = { Client, AuthenticationToken };
   const transport = new NativeTransport(options, { clock, load: async () => module });
   return { clock, log, produced, tokens, transport };
 }
@@ -104,7 +114,7 @@ describe('Connecting by the official client', () => {
         client: {
           getPartitionsForTopic: async () => {
             const [supplier] = tokens;
-            expect(await (supplier as () => Promise<string>)()).toBe('');
+            expect(typeof supplier === 'function' && (await supplier())).toBe('');
             throw new Error('Failed to GetPartitionsForTopic: AuthenticationError');
           },
         },
