@@ -104,6 +104,12 @@ function suite(): void {
     }
   }
 
+  async function cursorOf(topic: string, subscription: string): Promise<unknown> {
+    const { text } = await pulsar.admin.request('GET', `/admin/v2/${adminPath(topic)}/internalStats`);
+    const { cursors } = JSON.parse(text) as { readonly cursors: Readonly<Record<string, unknown>> };
+    return cursors[subscription];
+  }
+
   const adminPath = (topic: string): string => topic.replace('://', '/');
 
   it.each(['none', 'lz4', 'zlib', 'zstd', 'snappy'] as const)(
@@ -266,6 +272,8 @@ function suite(): void {
     const { consumer, messages, until, closed } = await receive({ topic, type: 'Exclusive' });
     await until(5);
     await Promise.all(messages.map(({ id }) => consumer.ack(id)));
+    // Seen once in 150 on 4.2.4: a seek while the broker still makes the first ledger of the cursor is answered with success, and lost.
+    await expect.poll(() => cursorOf(topic, 's'), { timeout: 20_000 }).toMatchObject({ state: 'Open' });
     await consumer.seek(MessageId.earliest);
     await until(10);
     await consumer.seek(messages[3]?.id ?? expect.unreachable());
