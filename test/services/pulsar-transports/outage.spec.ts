@@ -82,6 +82,11 @@ class Traffic {
     return this.#received.length;
   }
 
+  /** Whether every send has been stored or refused. */
+  get settled(): boolean {
+    return this.#stored.size + this.#refused.length === this.#next;
+  }
+
   send(count: number): Promise<void>[] {
     return Array.from({ length: count }, async () => {
       const at = this.#next++;
@@ -101,7 +106,8 @@ class Traffic {
       return [...this.#stored].filter((at) => !seen.has(at));
     };
     await expect.poll(missing, { timeout: 60_000 }).toEqual([]);
-    expect(this.#stored.size + this.#refused.length).toBe(this.#next);
+    expect(this.settled).toBe(true);
+    expect(this.#stored.size).toBeGreaterThan(0);
     expect(this.#refused.every((error) => PulsarError.is(error) && error.ambiguous)).toBe(true);
     if (resends) {
       expect(this.#refused).toEqual([]);
@@ -168,7 +174,7 @@ describe.runIf(runtime !== undefined)('on a real broker that dies and comes back
   );
 
   it.each(transports)(
-    'does so also when the connection is cut again and again while 5,000 messages pass, by $name',
+    'does so also when the connection is cut again and again while messages pass, by $name',
     async ({ name, make, url, resends }) => {
       await using proxy = await FaultProxy.before(url());
       // What a lookup answers leads around the proxy, except on a standalone, which says that it is one itself.
@@ -179,11 +185,13 @@ describe.runIf(runtime !== undefined)('on a real broker that dies and comes back
       );
       const sent: Promise<void>[] = [];
       for (let round = 0; round < 10; round++) {
+        const before = traffic.received;
         sent.push(...traffic.send(500));
-        await expect.poll(() => traffic.received, { timeout: 20_000 }).toBeGreaterThan(round * 100);
+        // A transport that does not send again by itself may have had all of them refused by the cut before: nothing more comes then.
+        await expect.poll(() => traffic.received > before || traffic.settled, { timeout: 20_000 }).toBe(true);
         proxy.cut();
       }
-      await Promise.all(sent);
+      await Promise.all([...sent, ...traffic.send(500)]);
 
       expect(proxy.accepted).toBeGreaterThanOrEqual(10);
       await traffic.check(resends);

@@ -5,7 +5,7 @@ import type { Timer } from '../client/time.js';
 import type { WireError } from '../pulsar-wire.errors.js';
 import { Backoff } from './backoff.js';
 
-/** An attachment that held for so long proves that the way is sound: the next delay begins small again. */
+/** An attachment that held for so long without any traffic proves that the way is sound, too. */
 const SOUND_AFTER_MS = 10_000;
 
 /** What an {@link Attachment} keeps attached: a producer or a consumer. */
@@ -88,6 +88,11 @@ export class Attachment {
       this.#wait(brokerUrl);
       this.entity.detached(cause);
     }
+  }
+
+  /** The broker has just done its work: the way is sound, and the next delay begins small again. */
+  proven(): void {
+    this.#backoff.reset();
   }
 
   /** Ends it; nothing is called any more. */

@@ -297,6 +297,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
       this.#dropCorrupt(header, error);
       return;
     }
+    this.#attachment.proven();
     this.#window.charged(this.#reader.charged(header, entry));
     const stale = this.#seeking || (this.#ordered && (header.consumerEpoch ?? this.#epoch) < this.#epoch);
     if (!stale && !this.#isForOthers(header, entry)) {

@@ -154,6 +154,16 @@ describe('a producer', () => {
     expect(ids.map(String)).toEqual(['-1:-1:-1', '-1:-1:-1', '-1:-1:-1']);
   });
 
+  it('comes back within the first delay every time when each connection did some work before it was lost', async () => {
+    const producer = await create({}, {}, { backoff: { initialMs: 100, maxMs: 60_000 } });
+    for (let cut = 0; cut < 12; cut++) {
+      broker.open.at(-1)?.cut();
+      const sent = producer.send({ payload: text(String(cut)) });
+      await clock.advance(110);
+      await expect(sent).resolves.toMatchObject({ entryId: BigInt(cut) });
+    }
+  });
+
   it('never puts a repeated sequence id into one batch with new ones', async () => {
     const producer = await create({ producerName: 'relay' }, { deduplication: true });
     await finish(Promise.all([5n, 6n].map((sequenceId) => sendAt(producer, sequenceId))));

@@ -242,6 +242,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     this.#frames.shift();
+    this.#attachment.proven();
     this.#checksumResends = 0;
     if (frame.highestSequenceId > this.#lastSequenceId) {
       this.#lastSequenceId = frame.highestSequenceId;

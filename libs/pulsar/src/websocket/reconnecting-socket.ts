@@ -31,7 +31,7 @@ const BACKOFF: Readonly<BackoffOptions> = Object.freeze({
   maxMs: 30_000,
   jitter: 'full',
 });
-/** A connection that lasted so long was none that fails at once. */
+/** A connection that lasted so long without any traffic was none that fails at once, either. */
 const STABLE_MS = 10_000;
 
 /** Keeps one socket open: another follows one that was lost, later and later while that fails. */
@@ -102,7 +102,11 @@ export class ReconnectingSocket {
     this.#live = live;
     this.#openedAtMs = clock.monotonic();
     live.listen({
-      onText: (text) => this.listener.onText(text),
+      onText: (text) => {
+        // The broker does its work by this connection: it is none that fails at once.
+        this.#failures = 0;
+        this.listener.onText(text);
+      },
       onClose: (code, reason) => this.#lost(code, reason),
     });
     if (this.#live === live) {

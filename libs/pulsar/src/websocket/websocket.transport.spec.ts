@@ -153,6 +153,25 @@ describe('WebSocketTransport', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('comes back within the first delay every time when each connection did some work before it was lost', async () => {
+    const { broker, transport, clock } = await open();
+    const producer = await produce(transport, TOPIC);
+    for (let cut = 0; cut < 12; cut++) {
+      const sent = producer.send(text(String(cut)));
+      await until(() => broker.accepted[cut]!.frames.length === 1, 'sent');
+      const { frames, socket } = broker.accepted[cut]!;
+      socket.send(ok(frames[0]!['context']));
+      await sent;
+      const lost = producer.send(text('lost'));
+      await until(() => frames.length === 2, 'sent');
+      socket.terminate();
+      await expect(lost).rejects.toMatchObject({ ambiguous: true });
+      await clock.advance(100);
+      await until(() => broker.accepted.length === cut + 2, 'back');
+    }
+    await transport.close();
+  });
+
   it('gives up a send at its deadline, ambiguous when it was written, and not when no connection took it', async () => {
     const { broker, transport, clock } = await open();
     const producer = await produce(transport, TOPIC, { sendTimeoutMs: 1_000 });
