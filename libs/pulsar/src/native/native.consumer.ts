@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@smartpulse/resilience';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { foreignMessageId } from '../transport/broker-failure.js';
 import type {
+  IncomingMessage,
   MessageId,
   TransportConsumer,
   TransportConsumerListener,
@@ -14,13 +15,21 @@ import { incomingMessage, NativeMessageId } from './native.message.js';
 /** Receives on the way at once: more make nothing faster (measured: 1, 10, 100 and 500 alike). */
 const MAX_RECEIVES = 10;
 
+/** A receive that was called, and what came of it. The client settles those of one turn of the event loop last to first. */
+interface Receive {
+  outcome: NativeMessage | PulsarError | undefined;
+}
+
 /** One consumer of the official client, driven by receives without a time limit: a listener would serve one message at a time for all. */
 export class NativeTransportConsumer implements TransportConsumer {
   readonly topic: string;
   readonly subscription: string;
   readonly #nacks = new Set<Timer>();
+  /** In the order of their calls, which is that of the messages. */
+  readonly #receives: Receive[] = [];
+  /** Messages of batches that are neither acknowledged nor given back: the client brings all of a batch again for one of it. */
+  readonly #held: Set<string> | undefined;
   #permits = 0;
-  #receiving = 0;
   #closing: Promise<void> | undefined;
   #lost = false;
 
@@ -33,6 +42,8 @@ export class NativeTransportConsumer implements TransportConsumer {
   ) {
     this.topic = options.topic;
     this.subscription = options.subscription;
+    // Elsewhere everything that is not acknowledged comes again, in its order.
+    this.#held = options.type === 'Shared' || options.type === 'Key_Shared' ? new Set() : undefined;
   }
 
   permit(count: number): void {
@@ -43,7 +54,10 @@ export class NativeTransportConsumer implements TransportConsumer {
   }
 
   ack(id: MessageId): Promise<void> {
-    return this.#settle(id, (own) => this.consumer.acknowledgeId(own.native));
+    return this.#settle(id, (own) => {
+      this.#held?.delete(own.text);
+      return this.consumer.acknowledgeId(own.native);
+    });
   }
 
   ackCumulative(id: MessageId): Promise<void> {
@@ -56,6 +70,7 @@ export class NativeTransportConsumer implements TransportConsumer {
     }
     const timer = this.clock.setTimer(Math.max(0, delayMs), () => {
       this.#nacks.delete(timer);
+      this.#held?.delete(id.text);
       this.consumer.negativeAcknowledgeId(id.native);
     });
     this.#nacks.add(timer);
@@ -98,36 +113,43 @@ export class NativeTransportConsumer implements TransportConsumer {
   }
 
   #receive(): void {
-    while (this.#open && this.#receiving < Math.min(this.#permits, MAX_RECEIVES)) {
-      this.#receiving++;
-      this.consumer.receive().then(
-        (message) => this.#onMessage(message),
-        (error: unknown) => this.#onFailed(error),
-      );
+    while (this.#open && this.#receives.length < Math.min(this.#permits, MAX_RECEIVES)) {
+      const receive: Receive = { outcome: undefined };
+      this.#receives.push(receive);
+      const settle = (outcome: NativeMessage | PulsarError): void => {
+        receive.outcome = outcome;
+        this.#handOut();
+      };
+      this.consumer.receive().then(settle, (error: unknown) => settle(nativeFailure('subscribe', error, this.topic)));
     }
   }
 
-  #onMessage(message: NativeMessage): void {
-    this.#receiving--;
-    // One that arrives while closing is not acknowledged: the broker gives it to others.
-    if (this.#open) {
-      this.#permits--;
-      try {
-        this.listener.onMessage(incomingMessage(message));
-      } catch (error) {
-        this.#giveUp(PulsarError.from(error, this.topic));
-        return;
+  /** What has come, up to the first receive that has not. */
+  #handOut(): void {
+    for (let [first] = this.#receives; this.#open && first?.outcome !== undefined; [first] = this.#receives) {
+      this.#receives.shift();
+      if (PulsarError.is(first.outcome)) {
+        this.#giveUp(first.outcome);
+      } else {
+        this.#onMessage(incomingMessage(first.outcome));
       }
-      this.#receive();
     }
+    // One that arrives while closing is not acknowledged: the broker gives it to others.
+    this.#receive();
   }
 
-  #onFailed(error: unknown): void {
-    this.#receiving--;
-    if (!this.#open) {
+  #onMessage(message: IncomingMessage & { readonly id: NativeMessageId }): void {
+    const { text } = message.id;
+    if (message.redeliveryCount > 0 && this.#held?.has(text) === true) {
       return;
     }
-    this.#giveUp(nativeFailure('subscribe', error, this.topic));
+    this.#held?.add(text);
+    this.#permits--;
+    try {
+      this.listener.onMessage(message);
+    } catch (error) {
+      this.#giveUp(PulsarError.from(error, this.topic));
+    }
   }
 
   /** Whatever ended the receives, this consumer is no more: the one that follows it begins with what is not acknowledged. */
@@ -142,6 +164,7 @@ export class NativeTransportConsumer implements TransportConsumer {
       timer.cancel();
     }
     this.#nacks.clear();
+    this.#held?.clear();
     try {
       await this.consumer.close();
     } catch (error) {

@@ -3,10 +3,15 @@ import type { NativeId, NativeMessage } from './native.client.js';
 
 /** The id of a message that a native consumer handed out. */
 export class NativeMessageId implements MessageId {
-  constructor(readonly native: NativeId) {}
+  /** The same for every delivery of a message: ledger, entry, partition and place in the batch. */
+  readonly text: string;
+
+  constructor(readonly native: NativeId) {
+    this.text = native.toString();
+  }
 
   toString(): string {
-    return this.native.toString();
+    return this.text;
   }
 }
 

@@ -123,6 +123,7 @@ function fakeProducer(producer: TransportProducer, maxPending: number, log: Fake
 
 class FakeConsumer implements NativeConsumer {
   readonly #receives: { resolve: (message: NativeMessage) => void; reject: (error: Error) => void }[] = [];
+  readonly #settling: (() => void)[] = [];
   #closed = false;
 
   private constructor(
@@ -157,13 +158,14 @@ class FakeConsumer implements NativeConsumer {
   }
 
   onMessage(message: IncomingMessage): void {
-    this.#receives.shift()?.resolve(fakeMessage(message));
+    const receive = this.#receives.shift();
+    this.#settle(() => receive?.resolve(fakeMessage(message)));
   }
 
   onClosed(): void {
     this.#closed = true;
     for (const { reject } of this.#receives.splice(0)) {
-      reject(new Error('Failed to receive message: AlreadyClosed'));
+      this.#settle(() => reject(new Error('Failed to receive message: AlreadyClosed')));
     }
   }
 
@@ -202,6 +204,17 @@ class FakeConsumer implements NativeConsumer {
     this.log.calls.push('close consumer');
     this.onClosed();
     await this.consumer.close();
+  }
+
+  /** Those of one turn last to first, as the addon settles them: at the end of the turn, where handles are closed. */
+  #settle(receive: () => void): void {
+    if (this.#settling.push(receive) === 1) {
+      queueMicrotask(() => {
+        for (const settle of this.#settling.splice(0).reverse()) {
+          settle();
+        }
+      });
+    }
   }
 }
 
