@@ -2,7 +2,6 @@ import type { Clock, Timer } from '@smartpulse/resilience';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { foreignMessageId } from '../transport/broker-failure.js';
 import type {
-  IncomingMessage,
   MessageId,
   TransportConsumer,
   TransportConsumerListener,
@@ -131,21 +130,22 @@ export class NativeTransportConsumer implements TransportConsumer {
       if (PulsarError.is(first.outcome)) {
         this.#giveUp(first.outcome);
       } else {
-        this.#onMessage(incomingMessage(first.outcome));
+        this.#onMessage(first.outcome);
       }
     }
     // One that arrives while closing is not acknowledged: the broker gives it to others.
     this.#receive();
   }
 
-  #onMessage(message: IncomingMessage & { readonly id: NativeMessageId }): void {
-    const { text } = message.id;
-    if (message.redeliveryCount > 0 && this.#held?.has(text) === true) {
-      return;
-    }
-    this.#held?.add(text);
-    this.#permits--;
+  #onMessage(received: NativeMessage): void {
     try {
+      const message = incomingMessage(received);
+      const { text } = message.id;
+      if (message.redeliveryCount > 0 && this.#held?.has(text) === true) {
+        return;
+      }
+      this.#held?.add(text);
+      this.#permits--;
       this.listener.onMessage(message);
     } catch (error) {
       this.#giveUp(PulsarError.from(error, this.topic));

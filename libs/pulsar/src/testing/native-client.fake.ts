@@ -210,7 +210,7 @@ class FakeConsumer implements NativeConsumer {
   #settle(receive: () => void): void {
     if (this.#settling.push(receive) === 1) {
       queueMicrotask(() => {
-        for (const settle of this.#settling.splice(0).reverse()) {
+        for (const settle of this.#settling.splice(0).toReversed()) {
           settle();
         }
       });
