@@ -6,11 +6,11 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
 import { brokerControl, OPERATOR_ACTS } from './broker-control.js';
+import { missingAddon, WITHOUT_ADDON } from './native-addon.js';
 
 const clock = new SystemClock();
 const random = new SystemRandom();
 const runtime = await runtimeForTests();
-const missing = await reasonWhyNot();
 let pulsar: PulsarStandalone;
 
 const native = (url = 'pulsar://127.0.0.1'): NativeTransport =>
@@ -19,13 +19,10 @@ const native = (url = 'pulsar://127.0.0.1'): NativeTransport =>
     { clock },
   );
 
-if (missing === undefined) {
+if (missingAddon === undefined) {
   describe.runIf(runtime !== undefined)('the native transport on a real broker', suite);
 } else {
-  // The addon is fetched from a place that not every machine reaches: it is nobody's to demand.
-  it.skip(
-    `the native transport is not checked: pulsar-client does not load here (${missing}); npm install --no-save pulsar-client brings it`,
-  );
+  it.skip(WITHOUT_ADDON);
 }
 
 function suite(): void {
@@ -48,14 +45,4 @@ function suite(): void {
       OPERATOR_ACTS,
     ),
   );
-}
-
-async function reasonWhyNot(): Promise<string | undefined> {
-  const name = 'pulsar-client';
-  try {
-    await import(name);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? (error.message.split('\n', 1)[0] ?? error.name) : String(error);
-  }
 }

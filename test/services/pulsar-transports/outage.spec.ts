@@ -9,6 +9,7 @@ import {
   type PulsarTransport,
   type TransportProducer,
 } from '@smartpulse/pulsar';
+import { NativeTransport } from '@smartpulse/pulsar/native';
 import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
 import { WireTransport } from '@smartpulse/pulsar/wire';
 import { enableGracefulShutdown, ResilienceModule, SystemClock, SystemRandom } from '@smartpulse/resilience';
@@ -16,19 +17,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { missingAddon, WITHOUT_ADDON } from './native-addon.js';
 
 const clock = new SystemClock();
 const random = new SystemRandom();
 const runtime = await runtimeForTests();
 let pulsar: PulsarStandalone;
 
-const transports: readonly {
+interface TransportUnderTest {
   readonly name: string;
   /** Sends that were on the way when the connection broke are sent again by the transport itself. */
   readonly resends: boolean;
   readonly url: () => string;
   readonly make: (url: string) => PulsarTransport;
-}[] = [
+}
+
+const everyTransport: readonly TransportUnderTest[] = [
   {
     name: 'wire',
     resends: true,
@@ -49,7 +53,22 @@ const transports: readonly {
         { clock, random },
       ),
   },
+  {
+    name: 'native',
+    resends: true,
+    url: () => pulsar.serviceUrl,
+    make: (url) =>
+      new NativeTransport(
+        { url, token: undefined, tls: undefined, connectTimeoutMs: 5_000, operationTimeoutMs: 60_000 },
+        { clock },
+      ),
+  },
 ];
+const transports = everyTransport.filter(({ name }) => name !== 'native' || missingAddon === undefined);
+
+if (missingAddon !== undefined) {
+  it.skip(WITHOUT_ADDON);
+}
 
 const KEYS = 8;
 
@@ -73,7 +92,7 @@ class Traffic {
       maxPendingMessages: 1_000,
       maxPendingBytes: 10_000_000,
       compression: 'none',
-      sendTimeoutMs: 0,
+      sendTimeoutMs: one.capabilities.endlessSends ? 0 : 300_000,
     });
     return traffic;
   }
@@ -209,7 +228,12 @@ describe.runIf(runtime !== undefined)('on a real broker that dies and comes back
     @Module({
       imports: [
         ResilienceModule.forRoot(),
-        PulsarModule.forRoot({ url: url(), namespace: 'public/default', producer: { batchMaxDelayMs: 1 } }),
+        PulsarModule.forRoot({
+          url: url(),
+          ...(name === 'native' ? { transport: name } : {}),
+          namespace: 'public/default',
+          producer: { batchMaxDelayMs: 1 },
+        }),
       ],
       providers: [Handler],
     })

@@ -302,7 +302,13 @@ export class NativeTransport extends PulsarTransport {
     let timer: Timer | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = this.#clock.setTimer(connectTimeoutMs, () =>
-        reject(brokerFailure('SMARTPULSE_PULSAR_CONNECTION', `No broker has answered within ${connectTimeoutMs} ms.`)),
+        reject(
+          brokerFailure(
+            'SMARTPULSE_PULSAR_CONNECTION',
+            // The client tries again until its own time is over, and does not tell a refused token from a broker that is not there.
+            `No broker has answered within ${connectTimeoutMs} ms: it cannot be reached, or it refused the token.`,
+          ),
+        ),
       );
     });
     try {
