@@ -1,4 +1,6 @@
 import { PulsarClient, type ReceivedMessage } from '@smartpulse/pulsar-wire';
+import type { PulsarTransport } from '@smartpulse/pulsar';
+import { NativeTransport } from '@smartpulse/pulsar/native';
 import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +9,7 @@ import { type Peer } from '../../../support/pulsar-peers/peer.js';
 import { preparePython } from '../../../support/pulsar-peers/python.js';
 import { runtimeForTests } from '../../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
+import { missingAddon, WITHOUT_ADDON } from '../native-addon.js';
 
 /** A message as the peers speak of it. */
 interface Told {
@@ -45,7 +48,8 @@ const python = runtime && required(await preparePython());
 
 let pulsar: PulsarStandalone;
 let client: PulsarClient;
-let socket: WebSocketTransport;
+let socket: PulsarTransport;
+let native: PulsarTransport;
 
 /** One of our ways to a broker, as far as interop goes. */
 interface Way {
@@ -57,7 +61,7 @@ interface Way {
   readonly receive: typeof receiveByWire;
 }
 
-const WAYS: readonly Way[] = [
+const EVERY_WAY: readonly Way[] = [
   {
     name: 'wire',
     carries: (message) => message,
@@ -69,35 +73,36 @@ const WAYS: readonly Way[] = [
     name: 'websocket',
     carries: ({ orderingKey: _left, ...message }) => message,
     compressions: COMPRESSIONS,
-    write: writeByWebSocket,
-    receive: receiveByWebSocket,
+    ...overPort(() => socket),
+  },
+  {
+    name: 'native',
+    carries: (message) => message,
+    compressions: COMPRESSIONS,
+    ...overPort(() => native),
   },
 ];
+const WAYS = EVERY_WAY.filter(({ name }) => name !== 'native' || missingAddon === undefined);
+
+if (missingAddon !== undefined) {
+  it.skip(WITHOUT_ADDON);
+}
 
 describe.runIf(runtime !== undefined)('our transports and', () => {
   beforeAll(async () => {
     if (runtime !== undefined) {
       pulsar = await PulsarStandalone.start(runtime);
-      client = new PulsarClient({
-        serviceUrl: pulsar.serviceUrl,
-        clock: new SystemClock(),
-        random: new SystemRandom(),
-      });
-      socket = new WebSocketTransport(
-        {
-          url: pulsar.webSocketUrl,
-          token: undefined,
-          tls: undefined,
-          connectTimeoutMs: 10_000,
-          operationTimeoutMs: 10_000,
-        },
-        { clock: new SystemClock(), random: new SystemRandom() },
-      );
+      const [clock, random] = [new SystemClock(), new SystemRandom()];
+      const connection = { token: undefined, tls: undefined, connectTimeoutMs: 10_000, operationTimeoutMs: 10_000 };
+      client = new PulsarClient({ serviceUrl: pulsar.serviceUrl, clock, random });
+      socket = new WebSocketTransport({ url: pulsar.webSocketUrl, ...connection }, { clock, random });
+      native = new NativeTransport({ url: pulsar.serviceUrl, ...connection }, { clock });
     }
   });
   afterAll(async () => {
     await client?.close();
     await socket?.close();
+    await native?.close();
     await pulsar?.stop();
     java?.[Symbol.dispose]();
   });
@@ -193,45 +198,50 @@ async function receiveByWire(topic: string, count: number): Promise<readonly Tol
   return messages;
 }
 
-async function writeByWebSocket(
-  topic: string,
-  messages: readonly Told[],
-  { compression, batching }: { readonly compression: Compression; readonly batching: boolean },
-): Promise<void> {
-  const producer = await socket.createProducer({
-    topic,
-    compression,
-    batching: { enabled: batching, maxMessages: 100, maxBytes: 131_072, maxDelayMs: 5 },
-    maxPendingMessages: 500,
-    maxPendingBytes: 10_000_000,
-    sendTimeoutMs: 10_000,
-  });
-  const sent = messages.map(({ payload, orderingKey: _left, ...rest }) =>
-    producer.send({ ...rest, payload: Buffer.from(payload ?? '', 'base64') }),
-  );
-  await producer.close();
-  await Promise.all(sent);
-}
-
-async function receiveByWebSocket(topic: string, count: number): Promise<readonly Told[]> {
-  const messages: Told[] = [];
-  const consumer = await socket.subscribe(
-    { topic, subscription: 'interop', type: 'Exclusive', initialPosition: 'earliest', durable: true },
-    {
-      onMessage: ({ payload, key, properties, eventTimeMs }) =>
-        messages.push({
-          payload: Buffer.from(payload).toString('base64'),
-          ...(key === undefined ? {} : { key }),
-          properties: { ...properties },
-          ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
+/** By what the port knows of a message; what a transport does not carry, its messages here do not have. */
+function overPort(of: () => PulsarTransport): Pick<Way, 'write' | 'receive'> {
+  return {
+    write: async (topic, messages, { compression, batching }) => {
+      const producer = await of().createProducer({
+        topic,
+        compression,
+        batching: { enabled: batching, maxMessages: 100, maxBytes: 131_072, maxDelayMs: 5 },
+        maxPendingMessages: 500,
+        maxPendingBytes: 10_000_000,
+        sendTimeoutMs: 10_000,
+      });
+      const sent = messages.map(({ payload, orderingKey, ...rest }) =>
+        producer.send({
+          ...rest,
+          payload: Buffer.from(payload ?? '', 'base64'),
+          ...(orderingKey === undefined ? {} : { orderingKey: Buffer.from(orderingKey, 'base64').toString() }),
         }),
-      onClosed: (error) => expect.fail(String(error)),
+      );
+      await producer.close();
+      await Promise.all(sent);
     },
-  );
-  consumer.permit(count);
-  await expect.poll(() => messages.length, { timeout: 20_000 }).toBe(count);
-  await consumer.close();
-  return messages;
+    receive: async (topic, count) => {
+      const messages: Told[] = [];
+      const consumer = await of().subscribe(
+        { topic, subscription: 'interop', type: 'Exclusive', initialPosition: 'earliest', durable: true },
+        {
+          onMessage: ({ payload, key, orderingKey, properties, eventTimeMs }) =>
+            messages.push({
+              payload: Buffer.from(payload).toString('base64'),
+              ...(key === undefined ? {} : { key }),
+              ...(orderingKey === undefined ? {} : { orderingKey: base64(orderingKey) }),
+              properties: { ...properties },
+              ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
+            }),
+          onClosed: (error) => expect.fail(String(error)),
+        },
+      );
+      consumer.permit(count);
+      await expect.poll(() => messages.length, { timeout: 20_000 }).toBe(count);
+      await consumer.close();
+      return messages;
+    },
+  };
 }
 
 function told({ payload, isTombstone, key, orderingKey, properties, eventTimeMs }: ReceivedMessage): Told {
