@@ -40,7 +40,7 @@ export interface NativeProducerOptions {
   readonly batchingType: 'KeyBasedBatching';
   readonly messageRoutingMode: 'RoundRobinDistribution';
   readonly hashingScheme: 'JavaStringHash';
-  readonly compressionType: 'None' | 'LZ4' | 'Zlib' | 'ZSTD' | 'SNAPPY';
+  readonly compressionType: 'None' | 'LZ4' | 'ZSTD' | 'SNAPPY';
 }
 
 export interface NativeProducer {

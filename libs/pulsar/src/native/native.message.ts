@@ -1,4 +1,4 @@
-import type { IncomingMessage, MessageId } from '../transport/pulsar.transport.js';
+import type { IncomingMessage, MessageId, OutgoingMessage } from '../transport/pulsar.transport.js';
 import type { NativeId, NativeMessage } from './native.client.js';
 
 /** The id of a message that a native consumer handed out. */
@@ -34,4 +34,19 @@ export function incomingMessage(message: NativeMessage): IncomingMessage & { rea
     producerName: message.getProducerName(),
     sequenceId: -1n,
   };
+}
+
+/** Names that the array of the properties has a meaning of its own for: there they are lost, or cannot be read at all. */
+const TAKEN_NAMES: ReadonlySet<string> = new Set(['length', '__proto__']);
+
+/** What of a message would not arrive as it is, for a sentence; undefined where all would. The client cuts texts off at a NUL, in silence. */
+export function lostOnTheWay(message: OutgoingMessage): string | undefined {
+  const { key = '', orderingKey = '', properties = {} } = message;
+  const names = Object.keys(properties);
+  const taken = names.find((name) => TAKEN_NAMES.has(name));
+  if (taken !== undefined) {
+    return `property of the name "${taken}"`;
+  }
+  const texts = [key, orderingKey, ...names, ...Object.values(properties)];
+  return texts.some((text) => text.includes('\0')) ? 'key or property with a NUL character' : undefined;
 }

@@ -9,6 +9,7 @@ import type {
 } from '../transport/pulsar.transport.js';
 import type { NativeOutgoing, NativeProducer } from './native.client.js';
 import { nativeFailure, resultName } from './native.failures.js';
+import { lostOnTheWay } from './native.message.js';
 
 interface Send {
   settled: boolean;
@@ -51,6 +52,10 @@ export class NativeTransportProducer implements TransportProducer {
     if (message.sequenceId !== undefined && message.sequenceId > Number.MAX_SAFE_INTEGER) {
       // As a number it would be that of another message, and deduplication would drop one of them.
       return Promise.reject(unsupported('native', 'sequence id above 9,007,199,254,740,991', this.topic));
+    }
+    const lost = lostOnTheWay(message);
+    if (lost !== undefined) {
+      return Promise.reject(unsupported('native', lost, this.topic));
     }
     // Copied now: the caller may change it while it waits for room.
     const own = nativeMessage(message);

@@ -61,9 +61,25 @@ describe('The native transport', () => {
   it('refuses what the client would leave out in silence', async () => {
     const { transport } = await connected();
     await expect(produce(transport, topic, { sendTimeoutMs: 0 })).rejects.toThrow('send without a time limit');
+    await expect(produce(transport, topic, { compression: 'zlib' })).rejects.toThrow('compression by zlib');
     await expect(consume(transport, topic, { durable: false })).rejects.toThrow('not durable');
     const producer = await produce(transport, topic);
     await expect(producer.send({ payload: new Uint8Array(), tombstone: true })).rejects.toThrow('without a payload');
+    await transport.close();
+  });
+
+  it.each([
+    [{ key: 'a\0b' }, 'NUL'],
+    [{ orderingKey: 'a\0b' }, 'NUL'],
+    [{ properties: { 'a\0b': '1' } }, 'NUL'],
+    [{ properties: { a: '1\0' } }, 'NUL'],
+    [{ properties: { length: '3' } }, '"length"'],
+    [{ properties: JSON.parse('{"__proto__":"x"}') as Record<string, string> }, '"__proto__"'],
+  ])('refuses %j, which would arrive as something else', async (more, reason) => {
+    const { transport } = await connected();
+    const producer = await produce(transport, topic);
+    await expect(producer.send(text('x', more))).rejects.toThrow(reason);
+    expect(producer.pending).toBe(0);
     await transport.close();
   });
 });
