@@ -14,6 +14,7 @@ interface NativeModule {
 }
 
 interface NativeConsumer {
+  receive(): Promise<NativeMessage>;
   acknowledge(message: NativeMessage): Promise<unknown>;
   close(): Promise<unknown>;
 }
@@ -21,6 +22,9 @@ interface NativeConsumer {
 interface NativeMessage {
   getData(): Buffer;
 }
+
+/** Receives on the way at once. A listener, which serves one message at a time, is less than half as fast; more receives are no faster. */
+const RECEIVES = 10;
 
 export async function nativeClient(settings: Settings): Promise<Way<NativeMessage>> {
   const { Client } = await load();
@@ -48,13 +52,35 @@ export async function nativeClient(settings: Settings): Promise<Way<NativeMessag
         subscriptionType: 'Shared',
         subscriptionInitialPosition: 'Earliest',
         receiverQueueSize: settings.window,
-        listener: (message: NativeMessage) => onMessage(message, message.getData()),
       });
+      let isOpen = true;
+      const receive = (): void => {
+        consumer.receive().then(
+          (message) => {
+            onMessage(message, message.getData());
+            if (isOpen) {
+              receive();
+            }
+          },
+          (error: unknown) => {
+            // Those that are on the way when it closes end so.
+            if (isOpen) {
+              throw error;
+            }
+          },
+        );
+      };
+      for (let at = 0; at < RECEIVES; at++) {
+        receive();
+      }
       return {
         // Its receiver queue allows for itself.
         permit: () => {},
         ack: (message) => consumer.acknowledge(message),
-        close: () => consumer.close(),
+        close: () => {
+          isOpen = false;
+          return consumer.close();
+        },
       };
     },
     close: () => client.close(),

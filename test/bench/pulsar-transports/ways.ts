@@ -1,6 +1,12 @@
 import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
+import { NativeTransport } from '@smartpulse/pulsar/native';
 import { WireTransport } from '@smartpulse/pulsar/wire';
-import { type ConnectionOptions, type MessageId, type PulsarTransport } from '@smartpulse/pulsar';
+import {
+  type ConnectionOptions,
+  type MessageId,
+  type PulsarTransport,
+  TransportUnavailableError,
+} from '@smartpulse/pulsar';
 import { type HandedOutId, PulsarClient } from '@smartpulse/pulsar-wire';
 import { type Clock, type Random, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { bareWebSocket } from './bare-websocket.ts';
@@ -30,6 +36,13 @@ export const WAYS: Readonly<Record<string, OpenWay>> = {
     return overPort(transport, settings);
   },
   'WebSocket, bare ws loop': bareWebSocket,
+  'native transport (port)': async (settings) => {
+    try {
+      return await overPort(new NativeTransport(connection(settings.serviceUrl), { clock }), settings);
+    } catch (error) {
+      throw TransportUnavailableError.is(error) ? new NotHere(error.message, { cause: error }) : error;
+    }
+  },
   'native pulsar-client': nativeClient,
 };
 
