@@ -76,7 +76,8 @@ export function nativeFailure(action: NativeAction, error: unknown, topic: strin
       remedy: 'Send a reference to the content, or split it.',
     });
   }
-  const code = CODES[name];
+  // Whichever of the two times was over first, nobody has answered.
+  const code = action === 'connect' && name === 'TimeOut' ? 'SMARTPULSE_PULSAR_CONNECTION' : CODES[name];
   const problem =
     name === 'TimeOut' && action !== 'send'
       ? // The client does not tell a refused token from a broker that cannot be reached.

@@ -124,6 +124,25 @@ describe('Connecting by the official client', () => {
     expect(await outcome(transport.connect())).toMatchObject({ code: 'SMARTPULSE_PULSAR_AUTHENTICATION', cause });
   });
 
+  it('gives a token supplier up that does not answer, for which the client would wait with all of its connections', async () => {
+    const { clock, tokens, transport } = faulty(
+      {
+        client: {
+          getPartitionsForTopic: async () => {
+            const [supplier] = tokens;
+            expect(typeof supplier === 'function' && (await supplier())).toBe('');
+            throw new Error('Failed to GetPartitionsForTopic: AuthenticationError');
+          },
+        },
+      },
+      { ...OPTIONS, token: () => new Promise(() => {}) },
+    );
+    const failed = outcome(transport.connect());
+    await clock.advance(500);
+    expect(await failed).toMatchObject({ code: 'SMARTPULSE_PULSAR_AUTHENTICATION' });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('refuses a name that certificates must carry, which the client has no option for', () => {
     expect(() => faulty({}, { ...OPTIONS, url: 'pulsar+ssl://host', tls: { servername: 'other' } })).toThrow(
       'tls.servername',

@@ -87,6 +87,7 @@ describe('The native transport', () => {
 describe('The errors of the official client', () => {
   it.each([
     ['send', 'Failed to send message: TimeOut', 'SMARTPULSE_PULSAR_TIMEOUT', 'transient', true],
+    ['connect', 'Failed to GetPartitionsForTopic: TimeOut', 'SMARTPULSE_PULSAR_CONNECTION', 'transient', false],
     ['createProducer', 'Failed to create producer: TimeOut', 'SMARTPULSE_PULSAR_TIMEOUT', 'transient', false],
     ['createProducer', 'Failed to create producer: ProducerBusy', 'SMARTPULSE_PULSAR_PRODUCER_BUSY', 'recreate', false],
     [

@@ -81,7 +81,7 @@ export interface NativeTransportParts {
 
 /**
  * The way to a Pulsar cluster by the official client, an addon that is loaded on first use. For those who want its C++ core; `wire` needs
- * nothing and does more.
+ * nothing and does more. With a token supplier the addon keeps the process from ending by itself, also when all is closed.
  */
 export class NativeTransport extends PulsarTransport {
   readonly name = 'native';
@@ -119,7 +119,15 @@ export class NativeTransport extends PulsarTransport {
     const client = await this.#opened();
     try {
       // The client makes no connection before it is asked for something.
-      await this.#failingAs('connect', undefined, () => this.#inTime(client.getPartitionsForTopic(PROBE_TOPIC)));
+      await this.#failingAs('connect', undefined, () =>
+        this.#inTime(
+          this.#options.connectTimeoutMs,
+          () => client.getPartitionsForTopic(PROBE_TOPIC),
+          'No broker has answered',
+          // The client tries again until its own time is over, and does not tell one from the other.
+          ': it cannot be reached, or it refused the token',
+        ),
+      );
     } catch (error) {
       if (!PulsarError.is(error) || !ANSWERS.has(error.code)) {
         throw error;
@@ -288,13 +296,18 @@ export class NativeTransport extends PulsarTransport {
     };
   }
 
-  /** The client waits for ever on a supplier that rejects: it is told an empty token, which the broker refuses, and we tell why. */
+  /**
+   * The client waits for ever on a supplier that rejects or does not answer, with a thread that all of it needs: it is told an empty token, which
+   * the broker refuses, and we tell why.
+   */
   #supplier(token: PulsarToken): PulsarToken {
+    // So that whoever connects is told before the time of the connection is over.
+    const ms = Math.ceil(this.#options.connectTimeoutMs / 2);
     return typeof token === 'string'
       ? token
       : async () => {
           try {
-            const current = await token();
+            const current = await this.#inTime(ms, async () => token(), 'The token supplier has not answered');
             this.#tokenFailure = undefined;
             return current;
           } catch (error) {
@@ -304,22 +317,15 @@ export class NativeTransport extends PulsarTransport {
         };
   }
 
-  async #inTime<T>(work: Promise<T>): Promise<T> {
-    const { connectTimeoutMs } = this.#options;
+  async #inTime<T>(ms: number, work: () => Promise<T>, problem: string, why = ''): Promise<T> {
     let timer: Timer | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = this.#clock.setTimer(connectTimeoutMs, () =>
-        reject(
-          brokerFailure(
-            'SMARTPULSE_PULSAR_CONNECTION',
-            // The client tries again until its own time is over, and does not tell a refused token from a broker that is not there.
-            `No broker has answered within ${connectTimeoutMs} ms: it cannot be reached, or it refused the token.`,
-          ),
-        ),
+      timer = this.#clock.setTimer(ms, () =>
+        reject(brokerFailure('SMARTPULSE_PULSAR_CONNECTION', `${problem} within ${ms} ms${why}.`)),
       );
     });
     try {
-      return await Promise.race([work, late]);
+      return await Promise.race([work(), late]);
     } finally {
       timer?.cancel();
     }
