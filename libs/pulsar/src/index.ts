@@ -44,6 +44,8 @@ export {
   type PulsarModuleOptions,
   type PulsarTls,
   type PulsarToken,
+  TELEMETRY_DEFAULTS,
+  type TelemetryOptions,
 } from './pulsar.options.js';
 export {
   type IncomingMessage,

@@ -89,6 +89,20 @@ export const CONSUMER_DEFAULTS: ConsumerDefaults = Object.freeze({
   drainTimeoutMs: 25_000,
 });
 
+/** How messages are traced. */
+export interface TelemetryOptions {
+  /**
+   * `true`: the span of a handler is a child of the span that published its message, one trace from end to end. `false`: it is linked to it
+   * and begins a trace of its own. Handlers of batches are always linked. Default `true`.
+   */
+  readonly continueTrace: boolean;
+  /** A span for each acknowledgement and each refusal. Default `false`. */
+  readonly settleSpans: boolean;
+}
+
+/** The defaults of {@link TelemetryOptions}. */
+export const TELEMETRY_DEFAULTS: TelemetryOptions = Object.freeze({ continueTrace: true, settleSpans: false });
+
 /** A JSON web token or what supplies one. */
 export type PulsarToken = string | (() => string | Promise<string>);
 
@@ -148,6 +162,7 @@ export interface PulsarModuleOptions {
    * exception filters never do: one that answers would make a failed message look handled. Default `false`.
    */
   readonly applyGlobalEnhancers?: boolean | undefined;
+  readonly telemetry?: Partial<TelemetryOptions> | undefined;
 }
 
 /** What `PulsarModule.forRootAsync` takes. */
@@ -169,6 +184,7 @@ export interface ResolvedPulsarOptions extends ConnectionOptions {
   readonly producer: ProducerDefaults;
   readonly consumer: ConsumerDefaults;
   readonly applyGlobalEnhancers: boolean;
+  readonly telemetry: TelemetryOptions;
 }
 
 /** The injection token of {@link ResolvedPulsarOptions}. */
@@ -264,4 +280,10 @@ export const pulsarOptionsSchema = z.strictObject({
   producer: producerSchema.optional(),
   consumer: consumerSchema.optional(),
   applyGlobalEnhancers: z.boolean({ error: 'expected true or false' }).optional(),
+  telemetry: z
+    .strictObject({
+      continueTrace: z.boolean({ error: 'expected true or false' }).optional(),
+      settleSpans: z.boolean({ error: 'expected true or false' }).optional(),
+    })
+    .optional(),
 });

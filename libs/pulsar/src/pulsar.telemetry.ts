@@ -1,180 +1,437 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit, Optional } from '@nestjs/common';
 import {
   type Attributes,
-  context,
+  createNoopMeter,
   type Histogram,
+  type Meter,
   metrics,
-  type ObservableCounter,
+  type Observable,
   type ObservableResult,
-  propagation,
   type Span,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-  type Tracer,
 } from '@opentelemetry/api';
+import { PULSAR_OPTIONS, type ResolvedPulsarOptions, TELEMETRY_DEFAULTS } from './pulsar.options.js';
+import { type BatchSpans, endSpan, MessageSpans } from './telemetry/message-spans.js';
+import { messagingAttributes, pulsarAttributes } from './telemetry/message-attributes.js';
+import type { IncomingMessage, OutgoingMessage } from './transport/pulsar.transport.js';
 
 /** Messages handed to a producer, failures included (they carry `error.type`). Semantic conventions for messaging. */
 export const SENT_MESSAGES = 'messaging.client.sent.messages';
 /** Messages delivered to consumers, each delivery once. */
 export const CONSUMED_MESSAGES = 'messaging.client.consumed.messages';
-/** Seconds from the call of `publish` to the broker's answer. */
+/** Seconds from a call to the broker's answer: of `publish`, and of acknowledgements. */
 export const OPERATION_DURATION = 'messaging.client.operation.duration';
 /** Seconds that a handler run took. */
 export const PROCESS_DURATION = 'messaging.process.duration';
-/** Messages whose dead letter was stored. */
-export const DEAD_LETTERED_MESSAGES = 'pulsar.client.consumer.message.dlq';
+/** Producers that were made. This and all that follow have the names of Pulsar's Java client (PIP-342). */
+export const OPENED_PRODUCERS = 'pulsar.client.producer.opened';
+/** Producers that were closed. */
+export const CLOSED_PRODUCERS = 'pulsar.client.producer.closed';
+/** Payload bytes handed to producers. */
+export const SENT_BYTES = 'pulsar.client.producer.message.send.size';
+/** Publishes that are called and not settled. */
+export const PENDING_MESSAGES = 'pulsar.client.producer.message.pending.count';
+/** Payload bytes of those. */
+export const PENDING_BYTES = 'pulsar.client.producer.message.pending.size';
+/** Consumers that were made. */
+export const OPENED_CONSUMERS = 'pulsar.client.consumer.opened';
+/** Consumers that were closed. */
+export const CLOSED_CONSUMERS = 'pulsar.client.consumer.closed';
+/** Messages delivered to consumers. */
+export const RECEIVED_MESSAGES = 'pulsar.client.consumer.message.received.count';
+/** Payload bytes of those. */
+export const RECEIVED_BYTES = 'pulsar.client.consumer.message.received.size';
+/** Messages acknowledged. */
+export const ACKED_MESSAGES = 'pulsar.client.consumer.message.ack';
 /** Messages given back to the broker. */
 export const NACKED_MESSAGES = 'pulsar.client.consumer.message.nack';
+/** Messages whose dead letter was stored. */
+export const DEAD_LETTERED_MESSAGES = 'pulsar.client.consumer.message.dlq';
 
 const INSTRUMENTATION = '@smartpulse/pulsar';
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 /** Destinations counted one by one; topics are configured, not made of data, so this is never reached in earnest. */
 const MAX_SERIES = 10_000;
 
-interface Series {
+/** Counts of the producers of one topic; plain numbers that the instruments read when they are collected. */
+interface ProducerSeries {
+  readonly sentAttributes: Attributes;
   readonly attributes: Attributes;
-  count: number;
+  opened: number;
+  closed: number;
+  sent: number;
+  sentBytes: number;
+  pending: number;
+  pendingBytes: number;
 }
 
-/** Counts of one consumer; plain numbers that the instruments read when they are collected. */
+/** Counts of the consumers of one subscription; plain numbers that the instruments read when they are collected. */
 export interface ConsumerSeries {
+  readonly topic: string;
+  readonly subscription: string;
+  /** Of Pulsar's own instruments. */
   readonly attributes: Attributes;
+  readonly received: Attributes;
   readonly process: Attributes;
+  readonly ack: Attributes;
+  readonly nack: Attributes;
+  opened: number;
+  closed: number;
   consumed: number;
-  deadLettered: number;
+  receivedBytes: number;
+  acked: number;
   nacked: number;
+  deadLettered: number;
 }
 
-/** What this package measures and traces. Instruments exist from module init to close. */
+/** A publish that somebody watches. */
+export interface WatchedSend {
+  /** With the trace context in its properties. */
+  readonly message: OutgoingMessage;
+  readonly topic: string;
+  readonly span: Span | undefined;
+  /** Counted and timed; nothing while no meter provider is registered. */
+  readonly measured: { readonly series: ProducerSeries; readonly startMs: number } | undefined;
+}
+
+/** Asks for the time, in milliseconds that never go back. */
+type Now = () => number;
+
+/**
+ * What this package measures and traces. Instruments exist from module init to close; while no SDK is registered nothing is timed and no
+ * span is made.
+ */
 @Injectable()
 export class PulsarTelemetry implements OnModuleInit {
-  readonly #sent = new Map<string, Series>();
-  readonly #consumers = new Set<ConsumerSeries>();
-  readonly #observed: { counter: ObservableCounter; callback: (result: ObservableResult) => void }[] = [];
-  #tracer: Tracer = trace.getTracer(INSTRUMENTATION);
+  readonly #spans: MessageSpans;
+  readonly #settleSpans: boolean;
+  readonly #producers = new Map<string, ProducerSeries>();
+  readonly #failures = new Map<string, { readonly attributes: Attributes; count: number }>();
+  readonly #consumers = new Map<string, ConsumerSeries>();
+  readonly #observed: { observable: Observable; callback: (result: ObservableResult) => void }[] = [];
+  #measures = false;
   #operationDuration: Histogram | undefined;
   #processDuration: Histogram | undefined;
 
+  constructor(@Optional() @Inject(PULSAR_OPTIONS) options?: Pick<ResolvedPulsarOptions, 'telemetry'>) {
+    const { continueTrace, settleSpans } = options?.telemetry ?? TELEMETRY_DEFAULTS;
+    this.#spans = new MessageSpans(continueTrace);
+    this.#settleSpans = settleSpans;
+  }
+
   onModuleInit(): void {
-    this.#tracer = trace.getTracer(INSTRUMENTATION);
     const meter = metrics.getMeter(INSTRUMENTATION);
+    if (meter === createNoopMeter()) {
+      return;
+    }
+    this.#measures = true;
     const advice = { explicitBucketBoundaries: DURATION_BUCKETS_S };
     this.#operationDuration = meter.createHistogram(OPERATION_DURATION, { unit: 's', advice });
     this.#processDuration = meter.createHistogram(PROCESS_DURATION, { unit: 's', advice });
     this.#observe(meter.createObservableCounter(SENT_MESSAGES, { unit: '{message}' }), (result) => {
-      for (const { count, attributes } of this.#sent.values()) {
+      for (const { sent, sentAttributes } of this.#producers.values()) {
+        result.observe(sent, sentAttributes);
+      }
+      for (const { count, attributes } of this.#failures.values()) {
         result.observe(count, attributes);
       }
     });
-    this.#observeConsumers(CONSUMED_MESSAGES, (series) => series.consumed);
-    this.#observeConsumers(DEAD_LETTERED_MESSAGES, (series) => series.deadLettered);
-    this.#observeConsumers(NACKED_MESSAGES, (series) => series.nacked);
+    this.#observe(meter.createObservableCounter(CONSUMED_MESSAGES, { unit: '{message}' }), (result) => {
+      for (const { consumed, received } of this.#consumers.values()) {
+        result.observe(consumed, received);
+      }
+    });
+    this.#observeProducers(meter);
+    this.#observeConsumers(meter);
   }
 
-  /** A span for a publish; its context is written into the message's properties. */
-  startSend(topic: string): { span: Span; carrier: Record<string, string> } {
-    const span = this.#tracer.startSpan(`send ${topic}`, {
-      kind: SpanKind.PRODUCER,
-      attributes: destination('send', topic),
-    });
-    const carrier: Record<string, string> = {};
-    propagation.inject(trace.setSpan(context.active(), span), carrier);
-    return { span, carrier };
+  /** A publish begins. Nothing when nobody watches: then the message goes as it is. */
+  startSend(topic: string, message: OutgoingMessage, nowMs: Now, batch?: BatchSpans): WatchedSend | undefined {
+    const span = this.#spans.startSend(topic, batch);
+    const traced = this.#spans.inject(message, span);
+    // One of several is created, and sent by the call.
+    const sending = batch === undefined ? span : undefined;
+    if (batch !== undefined) {
+      endSpan(span, undefined);
+    }
+    if (!this.#measures) {
+      return span === undefined && traced === message
+        ? undefined
+        : { message: traced, topic, span: sending, measured: undefined };
+    }
+    const series = this.#producersOf(topic);
+    series.pending++;
+    series.pendingBytes += message.payload.byteLength;
+    return { message: traced, topic, span: sending, measured: { series, startMs: nowMs() } };
   }
 
   /** @param errorCode the {@link PulsarError}'s code when the send failed. */
-  endSend(span: Span, topic: string, durationMs: number, errorCode: string | undefined): void {
-    const name = errorCode === undefined ? topic : `${topic}\n${errorCode}`;
-    let series = this.#sent.get(name);
-    if (series === undefined && this.#sent.size < MAX_SERIES) {
-      const failure = errorCode === undefined ? {} : { 'error.type': errorCode };
-      series = { attributes: { ...destination('send', topic), ...failure }, count: 0 };
-      this.#sent.set(name, series);
+  endSend({ message, topic, span, measured }: WatchedSend, nowMs: Now, errorCode: string | undefined): void {
+    endSpan(span, errorCode);
+    if (measured === undefined) {
+      return;
     }
-    if (series !== undefined) {
-      series.count++;
-      this.#operationDuration?.record(durationMs / 1_000, series.attributes);
+    const { series, startMs } = measured;
+    const { byteLength } = message.payload;
+    series.pending--;
+    series.pendingBytes -= byteLength;
+    let attributes: Attributes | undefined = series.sentAttributes;
+    if (errorCode === undefined) {
+      series.sent++;
+      series.sentBytes += byteLength;
+    } else {
+      attributes = this.#failed(topic, errorCode);
     }
+    this.#operationDuration?.record((nowMs() - startMs) / 1_000, attributes);
+  }
+
+  /** A call that sends several messages; nothing without an SDK. */
+  startBatch(): BatchSpans | undefined {
+    return this.#spans.tracer === undefined ? undefined : { created: [] };
+  }
+
+  /** The span of a call that sends several messages, when each is on its way; to be given to {@link endBatch}. */
+  startBatchSend(topic: string, batch: BatchSpans | undefined): Span | undefined {
+    return batch === undefined || batch.created.length === 0 ? undefined : this.#spans.startBatchSend(topic, batch);
+  }
+
+  /** @param errorCode of the first message that failed. */
+  endBatch(span: Span | undefined, errorCode: string | undefined): void {
     endSpan(span, errorCode);
   }
 
-  /** Counts of a new consumer. */
+  /** A producer was made. */
+  producerOpened(topic: string): void {
+    this.#producersOf(topic).opened++;
+  }
+
+  /** A producer was closed, or could not be. */
+  producerClosed(topic: string): void {
+    this.#producersOf(topic).closed++;
+  }
+
+  /** Counts of a consumer; those of one subscription share them, and a new one goes on where one before it ended. */
   addConsumer(topic: string, subscription: string): ConsumerSeries {
-    const of = (operation: string): Attributes => ({
-      ...destination(operation, topic),
-      'messaging.destination.subscription.name': subscription,
-    });
-    const series = { attributes: of('receive'), process: of('process'), consumed: 0, deadLettered: 0, nacked: 0 };
-    this.#consumers.add(series);
+    const name = `${topic}\n${subscription}`;
+    let series = this.#consumers.get(name);
+    if (series === undefined) {
+      series = consumerSeries(topic, subscription);
+      if (this.#consumers.size < MAX_SERIES) {
+        this.#consumers.set(name, series);
+      }
+    }
+    series.opened++;
     return series;
   }
 
   removeConsumer(series: ConsumerSeries): void {
-    this.#consumers.delete(series);
+    series.closed++;
   }
 
-  /** Runs a handler within a span that continues the publisher's trace. */
-  async process<T>(
+  /** Runs a handler within a span that continues the publisher's trace, or is linked to it. */
+  process<T>(
     series: ConsumerSeries,
     topic: string,
     properties: Readonly<Record<string, string>>,
-    nowMs: () => number,
+    nowMs: Now,
     run: () => Promise<T>,
   ): Promise<T> {
-    const parent = propagation.extract(context.active(), properties);
-    const options = { kind: SpanKind.CONSUMER, attributes: series.process };
-    const span = this.#tracer.startSpan(`process ${topic}`, options, parent);
-    const startMs = nowMs();
-    let errorName: string | undefined;
-    try {
-      return await context.with(trace.setSpan(parent, span), run);
-    } catch (error) {
-      errorName = error instanceof Error ? error.name : typeof error;
-      throw error;
-    } finally {
-      const attributes = errorName === undefined ? series.process : { ...series.process, 'error.type': errorName };
-      this.#processDuration?.record((nowMs() - startMs) / 1_000, attributes);
-      endSpan(span, errorName);
+    return this.#spans.process(topic, series.process, properties, (span) => this.#processed(series, nowMs, span, run));
+  }
+
+  /** Runs a handler of several messages within a span that is linked to what created each. */
+  processBatch<T>(
+    series: ConsumerSeries,
+    topic: string,
+    messages: readonly Pick<IncomingMessage, 'properties'>[],
+    nowMs: Now,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    const properties = this.#spans.tracer === undefined ? [] : messages.map((message) => message.properties);
+    return this.#spans.processBatch(topic, series.process, properties, (span) =>
+      this.#processed(series, nowMs, span, run),
+    );
+  }
+
+  /** Times an acknowledgement, in a span where these are asked for. */
+  acknowledge(
+    series: ConsumerSeries,
+    message: Pick<IncomingMessage, 'topic' | 'properties'>,
+    nowMs: Now,
+    run: () => Promise<void>,
+  ): Promise<void> {
+    return this.#measures || this.#settleSpans ? this.#acknowledged(series, message, nowMs, run) : run();
+  }
+
+  /** A message is given back, which has no answer to wait for. */
+  refused(series: ConsumerSeries, { topic, properties }: Pick<IncomingMessage, 'topic' | 'properties'>): void {
+    series.nacked++;
+    if (this.#settleSpans) {
+      endSpan(this.#spans.startSettle(topic, 'nack', series.nack, properties), undefined);
     }
   }
 
   /** Takes the callbacks away. */
   close(): void {
-    for (const { counter, callback } of this.#observed.splice(0)) {
-      counter.removeCallback(callback);
+    for (const { observable, callback } of this.#observed.splice(0)) {
+      observable.removeCallback(callback);
     }
     this.#consumers.clear();
-    this.#sent.clear();
+    this.#producers.clear();
+    this.#failures.clear();
   }
 
-  #observeConsumers(name: string, read: (series: ConsumerSeries) => number): void {
-    this.#observe(metrics.getMeter(INSTRUMENTATION).createObservableCounter(name, { unit: '{message}' }), (result) => {
-      for (const series of this.#consumers) {
-        result.observe(read(series), series.attributes);
+  async #acknowledged(
+    series: ConsumerSeries,
+    { topic, properties }: Pick<IncomingMessage, 'topic' | 'properties'>,
+    nowMs: Now,
+    run: () => Promise<void>,
+  ): Promise<void> {
+    const span = this.#settleSpans ? this.#spans.startSettle(topic, 'ack', series.ack, properties) : undefined;
+    const startMs = nowMs();
+    let errorType: string | undefined;
+    try {
+      await run();
+    } catch (error) {
+      errorType = errorTypeOf(error);
+      throw error;
+    } finally {
+      this.#operationDuration?.record((nowMs() - startMs) / 1_000, withError(series.ack, errorType));
+      endSpan(span, errorType);
+    }
+  }
+
+  async #processed<T>(series: ConsumerSeries, nowMs: Now, span: Span | undefined, run: () => Promise<T>): Promise<T> {
+    if (span === undefined && !this.#measures) {
+      return run();
+    }
+    const startMs = nowMs();
+    let errorType: string | undefined;
+    try {
+      return await run();
+    } catch (error) {
+      errorType = errorTypeOf(error);
+      throw error;
+    } finally {
+      this.#processDuration?.record((nowMs() - startMs) / 1_000, withError(series.process, errorType));
+      endSpan(span, errorType);
+    }
+  }
+
+  #producersOf(topic: string): ProducerSeries {
+    let series = this.#producers.get(topic);
+    if (series === undefined) {
+      series = producerSeries(topic);
+      if (this.#producers.size < MAX_SERIES) {
+        this.#producers.set(topic, series);
       }
-    });
+    }
+    return series;
   }
 
-  #observe(counter: ObservableCounter, callback: (result: ObservableResult) => void): void {
-    counter.addCallback(callback);
-    this.#observed.push({ counter, callback });
+  #failed(topic: string, errorCode: string): Attributes {
+    const name = `${topic}\n${errorCode}`;
+    let failure = this.#failures.get(name);
+    if (failure === undefined) {
+      failure = { attributes: withError(messagingAttributes('send', 'send', topic), errorCode), count: 0 };
+      if (this.#failures.size < MAX_SERIES) {
+        this.#failures.set(name, failure);
+      }
+    }
+    failure.count++;
+    return failure.attributes;
+  }
+
+  #observeProducers(meter: Meter): void {
+    const counter = (name: string, unit: string, read: (series: ProducerSeries) => number): void =>
+      this.#observe(meter.createObservableCounter(name, { unit }), sums(this.#producers, read));
+    const level = (name: string, unit: string, read: (series: ProducerSeries) => number): void =>
+      this.#observe(meter.createObservableUpDownCounter(name, { unit }), sums(this.#producers, read));
+    counter(OPENED_PRODUCERS, '{session}', (series) => series.opened);
+    counter(CLOSED_PRODUCERS, '{session}', (series) => series.closed);
+    counter(SENT_BYTES, 'By', (series) => series.sentBytes);
+    level(PENDING_MESSAGES, '{message}', (series) => series.pending);
+    level(PENDING_BYTES, 'By', (series) => series.pendingBytes);
+  }
+
+  #observeConsumers(meter: Meter): void {
+    const counter = (name: string, unit: string, read: (series: ConsumerSeries) => number): void =>
+      this.#observe(meter.createObservableCounter(name, { unit }), sums(this.#consumers, read));
+    counter(OPENED_CONSUMERS, '{session}', (series) => series.opened);
+    counter(CLOSED_CONSUMERS, '{session}', (series) => series.closed);
+    counter(RECEIVED_MESSAGES, '{message}', (series) => series.consumed);
+    counter(RECEIVED_BYTES, 'By', (series) => series.receivedBytes);
+    counter(ACKED_MESSAGES, '{message}', (series) => series.acked);
+    counter(NACKED_MESSAGES, '{message}', (series) => series.nacked);
+    counter(DEAD_LETTERED_MESSAGES, '{message}', (series) => series.deadLettered);
+  }
+
+  #observe(observable: Observable, callback: (result: ObservableResult) => void): void {
+    observable.addCallback(callback);
+    this.#observed.push({ observable, callback });
   }
 }
 
-function destination(operation: string, topic: string): Attributes {
-  return {
-    'messaging.system': 'pulsar',
-    'messaging.operation.name': operation,
-    'messaging.operation.type': operation,
-    'messaging.destination.name': topic,
+/** Observes one sum for all series of the same attributes: of two observations of one collection the second would replace the first. */
+function sums<S extends { readonly attributes: Attributes }>(
+  all: ReadonlyMap<string, S>,
+  read: (series: S) => number,
+): (result: ObservableResult) => void {
+  return (result) => {
+    const found = new Map<string, { readonly attributes: Attributes; sum: number }>();
+    for (const series of all.values()) {
+      const name = Object.values(series.attributes).join('\n');
+      const one = found.get(name) ?? { attributes: series.attributes, sum: 0 };
+      one.sum += read(series);
+      found.set(name, one);
+    }
+    for (const { attributes, sum } of found.values()) {
+      result.observe(sum, attributes);
+    }
   };
 }
 
-function endSpan(span: Span, errorType: string | undefined): void {
-  if (errorType !== undefined) {
-    span.setAttribute('error.type', errorType);
-    span.setStatus({ code: SpanStatusCode.ERROR });
+function producerSeries(topic: string): ProducerSeries {
+  return {
+    sentAttributes: messagingAttributes('send', 'send', topic),
+    attributes: pulsarAttributes(topic),
+    opened: 0,
+    closed: 0,
+    sent: 0,
+    sentBytes: 0,
+    pending: 0,
+    pendingBytes: 0,
+  };
+}
+
+function consumerSeries(topic: string, subscription: string): ConsumerSeries {
+  return {
+    topic,
+    subscription,
+    attributes: pulsarAttributes(topic, subscription),
+    received: messagingAttributes('receive', 'receive', topic, subscription),
+    process: messagingAttributes('process', 'process', topic, subscription),
+    ack: messagingAttributes('ack', 'settle', topic, subscription),
+    nack: messagingAttributes('nack', 'settle', topic, subscription),
+    opened: 0,
+    closed: 0,
+    consumed: 0,
+    receivedBytes: 0,
+    acked: 0,
+    nacked: 0,
+    deadLettered: 0,
+  };
+}
+
+/** A class of errors, never a text: the code of ours, the name of others. */
+function errorTypeOf(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return typeof error;
   }
-  span.end();
+  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('SMARTPULSE_')
+    ? error.code
+    : error.name;
+}
+
+function withError(attributes: Attributes, errorType: string | undefined): Attributes {
+  return errorType === undefined ? attributes : { ...attributes, 'error.type': errorType };
 }

@@ -126,6 +126,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       publisher: parts.publisher,
       link: this.#link,
       counts: this.#counts,
+      telemetry: parts.telemetry,
       series: this.#series,
       clock,
       random,

@@ -2,7 +2,7 @@ import type { Logger } from '@nestjs/common';
 import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
 import { PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
-import type { ConsumerSeries } from '../pulsar.telemetry.js';
+import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
 import { AttemptMemory } from './attempt-memory.js';
 import { deadLetterMessage, type DeadLetterReason } from './dead-letter-message.js';
@@ -43,6 +43,7 @@ export interface MessageSettlerOptions {
   readonly publisher: PulsarPublisher;
   readonly link: SubscriptionLink;
   readonly counts: SettlementCounts;
+  readonly telemetry: PulsarTelemetry;
   readonly series: ConsumerSeries;
   readonly clock: Clock;
   readonly random: Random;
@@ -70,6 +71,7 @@ export class MessageSettler {
     this.#options.counts.received++;
     this.#options.counts.inFlight++;
     this.#options.series.consumed++;
+    this.#options.series.receivedBytes += message.payload.byteLength;
     return {
       message,
       from,
@@ -98,7 +100,9 @@ export class MessageSettler {
   async ack(taken: TakenMessage): Promise<SettleLater | void> {
     taken.handled = true;
     try {
-      await taken.from.transport.ack(taken.message.id);
+      const { clock, series, telemetry } = this.#options;
+      const nowMs = (): number => clock.monotonic();
+      await telemetry.acknowledge(series, taken.message, nowMs, () => taken.from.transport.ack(taken.message.id));
     } catch (error) {
       const known = PulsarError.is(error) ? error : undefined;
       const again = known?.kind === 'transient' || known?.kind === 'backpressure';
@@ -111,14 +115,15 @@ export class MessageSettler {
       return;
     }
     this.#options.counts.acked++;
+    this.#options.series.acked++;
     this.#release();
   }
 
   /** Gives the message back for later. */
   nack(taken: TakenMessage, delayMs: number): void {
-    const { counts, series } = this.#options;
+    const { counts, series, telemetry } = this.#options;
     counts.nacked++;
-    series.nacked++;
+    telemetry.refused(series, taken.message);
     taken.from.transport.nack(taken.message.id, delayMs);
     this.abandon(taken);
   }

@@ -13,6 +13,8 @@ export interface ProducerPoolOptions {
   readonly idleMs: number;
   readonly clock: Clock;
   readonly create: (options: TransportProducerOptions) => Promise<TransportProducer>;
+  /** Told of each producer that is gone, closed or not. */
+  readonly onClosed?: (topic: string) => void;
   /** Told of producers that could not be closed; nothing waits for them. */
   readonly onCloseFailed: (topic: string, error: unknown) => void;
 }
@@ -178,7 +180,10 @@ export class ProducerPool {
     }
     const before = this.#closing.get(entry.key) ?? Promise.resolve();
     const closing = before
-      .then(async () => (await entry.creating).close())
+      .then(async () => {
+        const producer = await entry.creating;
+        await producer.close().finally(() => this.#options.onClosed?.(entry.topic));
+      })
       .catch((error: unknown) => this.#options.onCloseFailed(entry.topic, error))
       .finally(() => {
         if (this.#closing.get(entry.key) === closing) {

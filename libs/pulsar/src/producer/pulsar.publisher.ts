@@ -5,6 +5,7 @@ import { type EventContract, topicOf } from '../event/define-event.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ProducerDefaults, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import { PulsarTelemetry } from '../pulsar.telemetry.js';
+import type { BatchSpans } from '../telemetry/message-spans.js';
 import type { MessageId, OutgoingMessage, TransportProducer } from '../transport/pulsar.transport.js';
 import { outgoingMessage } from './outgoing.js';
 import { ProducerPool, type ProducerProfile } from './producer-pool.js';
@@ -35,6 +36,7 @@ export class PulsarPublisher {
   readonly #directProfile: ProducerProfile;
   readonly #producerName: string | undefined;
   readonly #validate: boolean;
+  readonly #nowMs = (): number => this.#clock.monotonic();
   #closed = false;
 
   constructor(
@@ -57,8 +59,11 @@ export class PulsarPublisher {
       clock,
       create: async (producer) => {
         await connection.ready();
-        return connection.transport.createProducer(producer);
+        const made = await connection.transport.createProducer(producer);
+        telemetry.producerOpened(producer.topic);
+        return made;
       },
+      onClosed: (topic) => telemetry.producerClosed(topic),
       onCloseFailed: (topic, error) =>
         this.#logger.error(`The producer on ${topic} could not be closed.`, error instanceof Error ? error.stack : ''),
     });
@@ -95,12 +100,16 @@ export class PulsarPublisher {
     items: readonly { readonly data: T; readonly options?: PublishOptions<T> | undefined }[],
   ): Promise<readonly PublishOutcome[]> {
     const name = this.#connection.topicName(topicOf(topic));
-    const outcomes = items.map(({ data, options = {} }) => this.#outcome(name, topic, data, options));
+    const batch = this.#telemetry.startBatch();
+    const outcomes = items.map(({ data, options = {} }) => this.#outcome(name, topic, data, options, batch));
+    const span = this.#telemetry.startBatchSend(name, batch);
     if (outcomes.length > 0) {
       // What a flush fails with is every item's own outcome already.
       await this.#pool.flush(name).catch((error: unknown) => PulsarError.from(error, name));
     }
-    return Promise.all(outcomes);
+    const settled = await Promise.all(outcomes);
+    this.#telemetry.endBatch(span, settled.find(isRejected)?.error.code);
+    return settled;
   }
 
   /** Sends what lingers and resolves when everything published before is settled; on one topic, or on all. */
@@ -138,10 +147,11 @@ export class PulsarPublisher {
     topic: string | EventContract<T>,
     data: T,
     options: PublishOptions<T>,
+    batch: BatchSpans | undefined,
   ): Promise<PublishOutcome> {
     try {
       const message = this.#message(name, topic, data, options);
-      return { status: 'fulfilled', value: await this.#send(name, this.#profile, message, options.signal) };
+      return { status: 'fulfilled', value: await this.#send(name, this.#profile, message, options.signal, batch) };
     } catch (error) {
       return { status: 'rejected', error: PulsarError.from(error, name) };
     }
@@ -152,23 +162,24 @@ export class PulsarPublisher {
     profile: ProducerProfile,
     message: OutgoingMessage,
     signal: AbortSignal | undefined,
+    batch?: BatchSpans,
   ): Promise<PublishResult> {
     if (this.#closed) {
       throw new PulsarClosedError('publisher', topic);
     }
-    const { span, carrier } = this.#telemetry.startSend(topic);
-    const traced = withProperties(message, carrier);
-    const startMs = this.#clock.monotonic();
+    const watched = this.#telemetry.startSend(topic, message, this.#nowMs, batch);
     let code: string | undefined;
     try {
-      const id = await this.#sendOnce(topic, profile, traced, signal);
+      const id = await this.#sendOnce(topic, profile, watched?.message ?? message, signal);
       return { topic, messageId: id.toString() };
     } catch (cause) {
       const error = PulsarError.from(cause, topic);
       code = error.code;
       throw error;
     } finally {
-      this.#telemetry.endSend(span, topic, this.#clock.monotonic() - startMs, code);
+      if (watched !== undefined) {
+        this.#telemetry.endSend(watched, this.#nowMs, code);
+      }
     }
   }
 
@@ -198,6 +209,10 @@ export class PulsarPublisher {
   }
 }
 
+function isRejected(outcome: PublishOutcome): outcome is Extract<PublishOutcome, { readonly status: 'rejected' }> {
+  return outcome.status === 'rejected';
+}
+
 function profileOf(options: ProducerDefaults): ProducerProfile {
   return Object.freeze({
     ...(options.producerName === undefined ? {} : { producerName: options.producerName }),
@@ -224,8 +239,4 @@ function directProfileOf(profile: ProducerProfile): ProducerProfile {
     compression,
     sendTimeoutMs,
   });
-}
-
-function withProperties(message: OutgoingMessage, added: Readonly<Record<string, string>>): OutgoingMessage {
-  return Object.keys(added).length === 0 ? message : { ...message, properties: { ...message.properties, ...added } };
 }

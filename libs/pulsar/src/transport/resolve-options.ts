@@ -3,6 +3,7 @@ import {
   CONNECTION_DEFAULTS,
   CONSUMER_DEFAULTS,
   PRODUCER_DEFAULTS,
+  TELEMETRY_DEFAULTS,
   type PulsarModuleOptions,
   pulsarOptionsSchema,
   type ResolvedPulsarOptions,
@@ -91,6 +92,7 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
       backoff: Object.freeze({ ...CONSUMER_DEFAULTS.backoff, ...given(options.consumer?.backoff) }),
     }),
     applyGlobalEnhancers: options.applyGlobalEnhancers ?? false,
+    telemetry: Object.freeze({ ...TELEMETRY_DEFAULTS, ...given(options.telemetry) }),
   });
 }
 
