@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { AutoConcurrentPartitionedQueue, type RetryLater } from '@smartpulse/batch';
-import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
+import type { Clock, Random } from '@smartpulse/resilience';
 import type { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
@@ -9,12 +9,12 @@ import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.tran
 import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
 import { Deferred } from './deferred.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
-import { asError, MessageInvoker, type RunResult } from './message-invoker.js';
+import { MessageInvoker } from './message-invoker.js';
+import { MessageVerdict } from './message-verdict.js';
 import { type GatePass, OutageGate } from './outage-gate.js';
 import type { PayloadReader } from './payload-reader.js';
 import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
 import { runHandler } from './run-handler.js';
-import { isSettlement, type Settlement } from './settlement.js';
 import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
 
 /** What every runner of an app shares. */
@@ -49,6 +49,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #link: SubscriptionLink;
   readonly #gate: OutageGate;
   readonly #settler: MessageSettler;
+  readonly #verdict: MessageVerdict;
   readonly #invoker: MessageInvoker<T>;
   readonly #series: ConsumerSeries;
   readonly #counts: SettlementCounts = {
@@ -131,6 +132,13 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       clock,
       random,
       logger: this.#logger,
+    });
+    this.#verdict = new MessageVerdict({
+      consumer,
+      settler: this.#settler,
+      link: this.#link,
+      counts: this.#counts,
+      random,
     });
   }
 
@@ -304,7 +312,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
         this.#gate.tested(!down);
       }
       if (!down) {
-        return this.#conclude(taken, result);
+        return this.#verdict.conclude(taken, result);
       }
       if (this.#gate.trip()) {
         this.#counts.outages++;
@@ -331,61 +339,11 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     }
   }
 
-  #conclude(taken: TakenMessage, result: RunResult): Promise<RetryLater | void> | RetryLater | void {
-    if (result.status === 'fulfilled') {
-      return this.#settle(taken, isSettlement(result.value) ? result.value : undefined);
-    }
-    if (result.status === 'invalid') {
-      return this.#settler.deadLetter(taken, 'invalid', result.error);
-    }
-    const error = asError(result.error);
-    this.#counts.failed++;
-    taken.attempts++;
-    taken.lastError = error;
-    if (taken.attempts >= this.#consumer.maxAttempts) {
-      return this.#settler.deadLetter(taken, 'failed', error);
-    }
-    if (!this.#link.open) {
-      return this.#settler.abandon(taken);
-    }
-    this.#counts.retried++;
-    return { retryAfterMs: backoffDelayMs(this.#consumer.backoff, taken.attempts, this.#parts.random) };
-  }
-
-  #settle(taken: TakenMessage, settlement: Settlement | undefined): Promise<RetryLater | void> | void {
-    switch (settlement?.settlement) {
-      case 'nack':
-        taken.attempts++;
-        if (taken.attempts >= this.#consumer.maxAttempts) {
-          return this.#settler.deadLetter(
-            taken,
-            'nacked',
-            refusal(taken, 'The handler gave the message back too often.'),
-          );
-        }
-        return this.#settler.nack(taken, settlement.delayMs);
-      case 'deadLetter':
-        taken.attempts++;
-        return this.#settler.deadLetter(taken, 'requested', refusal(taken, settlement.reason));
-      case 'ack':
-      case undefined:
-        return this.#settler.ack(taken);
-    }
-  }
-
   /** The queue's handler threw, which is a defect of ours or of a callback: the message comes again. */
   #onDefect(error: unknown, taken: TakenMessage): void {
     this.#logger.error(`${this.id}: settling failed (${messageOf(error)}); the message is given back.`);
     this.#settler.nack(taken, this.#consumer.backoff.maxMs);
   }
-}
-
-function refusal(taken: TakenMessage, reason: string): PulsarError {
-  return new PulsarError('SMARTPULSE_PULSAR_REFUSED', reason, {
-    kind: 'permanent',
-    remedy: 'See the dead letter.',
-    topic: taken.message.topic,
-  });
 }
 
 function messageOf(error: unknown): string {

@@ -1,0 +1,74 @@
+import { backoffDelayMs, type Random } from '@smartpulse/resilience';
+import { PulsarError } from '../pulsar.errors.js';
+import { asError, type RunResult } from './message-invoker.js';
+import type { MessageSettler, SettleLater, SettlementCounts, TakenMessage } from './message-settler.js';
+import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
+import { isSettlement, type Settlement } from './settlement.js';
+import type { SubscriptionLink } from './subscription-link.js';
+
+/** What a {@link MessageVerdict} is made of. */
+export interface MessageVerdictOptions {
+  readonly consumer: ResolvedConsumerOptions;
+  readonly settler: MessageSettler;
+  readonly link: SubscriptionLink;
+  readonly counts: SettlementCounts;
+  readonly random: Random;
+}
+
+/** Decides what comes of a message by how its handler run ended: done, once more, given back, or given up. */
+export class MessageVerdict {
+  readonly #options: MessageVerdictOptions;
+
+  constructor(options: MessageVerdictOptions) {
+    this.#options = options;
+  }
+
+  /** Answers how long to wait before the message is handled again, or nothing when it is settled. */
+  conclude(taken: TakenMessage, result: RunResult): Promise<SettleLater | void> | SettleLater | void {
+    const { consumer, counts, link, random, settler } = this.#options;
+    if (result.status === 'fulfilled') {
+      return this.#settle(taken, isSettlement(result.value) ? result.value : undefined);
+    }
+    if (result.status === 'invalid') {
+      return settler.deadLetter(taken, 'invalid', result.error);
+    }
+    const error = asError(result.error);
+    counts.failed++;
+    taken.attempts++;
+    taken.lastError = error;
+    if (taken.attempts >= consumer.maxAttempts) {
+      return settler.deadLetter(taken, 'failed', error);
+    }
+    if (!link.open) {
+      return settler.abandon(taken);
+    }
+    counts.retried++;
+    return { retryAfterMs: backoffDelayMs(consumer.backoff, taken.attempts, random) };
+  }
+
+  #settle(taken: TakenMessage, settlement: Settlement | undefined): Promise<SettleLater | void> | void {
+    const { consumer, settler } = this.#options;
+    switch (settlement?.settlement) {
+      case 'nack':
+        taken.attempts++;
+        if (taken.attempts >= consumer.maxAttempts) {
+          return settler.deadLetter(taken, 'nacked', refusal(taken, 'The handler gave the message back too often.'));
+        }
+        return settler.nack(taken, settlement.delayMs);
+      case 'deadLetter':
+        taken.attempts++;
+        return settler.deadLetter(taken, 'requested', refusal(taken, settlement.reason));
+      case 'ack':
+      case undefined:
+        return settler.ack(taken);
+    }
+  }
+}
+
+function refusal(taken: TakenMessage, reason: string): PulsarError {
+  return new PulsarError('SMARTPULSE_PULSAR_REFUSED', reason, {
+    kind: 'permanent',
+    remedy: 'See the dead letter.',
+    topic: taken.message.topic,
+  });
+}
