@@ -17,18 +17,21 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
  * `bigint` has no JSON form and is refused by `encode`.
  */
 export function jsonCodec<T>(): PulsarCodec<T> {
-  return {
-    contentType: 'application/json',
-    encode: (value) => {
-      const text: string | undefined = JSON.stringify(value);
-      if (text === undefined) {
-        throw new TypeError(`A value of type ${typeof value} has no JSON form.`);
-      }
-      return encoder.encode(text);
-    },
-    decode: (payload) => JSON.parse(decoder.decode(payload)) as T,
-  };
+  return JSON_CODEC as PulsarCodec<T>;
 }
+
+/** It has no state, so that all types share it. */
+const JSON_CODEC: PulsarCodec<unknown> = Object.freeze({
+  contentType: 'application/json',
+  encode: (value: unknown) => {
+    const text: string | undefined = JSON.stringify(value);
+    if (text === undefined) {
+      throw new TypeError(`A value of type ${typeof value} has no JSON form.`);
+    }
+    return encoder.encode(text);
+  },
+  decode: (payload: Uint8Array): unknown => JSON.parse(decoder.decode(payload)),
+});
 
 /** The payload as it is. */
 export const bytesCodec: PulsarCodec<Uint8Array> = Object.freeze({

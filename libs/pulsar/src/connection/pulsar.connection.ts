@@ -10,12 +10,16 @@ import { resolveTopicName } from '../transport/topic-name.js';
 /** How the connection is. */
 export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'failed' | 'closed';
 
+/** Resolved names that are kept; topics are configured, so that an app has far fewer. */
+const MAX_TOPIC_NAMES = 10_000;
+
 /** The app's one way to its broker: owns the transport that it made, borrows the one it was given. */
 @Injectable()
 export class PulsarConnection implements OnModuleInit {
   readonly #logger = new Logger(PulsarConnection.name);
   readonly #ownBroker: InProcessBroker | undefined;
   readonly #ownsTransport: boolean;
+  readonly #topicNames = new Map<string, string>();
   #connecting: Promise<void> | undefined;
   #state: ConnectionState = 'idle';
 
@@ -76,10 +80,18 @@ export class PulsarConnection implements OnModuleInit {
    * @throws ConfigurationError when the name is no topic name.
    */
   topicName(name: string): string {
+    const known = this.#topicNames.get(name);
+    if (known !== undefined) {
+      return known;
+    }
     const result = resolveTopicName(name, this.namespace);
     if (result.problem !== undefined) {
       throw new ConfigurationError('PulsarConnection.topicName', [{ option: 'topic', problem: result.problem }]);
     }
+    if (this.#topicNames.size >= MAX_TOPIC_NAMES) {
+      this.#topicNames.clear();
+    }
+    this.#topicNames.set(name, result.topic);
     return result.topic;
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '@smartpulse/resilience';
 import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import { jsonCodec } from '../codec/pulsar-codec.js';
 import type { EventContract } from '../event/define-event.js';
@@ -6,49 +7,59 @@ import { InvalidPayloadError, PulsarError } from '../pulsar.errors.js';
 import type { OutgoingMessage, TransportCapabilities } from '../transport/pulsar.transport.js';
 import type { PublishOptions } from './publish-options.js';
 
-/** What the making of a message needs to know. */
+/** What the making of a message needs to know, the same for all messages of a publisher. */
 export interface OutgoingSettings {
-  readonly topic: string;
-  readonly nowMs: number;
-  readonly capabilities: TransportCapabilities;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly transport: { readonly capabilities: TransportCapabilities };
   readonly producerName: string | undefined;
   readonly validate: boolean;
 }
 
 /**
- * Makes the message of a publish.
+ * Makes the message of a publish to `topic`, the full name.
  *
  * @throws PulsarError, permanent: options that contradict one another, or data that the codec cannot encode; InvalidPayloadError when it does not
  *   fit the contract's schema.
  */
 export function outgoingMessage<T>(
+  topic: string,
   contract: string | EventContract<T>,
   data: T,
   options: PublishOptions<T>,
   settings: OutgoingSettings,
 ): OutgoingMessage {
-  const deliverAtMs = deliveryTime(options, settings);
+  const deliverAtMs = deliveryTime(topic, options, settings);
   if (options.sequenceId !== undefined && settings.producerName === undefined) {
-    throw invalid(settings.topic, '"sequenceId" has no effect without a producer name', 'Set producer.producerName.');
+    throw invalid(topic, '"sequenceId" has no effect without a producer name', 'Set producer.producerName.');
   }
   const codec = options.codec ?? (typeof contract === 'string' ? jsonCodec<T>() : contract.codec);
   const { orderingKey, properties, eventTimeMs, sequenceId } = options;
-  refuseWhatIsNotOffered(options, settings);
-  const payload = encode(codec, data, settings.topic);
+  refuseWhatIsNotOffered(topic, options, settings);
+  const payload = encode(codec, data, topic);
   if (typeof contract !== 'string' && (options.validate ?? settings.validate)) {
-    validate(contract, codec, payload, settings.topic);
+    validate(contract, codec, payload, topic);
   }
-  const key = options.key ?? (typeof contract === 'string' ? undefined : keyOf(contract, data, settings.topic));
-  return {
-    payload,
-    ...(key === undefined ? {} : { key }),
-    ...(orderingKey === undefined ? {} : { orderingKey }),
-    ...(properties === undefined ? {} : { properties }),
-    ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
-    ...(deliverAtMs === undefined ? {} : { deliverAtMs }),
-    ...(sequenceId === undefined ? {} : { sequenceId }),
-  };
+  const key = options.key ?? (typeof contract === 'string' ? undefined : keyOf(contract, data, topic));
+  const message: Writable<OutgoingMessage> = key === undefined ? { payload } : { payload, key };
+  if (orderingKey !== undefined) {
+    message.orderingKey = orderingKey;
+  }
+  if (properties !== undefined) {
+    message.properties = properties;
+  }
+  if (eventTimeMs !== undefined) {
+    message.eventTimeMs = eventTimeMs;
+  }
+  if (deliverAtMs !== undefined) {
+    message.deliverAtMs = deliverAtMs;
+  }
+  if (sequenceId !== undefined) {
+    message.sequenceId = sequenceId;
+  }
+  return message;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Asks the schema about what a consumer will read, which is not always what was given: dates become text, `undefined` is left out. */
 function validate<T>(contract: EventContract<T>, codec: PulsarCodec<T>, payload: Uint8Array, topic: string): void {
@@ -73,7 +84,11 @@ function validate<T>(contract: EventContract<T>, codec: PulsarCodec<T>, payload:
 }
 
 /** An ordering key or a sequence id that is left out in silence would change what the message means. */
-function refuseWhatIsNotOffered<T>(options: PublishOptions<T>, { topic, capabilities }: OutgoingSettings): void {
+function refuseWhatIsNotOffered<T>(topic: string, options: PublishOptions<T>, { transport }: OutgoingSettings): void {
+  if (options.orderingKey === undefined && options.sequenceId === undefined) {
+    return;
+  }
+  const { capabilities } = transport;
   if (options.orderingKey !== undefined && !capabilities.orderingKeys) {
     throw invalid(topic, 'the transport has no ordering keys', 'Order by "key" instead.');
   }
@@ -82,20 +97,24 @@ function refuseWhatIsNotOffered<T>(options: PublishOptions<T>, { topic, capabili
   }
 }
 
-function deliveryTime<T>(options: PublishOptions<T>, settings: OutgoingSettings): number | undefined {
+function deliveryTime<T>(
+  topic: string,
+  options: PublishOptions<T>,
+  { clock, transport }: OutgoingSettings,
+): number | undefined {
   const { deliverAtMs, deliverAfterMs } = options;
   if (deliverAtMs === undefined && deliverAfterMs === undefined) {
     return undefined;
   }
   if (deliverAtMs !== undefined && deliverAfterMs !== undefined) {
-    throw invalid(settings.topic, '"deliverAtMs" and "deliverAfterMs" are both given', 'Give one of them.');
+    throw invalid(topic, '"deliverAtMs" and "deliverAfterMs" are both given', 'Give one of them.');
   }
-  if (!settings.capabilities.delayedDelivery) {
-    throw invalid(settings.topic, 'the transport has no delayed delivery', 'Leave deliverAtMs and deliverAfterMs out.');
+  if (!transport.capabilities.delayedDelivery) {
+    throw invalid(topic, 'the transport has no delayed delivery', 'Leave deliverAtMs and deliverAfterMs out.');
   }
-  const timeMs = deliverAtMs ?? settings.nowMs + (deliverAfterMs ?? 0);
+  const timeMs = deliverAtMs ?? clock.now() + (deliverAfterMs ?? 0);
   if (!Number.isFinite(timeMs) || (deliverAfterMs ?? 0) < 0) {
-    throw invalid(settings.topic, 'the delivery time is no time', 'Give milliseconds, 0 or more.');
+    throw invalid(topic, 'the delivery time is no time', 'Give milliseconds, 0 or more.');
   }
   return timeMs;
 }

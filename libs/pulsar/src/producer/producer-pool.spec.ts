@@ -46,10 +46,15 @@ function poolOf(max: number, idleMs = 1_000, maxUses = 1_000) {
     },
     onCloseFailed: (topic) => void log.push(`failed ${topic}`),
   });
-  const use = (topic: string, until?: Promise<void>, one = profile) =>
-    pool.use(topic, one, async () => {
+  const use = async (topic: string, until?: Promise<void>, one = profile) => {
+    const lease = pool.lease(topic, one);
+    try {
+      await (lease.producer ?? lease.creating);
       await until;
-    });
+    } finally {
+      pool.release(lease);
+    }
+  };
   return { clock, log, pool, use };
 }
 

@@ -19,13 +19,29 @@ export interface ProducerPoolOptions {
   readonly onCloseFailed: (topic: string, error: unknown) => void;
 }
 
-interface PoolEntry {
-  readonly key: string;
-  readonly topic: string;
+/** The use of a pooled producer, from {@link ProducerPool.lease} to {@link ProducerPool.release}. */
+export interface ProducerLease {
+  /**
+   * The producer once it is made. Whoever waits for `creating` goes on in the turn in which it is set: nobody who comes later can overtake.
+   */
+  readonly producer: TransportProducer | undefined;
   readonly creating: Promise<TransportProducer>;
+}
+
+class PoolEntry implements ProducerLease {
   producer: TransportProducer | undefined;
-  inUse: number;
-  usedMs: number;
+  isPooled = true;
+  inUse = 0;
+  /** Which use of the pool its last one was: the lowest was unused longest. */
+  lastUse = 0;
+  usedMs = 0;
+
+  constructor(
+    readonly key: string,
+    readonly topic: string,
+    readonly profile: ProducerProfile,
+    readonly creating: Promise<TransportProducer>,
+  ) {}
 }
 
 /**
@@ -34,10 +50,12 @@ interface PoolEntry {
  */
 export class ProducerPool {
   readonly #options: ProducerPoolOptions;
-  /** In the order of use: the first was unused longest. */
   readonly #entries = new Map<string, PoolEntry>();
   readonly #closing = new Map<string, Promise<void>>();
   readonly #profileKeys = new WeakMap<ProducerProfile, string>();
+  /** The same entries by what a use knows of them, so that it need not put a key together. */
+  readonly #shortcuts = new WeakMap<ProducerProfile, Map<string, PoolEntry>>();
+  #uses = 0;
   #idleTimer: Timer | undefined;
   #closed = false;
 
@@ -60,12 +78,12 @@ export class ProducerPool {
   }
 
   /**
-   * Runs `work` on the topic's producer. `work` is called in the order of the calls.
+   * The topic's producer for one use, which ends with {@link release}. Uses that wait for the creation go on in the order of the calls.
    *
    * @throws PulsarClosedError after close; PulsarError of kind `backpressure` when every producer of a full pool is in use, or the topic's has
    *   all the uses that it may have.
    */
-  async use<R>(topic: string, profile: ProducerProfile, work: (producer: TransportProducer) => Promise<R>): Promise<R> {
+  lease(topic: string, profile: ProducerProfile): ProducerLease {
     const entry = this.#entry(topic, profile);
     if (entry.inUse >= this.#options.maxUses) {
       throw new PulsarError('SMARTPULSE_PULSAR_SENDS_FULL', `${entry.inUse} sends to ${topic} wait already.`, {
@@ -75,12 +93,14 @@ export class ProducerPool {
       });
     }
     entry.inUse++;
-    try {
-      // Whoever waits for the creation goes on in the turn in which `producer` is set: nobody can overtake.
-      return await work(entry.producer ?? (await entry.creating));
-    } finally {
-      entry.inUse--;
-      entry.usedMs = this.#options.clock.monotonic();
+    return entry;
+  }
+
+  /** The use is over. */
+  release(lease: ProducerLease): void {
+    if (lease instanceof PoolEntry) {
+      lease.inUse--;
+      lease.usedMs = this.#options.clock.monotonic();
       this.#armIdle();
     }
   }
@@ -121,17 +141,28 @@ export class ProducerPool {
     if (this.#closed) {
       throw new PulsarClosedError('publisher', topic);
     }
+    const known = this.#shortcuts.get(profile)?.get(topic);
+    const entry = known?.isPooled === true ? known : this.#find(topic, profile);
+    entry.lastUse = ++this.#uses;
+    return entry;
+  }
+
+  #find(topic: string, profile: ProducerProfile): PoolEntry {
     const key = this.#key(topic, profile);
-    const known = this.#entries.get(key);
-    if (known !== undefined) {
-      // Moves to the end: used last.
-      this.#entries.delete(key);
-      this.#entries.set(key, known);
-      return known;
+    const entry = this.#entries.get(key) ?? this.#make(key, topic, profile);
+    let shortcuts = this.#shortcuts.get(profile);
+    if (shortcuts === undefined || shortcuts.size >= this.#options.max) {
+      shortcuts = new Map();
+      this.#shortcuts.set(profile, shortcuts);
     }
+    shortcuts.set(topic, entry);
+    return entry;
+  }
+
+  #make(key: string, topic: string, profile: ProducerProfile): PoolEntry {
     this.#makeRoom(topic);
     const creating = this.#create(key, { ...profile, topic });
-    const entry: PoolEntry = { key, topic, creating, producer: undefined, inUse: 0, usedMs: 0 };
+    const entry = new PoolEntry(key, topic, profile, creating);
     this.#entries.set(key, entry);
     creating.then(
       (producer) => {
@@ -139,9 +170,7 @@ export class ProducerPool {
       },
       () => {
         // The uses that wait for it are told; the next one tries again.
-        if (this.#entries.get(key) === entry) {
-          this.#entries.delete(key);
-        }
+        this.#forget(entry);
       },
     );
     return entry;
@@ -157,11 +186,15 @@ export class ProducerPool {
     if (this.#entries.size < this.#options.max) {
       return;
     }
+    let longest: PoolEntry | undefined;
     for (const entry of this.#entries.values()) {
-      if (entry.inUse === 0) {
-        this.#evict(entry);
-        return;
+      if (entry.inUse === 0 && (longest === undefined || entry.lastUse < longest.lastUse)) {
+        longest = entry;
       }
+    }
+    if (longest !== undefined) {
+      this.#evict(longest);
+      return;
     }
     throw new PulsarError(
       'SMARTPULSE_PULSAR_POOL_FULL',
@@ -174,10 +207,19 @@ export class ProducerPool {
     );
   }
 
-  #evict(entry: PoolEntry): void {
+  #forget(entry: PoolEntry): void {
+    entry.isPooled = false;
     if (this.#entries.get(entry.key) === entry) {
       this.#entries.delete(entry.key);
     }
+    const shortcuts = this.#shortcuts.get(entry.profile);
+    if (shortcuts?.get(entry.topic) === entry) {
+      shortcuts.delete(entry.topic);
+    }
+  }
+
+  #evict(entry: PoolEntry): void {
+    this.#forget(entry);
     const before = this.#closing.get(entry.key) ?? Promise.resolve();
     const closing = before
       .then(async () => {

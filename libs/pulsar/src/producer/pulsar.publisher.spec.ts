@@ -1,5 +1,5 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
-import { propagation, type TextMapPropagator } from '@opentelemetry/api';
+import { propagation, type TextMapPropagator, trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { defineEvent } from '../event/define-event.js';
@@ -30,7 +30,10 @@ function open(producer: PulsarModuleOptions['producer'] = { batching: false }) {
 const TOPIC = 'persistent://public/default/t';
 const anything = { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } } as const;
 
-afterEach(() => propagation.disable());
+afterEach(() => {
+  propagation.disable();
+  trace.disable();
+});
 
 describe('PulsarPublisher', () => {
   it('answers what became of each item, in order, and does not wait for the linger', async () => {
@@ -95,6 +98,24 @@ describe('PulsarPublisher', () => {
   ])('refuses %o', async (options, problem) => {
     const { publisher } = open();
     await expect(publisher.publish('t', 1, options)).rejects.toThrow(problem);
+  });
+
+  it('traces from the moment on in which somebody registers a tracer, also after the start', async () => {
+    const { publisher } = open();
+    await publisher.publish('t', 1);
+    const names: string[] = [];
+    const span = trace.wrapSpanContext({ traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 0 });
+    trace.setGlobalTracerProvider({
+      getTracer: () => ({
+        startActiveSpan: () => expect.fail('no span is made the active one'),
+        startSpan: (name) => {
+          names.push(name);
+          return span;
+        },
+      }),
+    });
+    await publisher.publish('t', 2);
+    expect(names).toEqual([`send ${TOPIC}`]);
   });
 
   it('writes the trace context into the properties beside the own ones', async () => {

@@ -4,11 +4,11 @@ import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { type EventContract, topicOf } from '../event/define-event.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ProducerDefaults, type ResolvedPulsarOptions } from '../pulsar.options.js';
-import { PulsarTelemetry } from '../pulsar.telemetry.js';
+import { PulsarTelemetry, type WatchedSend } from '../pulsar.telemetry.js';
 import type { BatchSpans } from '../telemetry/message-spans.js';
 import type { MessageId, OutgoingMessage, TransportProducer } from '../transport/pulsar.transport.js';
-import { outgoingMessage } from './outgoing.js';
-import { ProducerPool, type ProducerProfile } from './producer-pool.js';
+import { outgoingMessage, type OutgoingSettings } from './outgoing.js';
+import { type ProducerLease, ProducerPool, type ProducerProfile } from './producer-pool.js';
 import type { PublishOptions, PublishOutcome, PublishResult } from './publish-options.js';
 
 /**
@@ -34,8 +34,7 @@ export class PulsarPublisher {
   readonly #pool: ProducerPool;
   readonly #profile: ProducerProfile;
   readonly #directProfile: ProducerProfile;
-  readonly #producerName: string | undefined;
-  readonly #validate: boolean;
+  readonly #outgoing: OutgoingSettings;
   readonly #nowMs = (): number => this.#clock.monotonic();
   #closed = false;
 
@@ -48,8 +47,8 @@ export class PulsarPublisher {
     this.#connection = connection;
     this.#clock = clock;
     this.#telemetry = telemetry;
-    this.#producerName = options.producer.producerName;
-    this.#validate = options.producer.validate;
+    const { producerName, validate } = options.producer;
+    this.#outgoing = { clock, transport: connection.transport, producerName, validate };
     this.#profile = profileOf(options.producer);
     this.#directProfile = directProfileOf(this.#profile);
     this.#pool = new ProducerPool({
@@ -84,9 +83,16 @@ export class PulsarPublisher {
    *
    * @throws PulsarError; InvalidPayloadError when the data does not fit the contract; ConfigurationError when the topic's name is none.
    */
-  async publish<T>(topic: string | EventContract<T>, data: T, options: PublishOptions<T> = {}): Promise<PublishResult> {
-    const name = this.#connection.topicName(topicOf(topic));
-    return this.#send(name, this.#profile, this.#message(name, topic, data, options), options.signal);
+  publish<T>(topic: string | EventContract<T>, data: T, options: PublishOptions<T> = {}): Promise<PublishResult> {
+    let name: string;
+    let message: OutgoingMessage;
+    try {
+      name = this.#connection.topicName(topicOf(topic));
+      message = outgoingMessage(name, topic, data, options, this.#outgoing);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#send(name, this.#profile, message, options.signal);
   }
 
   /**
@@ -132,16 +138,6 @@ export class PulsarPublisher {
     await this.#pool.close();
   }
 
-  #message<T>(name: string, topic: string | EventContract<T>, data: T, options: PublishOptions<T>): OutgoingMessage {
-    return outgoingMessage(topic, data, options, {
-      topic: name,
-      nowMs: this.#clock.now(),
-      capabilities: this.#connection.transport.capabilities,
-      producerName: this.#producerName,
-      validate: this.#validate,
-    });
-  }
-
   async #outcome<T>(
     name: string,
     topic: string | EventContract<T>,
@@ -150,7 +146,7 @@ export class PulsarPublisher {
     batch: BatchSpans | undefined,
   ): Promise<PublishOutcome> {
     try {
-      const message = this.#message(name, topic, data, options);
+      const message = outgoingMessage(name, topic, data, options, this.#outgoing);
       return { status: 'fulfilled', value: await this.#send(name, this.#profile, message, options.signal, batch) };
     } catch (error) {
       return { status: 'rejected', error: PulsarError.from(error, name) };
@@ -168,45 +164,47 @@ export class PulsarPublisher {
       throw new PulsarClosedError('publisher', topic);
     }
     const watched = this.#telemetry.startSend(topic, message, this.#nowMs, batch);
-    let code: string | undefined;
-    try {
-      const id = await this.#sendOnce(topic, profile, watched?.message ?? message, signal);
-      return { topic, messageId: id.toString() };
-    } catch (cause) {
-      const error = PulsarError.from(cause, topic);
-      code = error.code;
-      throw error;
-    } finally {
-      if (watched !== undefined) {
-        this.#telemetry.endSend(watched, this.#nowMs, code);
+    // One frame for all of it: what waits here is there once for each message on its way.
+    for (let isAgain = false; ; isAgain = true) {
+      let lease: ProducerLease | undefined;
+      let producer: TransportProducer | undefined;
+      let id: MessageId | undefined;
+      let cause: unknown;
+      try {
+        lease = this.#pool.lease(topic, profile);
+        producer = lease.producer ?? (await lease.creating);
+        id = await producer.send(watched?.message ?? message, signal);
+      } catch (error) {
+        cause = error;
+      }
+      if (lease !== undefined) {
+        this.#pool.release(lease);
+      }
+      if (id !== undefined) {
+        this.#ended(watched, undefined);
+        return { topic, messageId: id.toString() };
+      }
+      if (isAgain || !isGivenUp(cause) || this.#closed) {
+        const error = PulsarError.from(cause, topic);
+        this.#ended(watched, error.code);
+        throw error;
+      }
+      if (producer !== undefined) {
+        this.#pool.discard(topic, profile, producer);
       }
     }
   }
 
-  async #sendOnce(
-    topic: string,
-    profile: ProducerProfile,
-    message: OutgoingMessage,
-    signal: AbortSignal | undefined,
-  ): Promise<MessageId> {
-    let used: TransportProducer | undefined;
-    const send = (): Promise<MessageId> =>
-      this.#pool.use(topic, profile, (producer) => {
-        used = producer;
-        return producer.send(message, signal);
-      });
-    try {
-      return await send();
-    } catch (error) {
-      if (!PulsarError.is(error) || error.kind !== 'recreate' || error.ambiguous || this.#closed) {
-        throw error;
-      }
-      if (used !== undefined) {
-        this.#pool.discard(topic, profile, used);
-      }
-      return send();
+  #ended(watched: WatchedSend | undefined, errorCode: string | undefined): void {
+    if (watched !== undefined) {
+      this.#telemetry.endSend(watched, this.#nowMs, errorCode);
     }
   }
+}
+
+/** Whether the transport gave the producer up before it sent anything. */
+function isGivenUp(error: unknown): boolean {
+  return PulsarError.is(error) && error.kind === 'recreate' && !error.ambiguous;
 }
 
 function isRejected(outcome: PublishOutcome): outcome is Extract<PublishOutcome, { readonly status: 'rejected' }> {
