@@ -16,7 +16,12 @@ export { ack, deadLetter, nack, type Settlement } from './consumer/settlement.js
 export { Ctx, type ParameterPipe, Payload, Properties } from './decorators/handler-parameters.js';
 export { PulsarSubscribe, type PulsarSubscribeOptions } from './decorators/pulsar-subscribe.decorator.js';
 export { defineEvent, type EventContract, type EventDefinition } from './event/define-event.js';
-export type { PublishOptions, PublishOutcome, PublishResult } from './producer/publish-options.js';
+export {
+  IDEMPOTENCY_KEY_PROPERTY,
+  type PublishOptions,
+  type PublishOutcome,
+  type PublishResult,
+} from './producer/publish-options.js';
 export { PulsarPublisher } from './producer/pulsar.publisher.js';
 export { PulsarHealthProbe } from './health/pulsar.health-probe.js';
 export { PulsarCoreModule } from './pulsar.core.module.js';
@@ -46,6 +51,7 @@ export {
   type PulsarToken,
   TELEMETRY_DEFAULTS,
   type TelemetryOptions,
+  type TopicProducerOptions,
 } from './pulsar.options.js';
 export {
   type IncomingMessage,

@@ -7,8 +7,8 @@ import { PulsarTransport } from './transport/pulsar.transport.js';
 /** The transports that are built in. */
 export type TransportName = 'in-process' | 'wire' | 'native' | 'websocket';
 
-/** How producers send where nothing else is said. */
-export interface ProducerDefaults {
+/** How the producer of one topic sends. */
+export interface TopicProducerOptions {
   /** Collects messages into batches. Default `true`. */
   readonly batching: boolean;
   /** Messages in a batch at most. Default 100. */
@@ -34,6 +34,12 @@ export interface ProducerDefaults {
   readonly sendTimeoutMs: number;
   /** Names the producers for deduplication by `sequenceId`; one app instance at a time may use a name. Default: none. */
   readonly producerName: string | undefined;
+}
+
+/** How producers send where nothing else is said, and which are kept. */
+export interface ProducerDefaults extends TopicProducerOptions {
+  /** What is different for single topics, by short or full name; what is not said stays as above. Default: nothing. */
+  readonly topics: Readonly<Record<string, Partial<TopicProducerOptions>>> | undefined;
   /** Producers kept at most, over all topics. Default 256. */
   readonly poolMax: number;
   /** A producer unused for so long is closed, milliseconds. Default 60,000. */
@@ -53,6 +59,7 @@ export const PRODUCER_DEFAULTS: ProducerDefaults = Object.freeze({
   compression: 'none',
   sendTimeoutMs: 30_000,
   producerName: undefined,
+  topics: undefined,
   poolMax: 256,
   poolIdleMs: 60_000,
 });
@@ -221,7 +228,7 @@ export const backoffSchema = z.strictObject({
   jitter: oneOf(['none', 'equal', 'full']).optional(),
 });
 
-const producerSchema = z.strictObject({
+const topicProducerSchema = z.strictObject({
   batching: z.boolean({ error: 'expected true or false' }).optional(),
   batchMaxMessages: whole(1, 100_000, 'messages').optional(),
   batchMaxBytes: whole(1, 5_242_880, 'bytes').optional(),
@@ -235,6 +242,12 @@ const producerSchema = z.strictObject({
   producerName: z
     .string({ error: 'expected a text' })
     .min(1, { error: 'expected a text that is not empty' })
+    .optional(),
+});
+
+const producerSchema = topicProducerSchema.extend({
+  topics: z
+    .record(z.string(), topicProducerSchema, { error: 'expected an object of producer options by topic' })
     .optional(),
   poolMax: whole(1, 100_000, 'producers').optional(),
   poolIdleMs: whole(1, DAY_MS, 'milliseconds').optional(),

@@ -1,8 +1,13 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
+import { Clock, ConfigurationError, type ConfigurationIssue, Random } from '@smartpulse/resilience';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
 import { InProcessTransport } from '../in-process/in-process.transport.js';
-import { PULSAR_OPTIONS, type ProducerDefaults, type ResolvedPulsarOptions } from '../pulsar.options.js';
+import {
+  PULSAR_OPTIONS,
+  type ProducerDefaults,
+  type ResolvedPulsarOptions,
+  type TopicProducerOptions,
+} from '../pulsar.options.js';
 import { createTransport } from '../transport/create-transport.js';
 import type { PulsarTransport } from '../transport/pulsar.transport.js';
 import { resolveTopicName } from '../transport/topic-name.js';
@@ -107,24 +112,41 @@ export class PulsarConnection implements OnModuleInit {
     await this.#ownBroker?.close();
   }
 
-  #refuseWhatIsNotOffered({ batching, compression, producerName, sendTimeoutMs }: ProducerDefaults): void {
-    const { name, capabilities } = this.transport;
+  #refuseWhatIsNotOffered(producer: ProducerDefaults): void {
+    const { transport } = this;
     const issues = [
-      ...(!batching || capabilities.batching
-        ? []
-        : [{ option: 'producer.batching', problem: `batches are not offered by the ${name} transport` }]),
-      ...(sendTimeoutMs > 0 || capabilities.endlessSends
-        ? []
-        : [{ option: 'producer.sendTimeoutMs', problem: `0 (never) is not offered by the ${name} transport` }]),
-      ...(compression === 'none' || capabilities.compression.includes(compression)
-        ? []
-        : [{ option: 'producer.compression', problem: `${compression} is not offered by the ${name} transport` }]),
-      ...(producerName === undefined || capabilities.deduplication
-        ? []
-        : [{ option: 'producer.producerName', problem: `deduplication is not offered by the ${name} transport` }]),
+      ...producerIssues('producer', producer, transport),
+      ...Object.entries(producer.topics ?? {}).flatMap(([topic, options]) =>
+        producerIssues(`producer.topics["${topic}"]`, options, transport),
+      ),
     ];
     if (issues.length > 0) {
       throw new ConfigurationError('PulsarModule.forRoot', issues);
     }
   }
+}
+
+/** What the transport cannot do of what is asked for. */
+function producerIssues(
+  path: string,
+  { batching, compression, producerName, sendTimeoutMs }: Partial<TopicProducerOptions>,
+  { name, capabilities }: PulsarTransport,
+): ConfigurationIssue[] {
+  const problems: readonly (readonly [keyof TopicProducerOptions, string | undefined])[] = [
+    ['batching', batching === true && !capabilities.batching ? 'batches are' : undefined],
+    ['sendTimeoutMs', sendTimeoutMs === 0 && !capabilities.endlessSends ? '0 (never) is' : undefined],
+    [
+      'compression',
+      compression !== undefined && compression !== 'none' && !capabilities.compression.includes(compression)
+        ? `${compression} is`
+        : undefined,
+    ],
+    ['producerName', producerName !== undefined && !capabilities.deduplication ? 'deduplication is' : undefined],
+  ];
+  return problems
+    .filter(([, what]) => what !== undefined)
+    .map(([option, what]) => ({
+      option: `${path}.${option}`,
+      problem: `${what} not offered by the ${name} transport`,
+    }));
 }

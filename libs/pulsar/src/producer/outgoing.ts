@@ -5,7 +5,7 @@ import type { EventContract } from '../event/define-event.js';
 import { ignoreUnasked } from '../consumer/deferred.js';
 import { InvalidPayloadError, PulsarError } from '../pulsar.errors.js';
 import type { OutgoingMessage, TransportCapabilities } from '../transport/pulsar.transport.js';
-import type { PublishOptions } from './publish-options.js';
+import { IDEMPOTENCY_KEY_PROPERTY, type PublishOptions } from './publish-options.js';
 
 /** What the making of a message needs to know, the same for all messages of a publisher. */
 export interface OutgoingSettings {
@@ -30,10 +30,15 @@ export function outgoingMessage<T>(
 ): OutgoingMessage {
   const deliverAtMs = deliveryTime(topic, options, settings);
   if (options.sequenceId !== undefined && settings.producerName === undefined) {
-    throw invalid(topic, '"sequenceId" has no effect without a producer name', 'Set producer.producerName.');
+    throw invalid(
+      topic,
+      '"sequenceId" has no effect without a producer name',
+      `Set producer.producerName, or producer.topics["${topic}"].producerName.`,
+    );
   }
   const codec = options.codec ?? (typeof contract === 'string' ? jsonCodec<T>() : contract.codec);
-  const { orderingKey, properties, eventTimeMs, sequenceId } = options;
+  const { orderingKey, eventTimeMs, sequenceId } = options;
+  const properties = propertiesOf(topic, options);
   refuseWhatIsNotOffered(topic, options, settings);
   const payload = encode(codec, data, topic);
   if (typeof contract !== 'string' && (options.validate ?? settings.validate)) {
@@ -95,6 +100,27 @@ function refuseWhatIsNotOffered<T>(topic: string, options: PublishOptions<T>, { 
   if (options.sequenceId !== undefined && !capabilities.deduplication) {
     throw invalid(topic, 'the transport has no sequence ids', 'Leave sequenceId out, or use pulsar://.');
   }
+}
+
+function propertiesOf<T>(
+  topic: string,
+  { properties, idempotencyKey }: PublishOptions<T>,
+): Readonly<Record<string, string>> | undefined {
+  if (idempotencyKey === undefined) {
+    return properties;
+  }
+  if (typeof idempotencyKey !== 'string' || idempotencyKey === '') {
+    throw invalid(topic, '"idempotencyKey" names nothing', 'Give a text that is not empty, or leave it out.');
+  }
+  const own = properties?.[IDEMPOTENCY_KEY_PROPERTY];
+  if (own !== undefined && own !== idempotencyKey) {
+    throw invalid(
+      topic,
+      `"idempotencyKey" and the property ${IDEMPOTENCY_KEY_PROPERTY} are both given, and differ`,
+      'Give one of them.',
+    );
+  }
+  return { ...properties, [IDEMPOTENCY_KEY_PROPERTY]: idempotencyKey };
 }
 
 function deliveryTime<T>(

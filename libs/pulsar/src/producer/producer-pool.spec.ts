@@ -34,7 +34,7 @@ function poolOf(max: number, idleMs = 1_000, maxUses = 1_000) {
   const log: string[] = [];
   const pool = new ProducerPool({
     max,
-    maxUses,
+    maxUses: () => maxUses,
     idleMs,
     clock,
     create: async ({ topic }: TransportProducerOptions) => {

@@ -8,8 +8,8 @@ export type ProducerProfile = Omit<TransportProducerOptions, 'topic'>;
 /** What a {@link ProducerPool} is made of. */
 export interface ProducerPoolOptions {
   readonly max: number;
-  /** Uses of one producer at once; further ones are refused. */
-  readonly maxUses: number;
+  /** Uses of a topic's producer at once; further ones are refused. */
+  readonly maxUses: (topic: string) => number;
   readonly idleMs: number;
   readonly clock: Clock;
   readonly create: (options: TransportProducerOptions) => Promise<TransportProducer>;
@@ -39,6 +39,7 @@ class PoolEntry implements ProducerLease {
   constructor(
     readonly key: string,
     readonly topic: string,
+    readonly maxUses: number,
     readonly profile: ProducerProfile,
     readonly creating: Promise<TransportProducer>,
   ) {}
@@ -85,7 +86,7 @@ export class ProducerPool {
    */
   lease(topic: string, profile: ProducerProfile): ProducerLease {
     const entry = this.#entry(topic, profile);
-    if (entry.inUse >= this.#options.maxUses) {
+    if (entry.inUse >= entry.maxUses) {
       throw new PulsarError('SMARTPULSE_PULSAR_SENDS_FULL', `${entry.inUse} sends to ${topic} wait already.`, {
         kind: 'backpressure',
         remedy: 'Wait for publishes before calling more of them, or raise producer.maxWaitingMessages.',
@@ -162,7 +163,7 @@ export class ProducerPool {
   #make(key: string, topic: string, profile: ProducerProfile): PoolEntry {
     this.#makeRoom(topic);
     const creating = this.#create(key, { ...profile, topic });
-    const entry = new PoolEntry(key, topic, profile, creating);
+    const entry = new PoolEntry(key, topic, this.#options.maxUses(topic), profile, creating);
     this.#entries.set(key, entry);
     creating.then(
       (producer) => {

@@ -1,6 +1,9 @@
 import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import type { PulsarError } from '../pulsar.errors.js';
 
+/** The property that carries {@link PublishOptions.idempotencyKey}: what consumers take for the same event, however often it is sent. */
+export const IDEMPOTENCY_KEY_PROPERTY = 'x-idempotency-key';
+
 /** How one message is published. */
 export interface PublishOptions<T = unknown> {
   /** Keeps the order among messages of the same key. Default: the contract's `key`. */
@@ -15,7 +18,15 @@ export interface PublishOptions<T = unknown> {
   readonly deliverAtMs?: number | undefined;
   /** Delivered no sooner than this many milliseconds from now; not together with `deliverAtMs`. */
   readonly deliverAfterMs?: number | undefined;
-  /** Rising per producer name: the broker stores each once. Needs `producer.producerName`. */
+  /**
+   * Names the event, so that consumers which keep what they have seen handle it once, however often it is published: an order's number, a
+   * request's id. Travels as the property `x-idempotency-key`. The broker does not look at it; for that, see `sequenceId`.
+   */
+  readonly idempotencyKey?: string | undefined;
+  /**
+   * Rising per producer name and topic: a broker with deduplication stores each once, also when it is sent again after an ambiguous failure.
+   * Needs `producer.producerName`, which one instance of the app may use at a time.
+   */
   readonly sequenceId?: bigint | undefined;
   /** Default: the contract's, else JSON. */
   readonly codec?: PulsarCodec<T> | undefined;

@@ -1,6 +1,7 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { propagation, type TextMapPropagator, trace } from '@opentelemetry/api';
-import { afterEach, describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { defineEvent } from '../event/define-event.js';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
@@ -13,10 +14,10 @@ import { consume, textOf } from '../testing/transport-fixture.js';
 import { resolveOptions } from '../transport/resolve-options.js';
 import { PulsarPublisher } from './pulsar.publisher.js';
 
-function open(producer: PulsarModuleOptions['producer'] = { batching: false }) {
-  const clock = new VirtualClock();
+function open(producer: PulsarModuleOptions['producer'] = { batching: false }, shared?: InProcessBroker) {
+  const clock = shared?.clock instanceof VirtualClock ? shared.clock : new VirtualClock();
   const random = new SeededRandom();
-  const broker = new InProcessBroker({ clock, random });
+  const broker = shared ?? new InProcessBroker({ clock, random });
   const transport = new FaultInjectingTransport(new InProcessTransport(broker));
   const options = resolveOptions('test', { url: 'memory://', transport, producer });
   const connection = new PulsarConnection(options, clock, random);
@@ -116,6 +117,94 @@ describe('PulsarPublisher', () => {
     });
     await publisher.publish('t', 2);
     expect(names).toEqual([`send ${TOPIC}`]);
+  });
+
+  it('sends to each topic as is said for it, and to the others as for all', async () => {
+    const { publisher, transport } = open({
+      batching: false,
+      maxPendingBytes: 5_000,
+      topics: {
+        orders: { batching: true, batchMaxMessages: 7, producerName: 'relay' },
+        'persistent://public/default/audit': { maxPendingMessages: 3 },
+      },
+    });
+    const create = vi.spyOn(transport, 'createProducer');
+    await publisher.publishMany('orders', [{ data: 1, options: { sequenceId: 1n } }]);
+    await publisher.publish('audit', 1);
+    await publisher.publish('t', 1);
+    await publisher.publish('public/default/t', 2);
+    expect(create.mock.calls.map(([options]) => options)).toMatchObject([
+      { producerName: 'relay', batching: { enabled: true, maxMessages: 7, maxDelayMs: 100 }, maxPendingBytes: 5_000 },
+      { topic: 'persistent://public/default/audit', batching: { enabled: false }, maxPendingMessages: 3 },
+      { topic: TOPIC, maxPendingMessages: 500 },
+    ]);
+    await expect(publisher.publish('t', 1, { sequenceId: 1n })).rejects.toThrow(/producer.topics/);
+  });
+
+  it('bounds the publishes that may wait, topic by topic', async () => {
+    const { clock, publisher, transport } = open({
+      topics: { narrow: { maxPendingMessages: 1, maxWaitingMessages: 1 } },
+    });
+    transport.plan = ({ point }) => (point === 'send' ? clock.sleep(10).then(() => undefined) : undefined);
+    const sends = ['narrow', 'narrow', 'wide', 'wide'].map((topic) => publisher.publish(topic, 1));
+    await expect(publisher.publish('narrow', 1)).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_SENDS_FULL' });
+    await clock.advance(1_000);
+    await Promise.all(sends);
+  });
+
+  it.each([
+    [{ topics: { 'a b': {} } }, /producer\.topics\["a b"\]/],
+    [{ topics: { t: {}, 'public/default/t': {} } }, /a second time/],
+    [{ topics: { t: { poolMax: 1 } as object } }, /poolMax/],
+    [{ topics: { t: { compression: 'lz4' as const } } }, /producer\.topics\["[^"]*t"\]\.compression.*in-process/],
+    [{ topics: { t: { batchMaxDelayMs: -1 } } }, /batchMaxDelayMs/],
+  ])('refuses %o at start and names what is wrong', (producer, problem) => {
+    expect(() => open(producer)).toThrow(problem);
+  });
+
+  it('carries the idempotency key as a property, and refuses one that says two things', async () => {
+    const { clock, publisher, transport } = open();
+    const heard = await consume(transport, TOPIC);
+    await publisher.publish('t', 1, { idempotencyKey: 'order-7', properties: { own: 'kept' } });
+    await clock.settle();
+    expect({ ...heard.messages[0]?.properties }).toEqual({ own: 'kept', 'x-idempotency-key': 'order-7' });
+    const properties = { 'x-idempotency-key': 'order-8' };
+    await expect(publisher.publish('t', 1, { idempotencyKey: 'order-7', properties })).rejects.toThrow(/differ/);
+    await expect(publisher.publish('t', 1, { idempotencyKey: '' })).rejects.toThrow(/names nothing/);
+  });
+
+  it('stores each sequence id once, in order, whatever is sent again after a crash', async () => {
+    const cuts = fc.array(fc.record({ upTo: fc.nat(20), from: fc.nat(20) }), { minLength: 1, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(cuts, async (crashes) => {
+        const { broker, clock, transport, publisher } = open({ batching: false, producerName: 'relay' });
+        const heard = await consume(transport, TOPIC);
+        let stored = 0;
+        let sender = publisher;
+        for (const { upTo, from } of crashes) {
+          // What a crashed sender had not noted is sent again, from anywhere before what is stored.
+          const first = Math.min(from, stored) + 1;
+          const ids = Array.from({ length: Math.max(0, upTo - first + 1) }, (_, index) => first + index);
+          await sender.publishMany(
+            't',
+            ids.map((id) => ({ data: id, options: { sequenceId: BigInt(id) } })),
+          );
+          stored = Math.max(stored, ids.at(-1) ?? 0);
+          await sender.close();
+          sender = open({ batching: false, producerName: 'relay' }, broker).publisher;
+        }
+        await clock.settle();
+        expect(heard.texts()).toEqual(Array.from({ length: stored }, (_, index) => String(index + 1)));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('tells what to do when another instance has the producer name', async () => {
+    const { broker, publisher } = open({ batching: false, producerName: 'relay' });
+    await publisher.publish('t', 1, { sequenceId: 1n });
+    const second = open({ batching: false, producerName: 'relay' }, broker).publisher;
+    await expect(second.publish('t', 1)).rejects.toThrow(/producerName of its own.*one instance at a time/);
   });
 
   it('writes the trace context into the properties beside the own ones', async () => {

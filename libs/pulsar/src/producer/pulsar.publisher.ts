@@ -3,13 +3,14 @@ import { Clock } from '@smartpulse/resilience';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { type EventContract, topicOf } from '../event/define-event.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
-import { PULSAR_OPTIONS, type ProducerDefaults, type ResolvedPulsarOptions } from '../pulsar.options.js';
+import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import { PulsarTelemetry, type WatchedSend } from '../pulsar.telemetry.js';
 import type { BatchSpans } from '../telemetry/message-spans.js';
 import type { MessageId, OutgoingMessage, TransportProducer } from '../transport/pulsar.transport.js';
-import { outgoingMessage, type OutgoingSettings } from './outgoing.js';
+import { outgoingMessage } from './outgoing.js';
 import { type ProducerLease, ProducerPool, type ProducerProfile } from './producer-pool.js';
 import type { PublishOptions, PublishOutcome, PublishResult } from './publish-options.js';
+import { type TopicProducer, TopicProducers } from './topic-producers.js';
 
 /**
  * Publishes messages. A resolved promise means that the broker has stored the message; a rejected one is a {@link PulsarError} whose
@@ -32,9 +33,7 @@ export class PulsarPublisher {
   readonly #clock: Clock;
   readonly #telemetry: PulsarTelemetry;
   readonly #pool: ProducerPool;
-  readonly #profile: ProducerProfile;
-  readonly #directProfile: ProducerProfile;
-  readonly #outgoing: OutgoingSettings;
+  readonly #producers: TopicProducers;
   readonly #nowMs = (): number => this.#clock.monotonic();
   #closed = false;
 
@@ -47,13 +46,10 @@ export class PulsarPublisher {
     this.#connection = connection;
     this.#clock = clock;
     this.#telemetry = telemetry;
-    const { producerName, validate } = options.producer;
-    this.#outgoing = { clock, transport: connection.transport, producerName, validate };
-    this.#profile = profileOf(options.producer);
-    this.#directProfile = directProfileOf(this.#profile);
+    this.#producers = new TopicProducers(options.producer, clock, connection.transport);
     this.#pool = new ProducerPool({
       max: options.producer.poolMax,
-      maxUses: options.producer.maxPendingMessages + options.producer.maxWaitingMessages,
+      maxUses: (topic) => this.#producers.of(topic).maxUses,
       idleMs: options.producer.poolIdleMs,
       clock,
       create: async (producer) => {
@@ -86,13 +82,15 @@ export class PulsarPublisher {
   publish<T>(topic: string | EventContract<T>, data: T, options: PublishOptions<T> = {}): Promise<PublishResult> {
     let name: string;
     let message: OutgoingMessage;
+    let producer: TopicProducer;
     try {
       name = this.#connection.topicName(topicOf(topic));
-      message = outgoingMessage(name, topic, data, options, this.#outgoing);
+      producer = this.#producers.of(name);
+      message = outgoingMessage(name, topic, data, options, producer.outgoing);
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#send(name, this.#profile, message, options.signal);
+    return this.#send(name, producer.profile, message, options.signal);
   }
 
   /**
@@ -129,7 +127,7 @@ export class PulsarPublisher {
    * @internal
    */
   sendDirect(topic: string, message: OutgoingMessage): Promise<PublishResult> {
-    return this.#send(topic, this.#directProfile, message, undefined);
+    return this.#send(topic, this.#producers.of(topic).direct, message, undefined);
   }
 
   /** Refuses further publishes, waits for those on their way and closes the producers. Idempotent. */
@@ -146,8 +144,9 @@ export class PulsarPublisher {
     batch: BatchSpans | undefined,
   ): Promise<PublishOutcome> {
     try {
-      const message = outgoingMessage(name, topic, data, options, this.#outgoing);
-      return { status: 'fulfilled', value: await this.#send(name, this.#profile, message, options.signal, batch) };
+      const { profile, outgoing } = this.#producers.of(name);
+      const message = outgoingMessage(name, topic, data, options, outgoing);
+      return { status: 'fulfilled', value: await this.#send(name, profile, message, options.signal, batch) };
     } catch (error) {
       return { status: 'rejected', error: PulsarError.from(error, name) };
     }
@@ -209,32 +208,4 @@ function isGivenUp(error: unknown): boolean {
 
 function isRejected(outcome: PublishOutcome): outcome is Extract<PublishOutcome, { readonly status: 'rejected' }> {
   return outcome.status === 'rejected';
-}
-
-function profileOf(options: ProducerDefaults): ProducerProfile {
-  return Object.freeze({
-    ...(options.producerName === undefined ? {} : { producerName: options.producerName }),
-    batching: Object.freeze({
-      enabled: options.batching,
-      maxMessages: options.batchMaxMessages,
-      maxBytes: options.batchMaxBytes,
-      maxDelayMs: options.batchMaxDelayMs,
-    }),
-    maxPendingMessages: options.maxPendingMessages,
-    maxPendingBytes: options.maxPendingBytes,
-    compression: options.compression,
-    sendTimeoutMs: options.sendTimeoutMs,
-  });
-}
-
-/** Unbatched and without a name: a second producer of the name would be refused. */
-function directProfileOf(profile: ProducerProfile): ProducerProfile {
-  const { batching, maxPendingMessages, maxPendingBytes, compression, sendTimeoutMs } = profile;
-  return Object.freeze({
-    batching: Object.freeze({ ...batching, enabled: false }),
-    maxPendingMessages,
-    maxPendingBytes,
-    compression,
-    sendTimeoutMs,
-  });
 }

@@ -36,7 +36,10 @@ const MEANINGS: Readonly<Record<BrokerFailureCode, readonly [PulsarErrorKind, st
   SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA: ['permanent', 'Publish what fits the schema of the topic.'],
   SMARTPULSE_PULSAR_INVALID_TOPIC: ['permanent', 'Correct the name of the topic.'],
   SMARTPULSE_PULSAR_NOT_ALLOWED: ['permanent', 'See what the broker says.'],
-  SMARTPULSE_PULSAR_PRODUCER_BUSY: ['recreate', 'Close the other producer of this name, or use another name.'],
+  SMARTPULSE_PULSAR_PRODUCER_BUSY: [
+    'recreate',
+    'One producer of a name may be on a topic, in the whole cluster. Give each instance of the app a producerName of its own, let one instance at a time publish to this topic, or leave producerName out. After a crash the name is free when the broker has noticed, which takes up to a minute.',
+  ],
   SMARTPULSE_PULSAR_PRODUCER_FENCED: [
     'recreate',
     'Another producer has taken the topic for itself; make a new one when it may be taken back.',

@@ -3,13 +3,14 @@ import {
   CONNECTION_DEFAULTS,
   CONSUMER_DEFAULTS,
   PRODUCER_DEFAULTS,
+  type ProducerDefaults,
   TELEMETRY_DEFAULTS,
   type PulsarModuleOptions,
   pulsarOptionsSchema,
   type ResolvedPulsarOptions,
   type TransportName,
 } from '../pulsar.options.js';
-import { namespaceProblem } from './topic-name.js';
+import { namespaceProblem, resolveTopicName } from './topic-name.js';
 
 /** The transport that serves each URL scheme. */
 const TRANSPORT_OF_SCHEME: Readonly<Record<string, TransportName | undefined>> = Object.freeze({
@@ -68,6 +69,9 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
   if (options.ownTransport === true && own === undefined) {
     issues.push({ option: 'ownTransport', problem: 'is given without a transport' });
   }
+  const namespace = options.namespace ?? 'public/default';
+  const topics = topicsOf(options.producer?.topics, namespace);
+  issues.push(...topics.issues);
   if (issues.length > 0) {
     throw new ConfigurationError(owner, issues);
   }
@@ -79,12 +83,13 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     connectTimeoutMs: options.connectTimeoutMs ?? CONNECTION_DEFAULTS.connectTimeoutMs,
     operationTimeoutMs: options.operationTimeoutMs ?? CONNECTION_DEFAULTS.operationTimeoutMs,
     ownTransport: options.ownTransport ?? false,
-    namespace: options.namespace ?? 'public/default',
+    namespace,
     producer: Object.freeze({
       ...PRODUCER_DEFAULTS,
       // A broker spreads whole batches by their first key: where keys cannot be kept together, messages travel alone unless told otherwise.
       batching: own === undefined ? transportName !== 'websocket' : own.capabilities.batching,
       ...given(options.producer),
+      topics: topics.byName,
     }),
     consumer: Object.freeze({
       ...CONSUMER_DEFAULTS,
@@ -94,6 +99,29 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     applyGlobalEnhancers: options.applyGlobalEnhancers ?? false,
     telemetry: Object.freeze({ ...TELEMETRY_DEFAULTS, ...given(options.telemetry) }),
   });
+}
+
+type Topics = NonNullable<ProducerDefaults['topics']>;
+type GivenTopics = { [T in keyof Topics]: { [K in keyof Topics[T]]: Topics[T][K] | undefined } };
+
+/** The options of single topics by their full names. */
+function topicsOf(
+  topics: GivenTopics | undefined,
+  namespace: string,
+): { readonly byName: Topics | undefined; readonly issues: readonly ConfigurationIssue[] } {
+  const byName = new Map<string, Topics[string]>();
+  const issues: ConfigurationIssue[] = [];
+  for (const [name, options] of Object.entries(topics ?? {})) {
+    const { topic, problem } = resolveTopicName(name, namespace);
+    if (topic === undefined) {
+      issues.push({ option: `producer.topics["${name}"]`, problem });
+    } else if (byName.has(topic)) {
+      issues.push({ option: `producer.topics["${name}"]`, problem: `names ${topic} a second time` });
+    } else {
+      byName.set(topic, Object.freeze(given(options)));
+    }
+  }
+  return { byName: byName.size === 0 ? undefined : Object.freeze(Object.fromEntries(byName)), issues };
 }
 
 /** Only what is not undefined, so that an explicit `undefined` means the default. */
