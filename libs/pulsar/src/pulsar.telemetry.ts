@@ -89,8 +89,9 @@ export interface WatchedSend {
   readonly message: OutgoingMessage;
   readonly topic: string;
   readonly span: Span | undefined;
-  /** Counted and timed; nothing while no meter provider is registered. */
-  readonly measured: { readonly series: ProducerSeries; readonly startMs: number } | undefined;
+  /** Counted and timed in it; nothing while no meter provider is registered. */
+  readonly series: ProducerSeries | undefined;
+  readonly startMs: number;
 }
 
 /** Asks for the time, in milliseconds that never go back. */
@@ -146,6 +147,9 @@ export class PulsarTelemetry implements OnModuleInit {
 
   /** A publish begins. Nothing when nobody watches: then the message goes as it is. */
   startSend(topic: string, message: OutgoingMessage, nowMs: Now, batch?: BatchSpans): WatchedSend | undefined {
+    if (!this.#spans.active) {
+      return this.#measures ? this.#watched(topic, message, undefined, nowMs) : undefined;
+    }
     const span = this.#spans.startSend(topic, batch);
     const traced = this.#spans.inject(message, span);
     // One of several is created, and sent by the call.
@@ -153,24 +157,17 @@ export class PulsarTelemetry implements OnModuleInit {
     if (batch !== undefined) {
       endSpan(span, undefined);
     }
-    if (!this.#measures) {
-      return span === undefined && traced === message
-        ? undefined
-        : { message: traced, topic, span: sending, measured: undefined };
-    }
-    const series = this.#producersOf(topic);
-    series.pending++;
-    series.pendingBytes += message.payload.byteLength;
-    return { message: traced, topic, span: sending, measured: { series, startMs: nowMs() } };
+    return span === undefined && traced === message && !this.#measures
+      ? undefined
+      : this.#watched(topic, traced, sending, nowMs);
   }
 
   /** @param errorCode the {@link PulsarError}'s code when the send failed. */
-  endSend({ message, topic, span, measured }: WatchedSend, nowMs: Now, errorCode: string | undefined): void {
+  endSend({ message, topic, span, series, startMs }: WatchedSend, nowMs: Now, errorCode: string | undefined): void {
     endSpan(span, errorCode);
-    if (measured === undefined) {
+    if (series === undefined) {
       return;
     }
-    const { series, startMs } = measured;
     const { byteLength } = message.payload;
     series.pending--;
     series.pendingBytes -= byteLength;
@@ -225,6 +222,22 @@ export class PulsarTelemetry implements OnModuleInit {
 
   removeConsumer(series: ConsumerSeries): void {
     series.closed++;
+  }
+
+  /** Whether a meter provider is registered. */
+  get measures(): boolean {
+    return this.#measures;
+  }
+
+  /** Whether a handler has to run by {@link process}: there is a span to make, or a context to hand on. */
+  get tracesHandlers(): boolean {
+    return this.#spans.active;
+  }
+
+  /** Counts a handler run that ended and that {@link process} did not see to. */
+  processed(series: ConsumerSeries, durationMs: number, failure: { readonly error: unknown } | undefined): void {
+    const errorType = failure === undefined ? undefined : errorTypeOf(failure.error);
+    this.#processDuration?.record(durationMs / 1_000, withError(series.process, errorType));
   }
 
   /** Runs a handler within a span that continues the publisher's trace, or is linked to it. */
@@ -282,11 +295,13 @@ export class PulsarTelemetry implements OnModuleInit {
 
   async #acknowledged(
     series: ConsumerSeries,
-    { topic, properties }: Pick<IncomingMessage, 'topic' | 'properties'>,
+    message: Pick<IncomingMessage, 'topic' | 'properties'>,
     nowMs: Now,
     run: () => Promise<void>,
   ): Promise<void> {
-    const span = this.#settleSpans ? this.#spans.startSettle(topic, 'ack', series.ack, properties) : undefined;
+    const span = this.#settleSpans
+      ? this.#spans.startSettle(message.topic, 'ack', series.ack, message.properties)
+      : undefined;
     const startMs = nowMs();
     let errorType: string | undefined;
     try {
@@ -315,6 +330,16 @@ export class PulsarTelemetry implements OnModuleInit {
       this.#processDuration?.record((nowMs() - startMs) / 1_000, withError(series.process, errorType));
       endSpan(span, errorType);
     }
+  }
+
+  #watched(topic: string, message: OutgoingMessage, span: Span | undefined, nowMs: Now): WatchedSend {
+    if (!this.#measures) {
+      return { message, topic, span, series: undefined, startMs: 0 };
+    }
+    const series = this.#producersOf(topic);
+    series.pending++;
+    series.pendingBytes += message.payload.byteLength;
+    return { message, topic, span, series, startMs: nowMs() };
   }
 
   #producersOf(topic: string): ProducerSeries {

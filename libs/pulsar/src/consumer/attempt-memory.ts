@@ -16,10 +16,11 @@ const MAX_REMEMBERED = 10_000;
 export class AttemptMemory {
   readonly #remembered = new Map<string, RememberedAttempts>();
 
+  get isEmpty(): boolean {
+    return this.#remembered.size === 0;
+  }
+
   take(messageId: string): RememberedAttempts | undefined {
-    if (this.#remembered.size === 0) {
-      return undefined;
-    }
     const known = this.#remembered.get(messageId);
     this.#remembered.delete(messageId);
     return known;

@@ -9,7 +9,7 @@ import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.tran
 import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
 import { Deferred } from './deferred.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
-import { MessageInvoker } from './message-invoker.js';
+import { MessageInvoker, type RunResult } from './message-invoker.js';
 import { MessageVerdict } from './message-verdict.js';
 import { type GatePass, OutageGate } from './outage-gate.js';
 import type { PayloadReader } from './payload-reader.js';
@@ -252,6 +252,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
 
   async #close(leave: () => Promise<void>): Promise<void> {
     await this.finish(this.#consumer.drainTimeoutMs);
+    this.#invoker.close();
     try {
       await leave();
     } finally {
@@ -279,11 +280,11 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     if (isOrdered(this.#consumer.type)) {
       return '';
     }
-    const key = message.orderingKey ?? message.key;
-    return key === undefined ? `m${message.id.toString()}` : `k${key}`;
+    // A key that looks like an identifier would share a lane with that message, and come after it: no harm.
+    return message.orderingKey ?? message.key ?? `\0${message.id.toString()}`;
   }
 
-  #handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | void {
+  #handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
     if (taken.from.lost) {
       return this.#settler.abandon(taken);
     }
@@ -297,22 +298,43 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     return this.#attempt(taken, stop);
   }
 
-  async #attempt(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> {
-    for (;;) {
-      const pass: GatePass = this.#gate.closed ? await this.#gate.enter() : 'free';
-      if (pass === 'stopped' || taken.from.lost) {
-        if (pass === 'test') {
-          this.#gate.tested(false);
+  /** Waits for nothing that is there already: a handler that answers at once costs no turn of its own. */
+  #attempt(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
+    if (this.#gate.closed) {
+      return this.#attemptUntilUp(taken, stop, undefined);
+    }
+    const result = this.#invoker.run(taken.message, taken.attempts + 1, stop);
+    return result instanceof Promise || result.status === 'rejected'
+      ? this.#attemptUntilUp(taken, stop, result)
+      : this.#verdict.conclude(taken, result);
+  }
+
+  /** @param begun the handler run that is under way already. */
+  async #attemptUntilUp(
+    taken: TakenMessage,
+    stop: AbortSignal,
+    begun: RunResult | Promise<RunResult> | undefined,
+  ): Promise<RetryLater | void> {
+    for (let running = begun; ; running = undefined) {
+      let pass: GatePass = 'free';
+      if (running === undefined) {
+        pass = this.#gate.closed ? await this.#gate.enter() : 'free';
+        if (pass === 'stopped' || taken.from.lost) {
+          if (pass === 'test') {
+            this.#gate.tested(false);
+          }
+          return this.#settler.abandon(taken);
         }
-        return this.#settler.abandon(taken);
+        running = this.#invoker.run(taken.message, taken.attempts + 1, stop);
       }
-      const result = await this.#invoker.run(taken.message, taken.attempts + 1, stop);
+      const result = running instanceof Promise ? await running : running;
       const down = result.status === 'rejected' && this.#isOutage(result.error);
       if (pass === 'test') {
         this.#gate.tested(!down);
       }
       if (!down) {
-        return this.#verdict.conclude(taken, result);
+        const settling = this.#verdict.conclude(taken, result);
+        return settling instanceof Promise ? await settling : settling;
       }
       if (this.#gate.trip()) {
         this.#counts.outages++;

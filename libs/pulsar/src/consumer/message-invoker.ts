@@ -2,10 +2,10 @@ import type { Clock } from '@smartpulse/resilience';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
 import type { MessageHandler } from './consumer-options.js';
+import { MessageContext } from './message-context.js';
 import type { PayloadReader } from './payload-reader.js';
-import type { PulsarContext } from './pulsar-context.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
-import { runHandler } from './run-handler.js';
+import { type HandlerRun, RunningHandlers } from './running-handlers.js';
 
 /** How a handler run ended. `invalid`: the payload could not be read, the handler was not called. */
 export type RunResult =
@@ -23,13 +23,32 @@ export interface MessageInvokerOptions<T> {
   readonly clock: Clock;
 }
 
+type Settled = (run: HandlerRun, failure: { readonly error: unknown } | undefined) => void;
+
+/** The span that it runs in times it. */
+const NOBODY: Settled = () => undefined;
+
 /** Reads a message's payload and runs the handler on it, within its time and its trace. Never rejects. */
 export class MessageInvoker<T> {
   readonly #options: MessageInvokerOptions<T>;
+  readonly #handlers: RunningHandlers;
+  readonly #nowMs = (): number => this.#options.clock.monotonic();
+  readonly #measured: Settled = (run, failure) => {
+    const { clock, series, telemetry } = this.#options;
+    if (telemetry.measures) {
+      telemetry.processed(series, clock.monotonic() - run.startMs, failure);
+    }
+  };
   #running = 0;
 
   constructor(options: MessageInvokerOptions<T>) {
+    const { clock, consumer } = options;
+    const { topic, timeoutMs, abortGraceMs } = consumer;
     this.#options = options;
+    this.#handlers = new RunningHandlers({ clock, topic, timeoutMs, abortGraceMs }, (run) => {
+      // Its result is that its time was up.
+      run.settle?.(this.#ended(run, { status: 'fulfilled', value: undefined }));
+    });
   }
 
   /** Handlers that run now. */
@@ -37,59 +56,104 @@ export class MessageInvoker<T> {
     return this.#running;
   }
 
-  /** @param attempt which handler run of the message it is, from 1. */
-  async run(message: IncomingMessage, attempt: number, stop: AbortSignal): Promise<RunResult> {
+  /**
+   * Answers at once where neither the reading nor the handler waits for anything.
+   *
+   * When a handler's time is used up, its signal aborts; the run has then failed, whatever the handler answers, as soon as it settles or the
+   * grace is over. A handler that ignores the signal beyond the grace is left to itself: it may then overlap its own repetition.
+   *
+   * @param attempt which handler run of the message it is, from 1.
+   * @param stop aborts when the shutdown's time is used up.
+   */
+  run(message: IncomingMessage, attempt: number, stop: AbortSignal): RunResult | Promise<RunResult> {
     this.#running++;
+    let payload: T | Promise<T>;
     try {
-      const read = await this.#read(message);
-      return read.status === 'invalid' ? read : await this.#invoke(read.payload, message, attempt, stop);
-    } finally {
-      this.#running--;
-    }
-  }
-
-  async #read(
-    message: IncomingMessage,
-  ): Promise<{ readonly status: 'read'; readonly payload: T } | { readonly status: 'invalid'; readonly error: Error }> {
-    try {
-      return { status: 'read', payload: await this.#options.reader.read(message) };
+      payload = this.#options.reader.read(message);
     } catch (error) {
+      this.#running--;
       return { status: 'invalid', error: asError(error) };
     }
+    return payload instanceof Promise
+      ? this.#runWhenRead(payload, message, attempt, stop)
+      : this.#invoke(payload, message, attempt, stop);
   }
 
-  async #invoke(payload: T, message: IncomingMessage, attempt: number, stop: AbortSignal): Promise<RunResult> {
-    const { clock, consumer, handler, series, telemetry } = this.#options;
-    const { timeoutMs, abortGraceMs } = consumer;
-    const nowMs = (): number => clock.monotonic();
-    try {
-      const value = await runHandler({ clock, topic: message.topic, timeoutMs, abortGraceMs, stop }, (signal) =>
-        telemetry.process(series, message.topic, message.properties, nowMs, async () =>
-          handler(payload, contextOf(message, attempt, signal)),
-        ),
-      );
-      return { status: 'fulfilled', value };
-    } catch (error) {
-      return { status: 'rejected', error };
-    }
+  /** No handler runs any more. */
+  close(): void {
+    this.#handlers.close();
   }
+
+  async #runWhenRead(
+    reading: Promise<T>,
+    message: IncomingMessage,
+    attempt: number,
+    stop: AbortSignal,
+  ): Promise<RunResult> {
+    let payload: T;
+    try {
+      payload = await reading;
+    } catch (error) {
+      this.#running--;
+      return { status: 'invalid', error: asError(error) };
+    }
+    return this.#invoke(payload, message, attempt, stop);
+  }
+
+  #invoke(payload: T, message: IncomingMessage, attempt: number, stop: AbortSignal): RunResult | Promise<RunResult> {
+    const { handler, series, telemetry } = this.#options;
+    const run = this.#handlers.begin(stop);
+    const context = new MessageContext(message, attempt, run);
+    if (telemetry.tracesHandlers) {
+      const { topic, properties } = message;
+      const answer = telemetry.process(series, topic, properties, this.#nowMs, async () => handler(payload, context));
+      return this.#whenSettled(run, answer, NOBODY);
+    }
+    let answer: unknown;
+    try {
+      answer = handler(payload, context);
+    } catch (error) {
+      this.#measured(run, { error });
+      return this.#ended(run, { status: 'rejected', error });
+    }
+    if (isThenable(answer)) {
+      return this.#whenSettled(run, answer, this.#measured);
+    }
+    this.#measured(run, undefined);
+    return this.#ended(run, { status: 'fulfilled', value: answer });
+  }
+
+  /** @param onSettled hears of the handler itself, however late; the result may be that its time was up. */
+  #whenSettled(run: HandlerRun, answer: PromiseLike<unknown>, onSettled: Settled): Promise<RunResult> {
+    return new Promise((resolve) => {
+      run.settle = resolve;
+      answer.then(
+        (value) => {
+          onSettled(run, undefined);
+          resolve(this.#ended(run, { status: 'fulfilled', value }));
+        },
+        (error: unknown) => {
+          onSettled(run, { error });
+          resolve(this.#ended(run, { status: 'rejected', error }));
+        },
+      );
+    });
+  }
+
+  #ended(run: HandlerRun, result: RunResult): RunResult {
+    if (!run.isOver) {
+      this.#running--;
+      this.#handlers.end(run);
+    }
+    return run.timedOut === undefined ? result : { status: 'rejected', error: run.timedOut };
+  }
+}
+
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function';
 }
 
 /** The error itself, or one made of what was thrown instead. */
 export function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-function contextOf(message: IncomingMessage, attempt: number, signal: AbortSignal): PulsarContext {
-  return {
-    messageId: message.id.toString(),
-    topic: message.topic,
-    key: message.key,
-    properties: message.properties,
-    attempt,
-    redeliveryCount: message.redeliveryCount,
-    publishTimeMs: message.publishTimeMs,
-    eventTimeMs: message.eventTimeMs,
-    signal,
-  };
 }

@@ -62,6 +62,7 @@ const MAX_ACK_FAILURES = 10;
 export class MessageSettler {
   readonly #options: MessageSettlerOptions;
   readonly #memory = new AttemptMemory();
+  readonly #nowMs = (): number => this.#options.clock.monotonic();
 
   constructor(options: MessageSettlerOptions) {
     this.#options = options;
@@ -88,6 +89,9 @@ export class MessageSettler {
    * lost consumer left may be before it in its lane.
    */
   recall(taken: TakenMessage): void {
+    if (this.#memory.isEmpty) {
+      return;
+    }
     const known = this.#memory.take(taken.message.id.toString());
     if (known !== undefined) {
       taken.attempts = known.attempts;
@@ -100,9 +104,8 @@ export class MessageSettler {
   async ack(taken: TakenMessage): Promise<SettleLater | void> {
     taken.handled = true;
     try {
-      const { clock, series, telemetry } = this.#options;
-      const nowMs = (): number => clock.monotonic();
-      await telemetry.acknowledge(series, taken.message, nowMs, () => taken.from.transport.ack(taken.message.id));
+      const { series, telemetry } = this.#options;
+      await telemetry.acknowledge(series, taken.message, this.#nowMs, () => taken.from.transport.ack(taken.message.id));
     } catch (error) {
       const known = PulsarError.is(error) ? error : undefined;
       const again = known?.kind === 'transient' || known?.kind === 'backpressure';

@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@smartpulse/resilience';
 import { type PulsarCodec, jsonCodec } from '../codec/pulsar-codec.js';
 import { InvalidPayloadError } from '../pulsar.errors.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
@@ -13,8 +14,12 @@ export class PayloadReader<T> {
     this.#codec = options.codec ?? (typeof options.topic === 'string' ? jsonCodec<T>() : options.topic.codec);
   }
 
-  /** @throws InvalidPayloadError with the schema's issues, or with the codec's error as its cause. */
-  async read(message: IncomingMessage): Promise<T> {
+  /**
+   * Answers at once unless the schema answers later.
+   *
+   * @throws InvalidPayloadError with the schema's issues, or with the codec's error as its cause.
+   */
+  read(message: IncomingMessage): T | Promise<T> {
     let value: T;
     try {
       value = this.#codec.decode(message.payload);
@@ -25,10 +30,16 @@ export class PayloadReader<T> {
     if (typeof topic === 'string') {
       return value;
     }
-    const result = await topic.schema['~standard'].validate(value);
-    if (result.issues !== undefined) {
-      throw new InvalidPayloadError(message.topic, result.issues);
-    }
-    return result.value;
+    const result = topic.schema['~standard'].validate(value);
+    return result instanceof Promise
+      ? result.then((answer) => accepted(answer, message.topic))
+      : accepted(result, message.topic);
   }
+}
+
+function accepted<T>(result: StandardSchemaV1.Result<T>, topic: string): T {
+  if (result.issues !== undefined) {
+    throw new InvalidPayloadError(topic, result.issues);
+  }
+  return result.value;
 }

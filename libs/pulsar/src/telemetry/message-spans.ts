@@ -49,14 +49,21 @@ export class MessageSpans {
     return this.#tracer;
   }
 
+  /** Whether there is a tracer, or a propagator that has something to hand on. */
+  get active(): boolean {
+    return this.tracer !== undefined || propagation.fields().length > 0;
+  }
+
   /** The span of a message on its way out: `send`, or `create` for one of several that a call sends together. */
   startSend(topic: string, batch: BatchSpans | undefined): Span | undefined {
+    const { tracer } = this;
+    if (tracer === undefined) {
+      return undefined;
+    }
     const operation = batch === undefined ? 'send' : 'create';
     const attributes = messagingAttributes(operation, operation, topic);
-    const span = this.tracer?.startSpan(`${operation} ${topic}`, { kind: SpanKind.PRODUCER, attributes });
-    if (span !== undefined) {
-      batch?.created.push({ context: span.spanContext() });
-    }
+    const span = tracer.startSpan(`${operation} ${topic}`, { kind: SpanKind.PRODUCER, attributes });
+    batch?.created.push({ context: span.spanContext() });
     return span;
   }
 
