@@ -33,6 +33,8 @@ interface OutboxMessage {
   readonly payload: Uint8Array;
   readonly key: string | null;
   readonly id: string;
+  /** Of this row in this life of its database: after a restore the same id may mean another event. */
+  readonly idempotencyKey: string;
 }
 
 const ACCEPTED: AcceptOutcome = Object.freeze({ status: 'accepted' });
@@ -40,7 +42,9 @@ const encoder = new TextEncoder();
 
 /**
  * Publishes the rows of an outbox table as plain events. At least once: a row that is offered again is published again under the same
- * `outbox-id`. Order holds per topic and key. Deleting relayed rows is nothing to it.
+ * `outbox-id` and idempotency key. Per topic and key each event is stored for the first time after those before it: the next one of a key is
+ * sent when the last one is stored, so that a page takes as many round trips as it has events of one key. Deleting relayed rows is nothing
+ * to it.
  */
 export class OutboxRelay extends ChangeSink {
   readonly #outbox: OutboxDefinition;
@@ -74,7 +78,7 @@ export class OutboxRelay extends ChangeSink {
       const poison: PoisonChange[] = [];
       const byTopic = new Map<string, OutboxMessage[]>();
       for (const [index, change] of changes.entries()) {
-        const read = await this.#read(change);
+        const read = await this.#read(change, handOff.source);
         if (read instanceof Error) {
           poison.push({ index, change, error: read, key: undefined, pk: wireKey(change) });
           outcomes.push({ status: 'poison', error: read });
@@ -109,28 +113,29 @@ export class OutboxRelay extends ChangeSink {
   }
 
   async #publish(topic: string, messages: readonly OutboxMessage[]): Promise<void> {
-    const results = await this.#publisher.publishMany(
-      topic,
-      messages.map(({ payload, key, id, event }) => ({
-        data: payload,
-        options: {
-          codec: { contentType: event.contentType, encode: same, decode: same },
-          properties: { [OUTBOX_ID_PROPERTY]: id },
-          ...(key === null ? {} : { key }),
-        },
-      })),
-    );
-    await this.#publisher.flush(topic);
-    for (const result of results) {
-      if (result.status === 'rejected') {
-        throw result.error;
+    for (const round of roundsOf(messages)) {
+      const results = await this.#publisher.publishMany(
+        topic,
+        round.map(({ payload, key, id, event, idempotencyKey }) => ({
+          data: payload,
+          options: {
+            codec: { contentType: event.contentType, encode: same, decode: same },
+            properties: { [OUTBOX_ID_PROPERTY]: id },
+            idempotencyKey,
+            ...(key === null ? {} : { key }),
+          },
+        })),
+      );
+      const refused = results.find((result) => result.status === 'rejected');
+      if (refused !== undefined) {
+        throw refused.error;
       }
+      this.#stats.relayed += round.length;
     }
-    this.#stats.relayed += messages.length;
   }
 
   /** The message of a row; nothing for a deleted one; an error for what cannot be published. */
-  async #read(change: RowChange): Promise<OutboxMessage | Error | undefined> {
+  async #read(change: RowChange, source: string): Promise<OutboxMessage | Error | undefined> {
     if (change.operation === 'delete') {
       return undefined;
     }
@@ -154,10 +159,30 @@ export class OutboxRelay extends ChangeSink {
       return new OutboxRowError(table, `has a payload of ${bytes.byteLength} bytes, more than the broker takes`);
     }
     const problem = await event.problemOf(bytes);
-    return problem === undefined
-      ? { event, payload: bytes, key, id: String(toWireValue(columns.id, id)) }
-      : new OutboxRowError(table, problem);
+    if (problem !== undefined) {
+      return new OutboxRowError(table, problem);
+    }
+    const text = String(toWireValue(columns.id, id));
+    const idempotencyKey = `${source}/${table}/${change.version.epoch}/${text}`;
+    return { event, payload: bytes, key, id: text, idempotencyKey };
   }
+}
+
+/**
+ * Messages in rounds of which none has two of one key: if the broker refused the first and stored the second, consumers would hear of the
+ * second before the first. What has no key has no order, and goes in the first round.
+ */
+function roundsOf(messages: readonly OutboxMessage[]): readonly (readonly OutboxMessage[])[] {
+  const rounds: OutboxMessage[][] = [];
+  const taken = new Map<string, number>();
+  for (const message of messages) {
+    const round = message.key === null ? 0 : (taken.get(message.key) ?? 0);
+    if (message.key !== null) {
+      taken.set(message.key, round + 1);
+    }
+    (rounds[round] ??= []).push(message);
+  }
+  return rounds;
 }
 
 function isId(id: ColumnValue | undefined): id is string | number | bigint {

@@ -93,6 +93,32 @@ describe('OutboxRelay', () => {
     expect(relay.stats).toMatchObject({ relayed: 3, poison: 0 });
   });
 
+  it('names each event for consumers that handle it once: by its row, within one life of the database', async () => {
+    const { relay, publisher } = setUp();
+    const row = inserted(1, outbox.row(mailed, { to: 'a' }));
+    await relay.accept([row], circumstances);
+    await relay.accept([row], circumstances);
+    await relay.accept([{ ...row, version: { epoch: 2n, version: 1n } }], circumstances);
+    const [first, again, restored] = publisher.messages.map(({ idempotencyKey }) => idempotencyKey);
+    expect(first).toMatch(/dbo\.outbox\/1\/1$/);
+    expect(again).toBe(first);
+    expect(restored).not.toBe(first);
+  });
+
+  it('sends no two events of a key at a time: a refused one keeps those after it back', async () => {
+    const { relay, publisher } = setUp();
+    publisher.refuse = ({ properties }) =>
+      properties['outbox-id'] === '1' ? new PulsarClosedError('publisher') : undefined;
+    const rows = ['U-1', 'U-2', 'U-1', 'U-1'].map((unit, index) =>
+      inserted(index + 1, outbox.row(computed, { unit, megawatt: index })),
+    );
+    await expect(relay.accept(rows, circumstances)).rejects.toThrow(PulsarClosedError);
+    expect(publisher.messages.map(({ properties }) => properties['outbox-id'])).toEqual(['2']);
+    publisher.refuse = undefined;
+    await relay.accept(rows, circumstances);
+    expect(publisher.messages.map(({ properties }) => properties['outbox-id'])).toEqual(['2', '1', '2', '3', '4']);
+  });
+
   it('relays rows that a bootstrap finds, and takes a deleted row for relayed', async () => {
     const { relay, publisher } = setUp();
     const row = inserted(1, outbox.row(mailed, { to: 'a' }));

@@ -8,6 +8,7 @@ export interface RecordedMessage {
   readonly key: string | undefined;
   readonly properties: Readonly<Record<string, string>>;
   readonly payload: Uint8Array;
+  readonly idempotencyKey: string | undefined;
 }
 
 /** Stands where a `PulsarPublisher` would: keeps what is published, refuses what a test says. */
@@ -28,7 +29,8 @@ export class RecordingPublisher {
     return items.map(({ data, options }): PublishOutcome => {
       const payload =
         options?.codec === undefined ? new TextEncoder().encode(JSON.stringify(data)) : options.codec.encode(data);
-      const message = { topic: name, key: options?.key, properties: options?.properties ?? {}, payload };
+      const { key, properties = {}, idempotencyKey } = options ?? {};
+      const message = { topic: name, key, properties, payload, idempotencyKey };
       const error = this.refuse?.(message);
       if (error !== undefined) {
         return { status: 'rejected', error };
