@@ -9,7 +9,22 @@ export type {
   PulsarConsumerHandle,
   RetryBackoff,
 } from './consumer/consumer-options.js';
-export { isPulsarContext, PULSAR_CONTEXT_TYPE, type PulsarContext } from './consumer/pulsar-context.js';
+export { type BatchItemFailure, BatchItemsFailed } from './consumer/batch/batch-items-failed.js';
+export {
+  BATCH_HANDLER_DEFAULTS,
+  type BatchConsumerOptions,
+  type BatchDefaults,
+  type BatchHandler,
+  type BatchOptions,
+  type PulsarBatchContext,
+} from './consumer/batch/batch-options.js';
+export { PAUSE_ON_DEFAULTS, type PauseOnDefaults, type PauseOnOptions } from './consumer/pause-on.js';
+export {
+  isPulsarContext,
+  type MessageFacts,
+  PULSAR_CONTEXT_TYPE,
+  type PulsarContext,
+} from './consumer/pulsar-context.js';
 export { PulsarConsumers } from './consumer/pulsar.consumers.js';
 export { PulsarRegistry } from './consumer/pulsar.registry.js';
 export { ack, deadLetter, nack, type Settlement } from './consumer/settlement.js';

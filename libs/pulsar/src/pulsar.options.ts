@@ -197,7 +197,7 @@ export interface ResolvedPulsarOptions extends ConnectionOptions {
 /** The injection token of {@link ResolvedPulsarOptions}. */
 export const PULSAR_OPTIONS = Symbol('PULSAR_OPTIONS');
 
-const whole = (min: number, max: number, unit: string) =>
+export const whole = (min: number, max: number, unit: string) =>
   z
     .number({ error: `expected a whole number of ${unit}, ${min} to ${max}` })
     .int({ error: `expected a whole number of ${unit}, ${min} to ${max}` })

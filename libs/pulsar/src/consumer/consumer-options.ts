@@ -1,6 +1,7 @@
 import type { EventContract } from '../event/define-event.js';
 import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
+import type { PauseOnOptions } from './pause-on.js';
 import type { PulsarContext } from './pulsar-context.js';
 import type { Settlement } from './settlement.js';
 
@@ -60,6 +61,10 @@ export interface ConsumerOptions<T> {
   readonly deadLetter?: DeadLetterOptions | false | undefined;
   /** Whether an error means that infrastructure is down: the attempt is not counted and the consumer pauses until a probe succeeds. */
   readonly isOutage?: ((error: unknown) => boolean) | undefined;
+  /** Pauses when many handler runs fail, goes on when one succeeds after the cool-down. `{}` takes the defaults. Default: never. */
+  readonly pauseOn?: PauseOnOptions | undefined;
+  /** Gathers messages for a handler of many: see `BatchConsumerOptions`. */
+  readonly batch?: undefined;
   /** Asks the infrastructure whether it is back. Without it the message that met the outage is tried again alone. */
   readonly probe?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Runs after the dead letter is stored and before the message is acknowledged; a failure gives the message back. */
@@ -82,6 +87,8 @@ export interface ConsumerStats {
   readonly failed: number;
   /** Times that infrastructure was found to be down. */
   readonly outages: number;
+  /** Times that `pauseOn` paused it. */
+  readonly trips: number;
   /** Acknowledgements that the broker refused; those messages come again. */
   readonly unsettled: number;
   /** Messages taken and neither acknowledged nor given back yet. */
@@ -90,12 +97,15 @@ export interface ConsumerStats {
   readonly waiting: number;
 }
 
-/** How a consumer is. */
+/**
+ * How a consumer is. `outage`: infrastructure is down, times by `Clock.now`. `tripped`: too many handler runs failed (`pauseOn`).
+ */
 export type ConsumerState =
   | { readonly status: 'waiting' }
   | { readonly status: 'consuming' }
   | { readonly status: 'paused' }
   | { readonly status: 'outage'; readonly sinceMs: number }
+  | { readonly status: 'tripped'; readonly sinceMs: number }
   | { readonly status: 'reconnecting'; readonly attempt: number }
   | { readonly status: 'stopping' }
   | { readonly status: 'closed' };

@@ -6,15 +6,17 @@ import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.transport.js';
+import { BatchDelivery } from './batch/batch-delivery.js';
+import type { BatchDefaults, BatchHandler } from './batch/batch-options.js';
+import { KeyedBatches } from './batch/keyed-batches.js';
 import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
 import { Deferred } from './deferred.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
 import { MessageInvoker, type RunResult } from './message-invoker.js';
 import { MessageVerdict } from './message-verdict.js';
-import { type GatePass, OutageGate } from './outage-gate.js';
 import type { PayloadReader } from './payload-reader.js';
 import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
-import { runHandler } from './run-handler.js';
+import { FREE_PASS, RunGate, type RunPass } from './run-gate.js';
 import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
 
 /** What every runner of an app shares. */
@@ -26,6 +28,22 @@ export interface RunnerParts {
   readonly random: Random;
 }
 
+/** What is done with messages: one by one, or many at once. */
+export type RunnerWork<T> =
+  | { readonly kind: 'single'; readonly handler: MessageHandler<T> }
+  | { readonly kind: 'batch'; readonly handler: BatchHandler<T>; readonly batch: BatchDefaults };
+
+/** Where messages wait for their turn, key by key. */
+interface Lanes {
+  tryEnqueue(lane: string, taken: TakenMessage): boolean;
+  pause(): void;
+  resume(): void;
+  drain(options: {
+    readonly timeoutMs: number;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<{ readonly interrupted: number }>;
+}
+
 /** What one runner is made of. */
 export interface RunnerOptions<T> {
   readonly id: string;
@@ -33,7 +51,7 @@ export interface RunnerOptions<T> {
   readonly handlerName: string;
   readonly consumer: ResolvedConsumerOptions;
   readonly reader: PayloadReader<T>;
-  readonly handler: MessageHandler<T>;
+  readonly work: RunnerWork<T>;
   readonly onClosed: () => void;
   /** Told when somebody waits for the subscription. */
   readonly onAwaited: () => void;
@@ -45,12 +63,12 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #parts: RunnerParts;
   readonly #consumer: ResolvedConsumerOptions;
   readonly #logger = new Logger('PulsarConsumer');
-  readonly #queue: AutoConcurrentPartitionedQueue<string, TakenMessage>;
+  readonly #queue: Lanes;
   readonly #link: SubscriptionLink;
-  readonly #gate: OutageGate;
+  readonly #gate: RunGate;
   readonly #settler: MessageSettler;
   readonly #verdict: MessageVerdict;
-  readonly #invoker: MessageInvoker<T>;
+  readonly #invoker: { readonly running: number; close(): void };
   readonly #series: ConsumerSeries;
   readonly #counts: SettlementCounts = {
     received: 0,
@@ -60,6 +78,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     deadLettered: 0,
     failed: 0,
     outages: 0,
+    trips: 0,
     unsettled: 0,
     inFlight: 0,
   };
@@ -77,22 +96,6 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     this.#parts = parts;
     this.#consumer = consumer;
     this.#series = parts.telemetry.addConsumer(consumer.topic, consumer.subscription);
-    this.#queue = new AutoConcurrentPartitionedQueue<string, TakenMessage>(
-      {
-        name: id,
-        concurrency: consumer.concurrency,
-        // The window, and handlers whose message is settled and which have yet to return.
-        capacity: window + consumer.concurrency,
-        handler: (taken, { attempt, signal }) => {
-          if (attempt === 1) {
-            this.#settler.recall(taken);
-          }
-          return this.#handle(taken, signal);
-        },
-        onError: (error, taken) => this.#onDefect(error, taken),
-      },
-      { clock },
-    );
     this.#link = new SubscriptionLink({
       clock,
       random,
@@ -104,22 +107,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
         this.#logger.warn(`${id}: attempt ${attempt} to subscribe again failed (${messageOf(error)}).`),
       onReconnected: () => this.#logger.log(`${id}: subscribed again.`),
     });
-    this.#gate = new OutageGate({
-      clock,
-      random,
-      backoff: consumer.backoff,
-      probe: this.#probe(),
-      onProbeFailed: (error) => this.#logger.warn(`${id}: infrastructure is still down (${messageOf(error)}).`),
-      onRecovered: (downMs) => this.#logger.log(`${id}: infrastructure is back after ${Math.round(downMs)} ms.`),
-    });
-    this.#invoker = new MessageInvoker({
-      consumer,
-      reader: options.reader,
-      handler: options.handler,
-      telemetry: parts.telemetry,
-      series: this.#series,
-      clock,
-    });
+    this.#gate = new RunGate({ id, consumer, counts: this.#counts, clock, random, logger: this.#logger });
     this.#settler = new MessageSettler({
       id,
       handler: options.handlerName,
@@ -140,6 +128,16 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       counts: this.#counts,
       random,
     });
+    const { work } = options;
+    if (work.kind === 'batch') {
+      const delivery = new BatchDelivery({ ...this.#handling(), handler: work.handler });
+      this.#invoker = delivery;
+      this.#queue = this.#batches(delivery, work.batch);
+    } else {
+      const invoker = new MessageInvoker({ ...this.#handling(), handler: work.handler });
+      this.#invoker = invoker;
+      this.#queue = this.#singles(invoker, window);
+    }
   }
 
   get id(): string {
@@ -176,6 +174,10 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     const sinceMs = this.#gate.downSinceMs;
     if (sinceMs !== undefined) {
       return { status: 'outage', sinceMs };
+    }
+    const trippedMs = this.#gate.trippedSinceMs;
+    if (trippedMs !== undefined && !this.#paused) {
+      return { status: 'tripped', sinceMs: trippedMs };
     }
     return this.#paused ? { status: 'paused' } : { status: 'consuming' };
   }
@@ -262,6 +264,53 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     }
   }
 
+  /** What handlers of one message and of many need alike. */
+  #handling() {
+    return {
+      consumer: this.#consumer,
+      reader: this.#options.reader,
+      settler: this.#settler,
+      verdict: this.#verdict,
+      gate: this.#gate,
+      telemetry: this.#parts.telemetry,
+      series: this.#series,
+      clock: this.#parts.clock,
+    };
+  }
+
+  #singles(invoker: MessageInvoker<T>, window: number): Lanes {
+    const { concurrency } = this.#consumer;
+    return new AutoConcurrentPartitionedQueue<string, TakenMessage>(
+      {
+        name: this.id,
+        concurrency,
+        // The window, and handlers whose message is settled and which have yet to return.
+        capacity: window + concurrency,
+        handler: (taken, { attempt, signal }) => {
+          if (attempt === 1) {
+            this.#settler.recall(taken);
+          }
+          return this.#handle(invoker, taken, signal);
+        },
+        onError: (error, taken) => this.#onDefect(error, taken),
+      },
+      { clock: this.#parts.clock },
+    );
+  }
+
+  #batches(delivery: BatchDelivery<T>, batch: BatchDefaults): Lanes {
+    return new KeyedBatches<TakenMessage>({
+      name: this.id,
+      clock: this.#parts.clock,
+      concurrency: this.#consumer.concurrency,
+      ...batch,
+      bytesOf: ({ message }) => message.payload.byteLength,
+      runsAlone: (taken) => delivery.runsAlone(taken),
+      run: (taken, signal) => delivery.run(taken, signal),
+      onError: (error, taken) => this.#onDefect(error, taken),
+    });
+  }
+
   #subscribeOptions() {
     const { topic, subscription, type, initialPosition, durable, concurrency, prefetch } = this.#consumer;
     return { topic, subscription, type, initialPosition, durable, expectedPermits: concurrency + prefetch };
@@ -284,80 +333,54 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     return message.orderingKey ?? message.key ?? `\0${message.id.toString()}`;
   }
 
-  #handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
-    if (taken.from.lost) {
-      return this.#settler.abandon(taken);
-    }
-    if (taken.handled) {
-      return this.#settler.ack(taken);
-    }
-    const isSpent = taken.deadLetterStored || taken.attempts >= this.#consumer.maxAttempts;
-    if (isSpent && taken.lastError !== undefined) {
-      return this.#settler.deadLetter(taken, 'failed', taken.lastError);
-    }
-    return this.#attempt(taken, stop);
+  #handle(
+    invoker: MessageInvoker<T>,
+    taken: TakenMessage,
+    stop: AbortSignal,
+  ): Promise<RetryLater | void> | RetryLater | void {
+    const settled = this.#verdict.withoutRun(taken);
+    return settled === undefined ? this.#attempt(invoker, taken, stop) : settled.answer;
   }
 
   /** Waits for nothing that is there already: a handler that answers at once costs no turn of its own. */
-  #attempt(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
+  #attempt(
+    invoker: MessageInvoker<T>,
+    taken: TakenMessage,
+    stop: AbortSignal,
+  ): Promise<RetryLater | void> | RetryLater | void {
     if (this.#gate.closed) {
-      return this.#attemptUntilUp(taken, stop, undefined);
+      return this.#attemptUntilUp(invoker, taken, stop, undefined);
     }
-    const result = this.#invoker.run(taken.message, taken.attempts + 1, stop);
-    return result instanceof Promise || result.status === 'rejected'
-      ? this.#attemptUntilUp(taken, stop, result)
-      : this.#verdict.conclude(taken, result);
+    const result = invoker.run(taken.message, taken.attempts + 1, stop);
+    if (result instanceof Promise || result.status === 'rejected') {
+      return this.#attemptUntilUp(invoker, taken, stop, result);
+    }
+    this.#gate.endedOne(FREE_PASS, result);
+    return this.#verdict.conclude(taken, result);
   }
 
   /** @param begun the handler run that is under way already. */
   async #attemptUntilUp(
+    invoker: MessageInvoker<T>,
     taken: TakenMessage,
     stop: AbortSignal,
     begun: RunResult | Promise<RunResult> | undefined,
   ): Promise<RetryLater | void> {
     for (let running = begun; ; running = undefined) {
-      let pass: GatePass = 'free';
+      let pass: RunPass | undefined = FREE_PASS;
       if (running === undefined) {
-        pass = this.#gate.closed ? await this.#gate.enter() : 'free';
-        if (pass === 'stopped' || taken.from.lost) {
-          if (pass === 'test') {
-            this.#gate.tested(false);
-          }
+        pass = this.#gate.closed ? await this.#gate.enter() : pass;
+        if (pass === undefined || taken.from.lost) {
+          this.#gate.leave(pass);
           return this.#settler.abandon(taken);
         }
-        running = this.#invoker.run(taken.message, taken.attempts + 1, stop);
+        running = invoker.run(taken.message, taken.attempts + 1, stop);
       }
       const result = running instanceof Promise ? await running : running;
-      const down = result.status === 'rejected' && this.#isOutage(result.error);
-      if (pass === 'test') {
-        this.#gate.tested(!down);
-      }
-      if (!down) {
+      if (!this.#gate.endedOne(pass, result)) {
         const settling = this.#verdict.conclude(taken, result);
         return settling instanceof Promise ? await settling : settling;
       }
-      if (this.#gate.trip()) {
-        this.#counts.outages++;
-        this.#logger.warn(`${this.id}: paused, infrastructure is down (${messageOf(result.error)}).`);
-      }
-    }
-  }
-
-  /** The probe within the time of a handler run: one that hangs would keep the consumer in its outage for ever. */
-  #probe(): ((signal: AbortSignal) => Promise<void>) | undefined {
-    const { probe, topic, timeoutMs, abortGraceMs } = this.#consumer;
-    const { clock } = this.#parts;
-    return (
-      probe && ((stop) => runHandler({ clock, topic, timeoutMs, abortGraceMs, stop }, async (signal) => probe(signal)))
-    );
-  }
-
-  #isOutage(error: unknown): boolean {
-    try {
-      return this.#consumer.isOutage?.(error) ?? false;
-    } catch (thrown) {
-      this.#logger.error(`${this.id}: isOutage threw (${messageOf(thrown)}); the error counts as no outage.`);
-      return false;
     }
   }
 

@@ -31,6 +31,7 @@ export interface SettlementCounts {
   deadLettered: number;
   failed: number;
   outages: number;
+  trips: number;
   unsettled: number;
   inFlight: number;
 }

@@ -23,6 +23,24 @@ export class MessageVerdict {
     this.#options = options;
   }
 
+  /**
+   * Goes on with a message that needs no run of the handler: its consumer is gone, or it is handled or given up and only its settlement is
+   * missing. `undefined`: it needs one.
+   */
+  withoutRun(taken: TakenMessage): { readonly answer: Promise<SettleLater | void> | void } | undefined {
+    const { consumer, settler } = this.#options;
+    if (taken.from.lost) {
+      return { answer: settler.abandon(taken) };
+    }
+    if (taken.handled) {
+      return { answer: settler.ack(taken) };
+    }
+    const isSpent = taken.deadLetterStored || taken.attempts >= consumer.maxAttempts;
+    return isSpent && taken.lastError !== undefined
+      ? { answer: settler.deadLetter(taken, 'failed', taken.lastError) }
+      : undefined;
+  }
+
   /** Answers how long to wait before the message is handled again, or nothing when it is settled. */
   conclude(taken: TakenMessage, result: RunResult): Promise<SettleLater | void> | SettleLater | void {
     const { consumer, counts, link, random, settler } = this.#options;

@@ -6,10 +6,10 @@ import type { ConsumerOptions } from './consumer-options.js';
 
 /** Reads payloads: decodes, then checks the contract's schema. */
 export class PayloadReader<T> {
-  readonly #options: ConsumerOptions<T>;
+  readonly #options: Pick<ConsumerOptions<T>, 'codec' | 'topic'>;
   readonly #codec: PulsarCodec<T>;
 
-  constructor(options: ConsumerOptions<T>) {
+  constructor(options: Pick<ConsumerOptions<T>, 'codec' | 'topic'>) {
     this.#options = options;
     this.#codec = options.codec ?? (typeof options.topic === 'string' ? jsonCodec<T>() : options.topic.codec);
   }

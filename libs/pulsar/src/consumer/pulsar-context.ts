@@ -3,8 +3,8 @@ import type { ExecutionContext } from '@nestjs/common';
 /** The context type that guards, interceptors and filters see: `context.getType() === 'pulsar'`. */
 export const PULSAR_CONTEXT_TYPE = 'pulsar';
 
-/** What a handler knows of its message beside the payload. */
-export interface PulsarContext {
+/** What is known of a message beside its payload. */
+export interface MessageFacts {
   /** The broker's identifier, as text. */
   readonly messageId: string;
   /** The full topic name. */
@@ -19,6 +19,10 @@ export interface PulsarContext {
   readonly publishTimeMs: number;
   /** Milliseconds since the Unix epoch, chosen by the publisher. */
   readonly eventTimeMs: number | undefined;
+}
+
+/** What a handler knows of its message beside the payload. */
+export interface PulsarContext extends MessageFacts {
   /** Aborts when the handler's `timeoutMs` is used up or the shutdown's deadline has come: stop, the message comes again. */
   readonly signal: AbortSignal;
 }

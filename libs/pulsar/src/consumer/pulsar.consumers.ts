@@ -6,7 +6,13 @@ import { PulsarClosedError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import { PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { ConsumerOptions, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
-import { ConsumerRunner } from './consumer-runner.js';
+import {
+  BATCH_HANDLER_DEFAULTS,
+  type BatchConsumerOptions,
+  type BatchDefaults,
+  type BatchHandler,
+} from './batch/batch-options.js';
+import { ConsumerRunner, type RunnerWork } from './consumer-runner.js';
 import { Deferred, ignoreUnasked } from './deferred.js';
 import { asError } from './message-invoker.js';
 import { PayloadReader } from './payload-reader.js';
@@ -15,6 +21,11 @@ import { resolveConsumerOptions } from './resolve-consumer-options.js';
 
 /** A consumer with the handler's name, for the start log. */
 export type NamedConsumer = PulsarConsumerHandle & { readonly handlerName: string };
+
+/** What is registered: a handler of one message, or one of many. */
+export type Registration<T> =
+  | readonly [options: ConsumerOptions<T>, handler: MessageHandler<T>]
+  | readonly [options: BatchConsumerOptions<T>, handler: BatchHandler<T>];
 
 /** How long somebody may wait for the app's start before the log asks why, in milliseconds. */
 const START_WATCH_MS = 10_000;
@@ -91,13 +102,12 @@ export class PulsarConsumers implements OnApplicationBootstrap {
    * @returns the consumer: before the bootstrap at once, after it when its subscription exists and it has begun to consume.
    * @throws ConfigurationError that names the handler when an option is wrong; PulsarError when the subscription cannot be made.
    */
-  register<T>(options: ConsumerOptions<T>, handler: MessageHandler<T>): Promise<PulsarConsumerHandle> {
-    return this.registerNamed(
-      'PulsarConsumers.register',
-      handler.name === '' ? 'handler' : handler.name,
-      options,
-      handler,
-    );
+  register<T>(options: ConsumerOptions<T>, handler: MessageHandler<T>): Promise<PulsarConsumerHandle>;
+  /** As above, for a handler that gets several messages at once. */
+  register<T>(options: BatchConsumerOptions<T>, handler: BatchHandler<T>): Promise<PulsarConsumerHandle>;
+  register<T>(...registration: Registration<T>): Promise<PulsarConsumerHandle> {
+    const { name } = registration[1];
+    return this.registerNamed('PulsarConsumers.register', name === '' ? 'handler' : name, ...registration);
   }
 
   /**
@@ -107,10 +117,9 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   async registerNamed<T>(
     owner: string,
     handlerName: string,
-    options: ConsumerOptions<T>,
-    handler: MessageHandler<T>,
+    ...registration: Registration<T>
   ): Promise<PulsarConsumerHandle> {
-    const runner = this.#create(owner, handlerName, options, handler);
+    const runner = this.#create(owner, handlerName, registration);
     const subscribing = this.#subscribe(runner).finally(() => this.#subscribing.delete(subscribing));
     this.#subscribing.add(subscribing);
     ignoreUnasked(subscribing);
@@ -194,12 +203,8 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     );
   }
 
-  #create<T>(
-    owner: string,
-    handlerName: string,
-    options: ConsumerOptions<T>,
-    handler: MessageHandler<T>,
-  ): NamedConsumer & Stoppable {
+  #create<T>(owner: string, handlerName: string, registration: Registration<T>): NamedConsumer & Stoppable {
+    const [options] = registration;
     if (this.#stopping) {
       throw new PulsarClosedError('consumers');
     }
@@ -211,7 +216,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
         handlerName,
         consumer,
         reader: new PayloadReader(options),
-        handler,
+        work: workOf(registration, consumer.batch),
         onClosed: () => {
           this.#registry.remove(id);
           this.#consumers.delete(runner);
@@ -257,4 +262,16 @@ export class PulsarConsumers implements OnApplicationBootstrap {
       throw error;
     }
   }
+}
+
+function workOf<T>(registration: Registration<T>, batch: BatchDefaults = BATCH_HANDLER_DEFAULTS): RunnerWork<T> {
+  return isOfBatches(registration)
+    ? { kind: 'batch', handler: registration[1], batch }
+    : { kind: 'single', handler: registration[1] };
+}
+
+function isOfBatches<T>(
+  registration: Registration<T>,
+): registration is readonly [BatchConsumerOptions<T>, BatchHandler<T>] {
+  return registration[0].batch !== undefined;
 }

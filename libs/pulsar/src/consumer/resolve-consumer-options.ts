@@ -15,7 +15,15 @@ import {
 import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
 import { given } from '../transport/resolve-options.js';
 import { resolveTopicName, subscriptionProblem } from '../transport/topic-name.js';
+import {
+  BATCH_HANDLER_DEFAULTS,
+  type BatchConsumerOptions,
+  type BatchDefaults,
+  batchSchema,
+  MAX_BATCHED_MESSAGES,
+} from './batch/batch-options.js';
 import type { ConsumerOptions } from './consumer-options.js';
+import { PAUSE_ON_DEFAULTS, type PauseOnDefaults, pauseOnSchema } from './pause-on.js';
 
 const text = z.string({ error: 'expected a text' });
 const callback = z
@@ -47,6 +55,8 @@ const consumerOptionsSchema = z.strictObject({
     })
     .optional(),
   isOutage: callback,
+  pauseOn: pauseOnSchema.optional(),
+  batch: batchSchema.optional(),
   probe: callback,
   onDeadLetter: callback,
 });
@@ -67,6 +77,8 @@ export interface ResolvedConsumerOptions {
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
   readonly deadLetter: { readonly topic: string; readonly includeStack: boolean } | undefined;
+  readonly batch: BatchDefaults | undefined;
+  readonly pauseOn: PauseOnDefaults | undefined;
   readonly isOutage: ((error: unknown) => boolean) | undefined;
   readonly probe: ((signal: AbortSignal) => Promise<void>) | undefined;
   readonly onDeadLetter: ((message: IncomingMessage, error: Error) => Promise<void>) | undefined;
@@ -80,19 +92,27 @@ export interface ResolvedConsumerOptions {
  */
 export function resolveConsumerOptions<T>(
   owner: string,
-  options: ConsumerOptions<T>,
+  options: ConsumerOptions<T> | BatchConsumerOptions<T>,
   defaults: ConsumerDefaults,
   connection: PulsarConnection,
 ): ResolvedConsumerOptions {
   checkOptions(owner, consumerOptionsSchema, options);
   const type = options.type ?? defaults.type;
   const concurrency = options.concurrency ?? (isOrdered(type) ? 1 : defaults.concurrency);
+  const batch = options.batch === undefined ? undefined : { ...BATCH_HANDLER_DEFAULTS, ...given(options.batch) };
+  const atOnce = concurrency * (batch?.maxMessages ?? 1);
   const topic = resolveTopicName(topicOf(options.topic), connection.namespace);
   const deadLetter = deadLetterOf(options, topic.topic, connection.namespace);
   const issues = [
     issue('topic', topic.problem),
     issue('subscription', subscriptionProblem(options.subscription)),
     issue('deadLetter.topic', deadLetter.problem),
+    issue(
+      'batch.maxMessages',
+      batch !== undefined && atOnce > MAX_BATCHED_MESSAGES
+        ? `${concurrency} batches of ${batch.maxMessages} messages at a time; expected at most ${MAX_BATCHED_MESSAGES} messages`
+        : undefined,
+    ),
     ...capabilityIssues(options, type, concurrency, connection),
   ].filter((found) => found !== undefined);
   if (issues.length > 0 || topic.topic === undefined) {
@@ -106,13 +126,15 @@ export function resolveConsumerOptions<T>(
     initialPosition: options.initialPosition ?? defaults.initialPosition,
     durable: options.durable ?? true,
     concurrency,
-    prefetch: options.prefetch ?? concurrency,
+    prefetch: options.prefetch ?? atOnce,
     maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
     backoff: { ...defaults.backoff, ...given(options.backoff) },
     timeoutMs: options.timeoutMs ?? defaults.timeoutMs,
     abortGraceMs: defaults.abortGraceMs,
     drainTimeoutMs: defaults.drainTimeoutMs,
     deadLetter: deadLetter.target,
+    batch,
+    pauseOn: options.pauseOn && { ...PAUSE_ON_DEFAULTS, ...given(options.pauseOn) },
     isOutage: options.isOutage,
     probe: options.probe,
     onDeadLetter: options.onDeadLetter,
@@ -125,7 +147,7 @@ export function isOrdered(type: SubscriptionType): boolean {
 }
 
 function capabilityIssues<T>(
-  options: ConsumerOptions<T>,
+  options: ConsumerOptions<T> | BatchConsumerOptions<T>,
   type: SubscriptionType,
   concurrency: number,
   { transport }: PulsarConnection,
@@ -151,7 +173,7 @@ function capabilityIssues<T>(
 }
 
 function deadLetterOf<T>(
-  { deadLetter, subscription }: ConsumerOptions<T>,
+  { deadLetter, subscription }: ConsumerOptions<T> | BatchConsumerOptions<T>,
   topic: string | undefined,
   namespace: string,
 ): { readonly target: ResolvedConsumerOptions['deadLetter']; readonly problem: string | undefined } {

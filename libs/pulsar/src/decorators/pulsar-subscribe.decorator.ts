@@ -1,9 +1,13 @@
 import 'reflect-metadata';
+import type { BatchConsumerOptions } from '../consumer/batch/batch-options.js';
 import type { ConsumerOptions } from '../consumer/consumer-options.js';
 import { bindDefaultParameters } from './handler-parameters.js';
 
-/** What `@PulsarSubscribe` takes: {@link ConsumerOptions}; the payload's type is that of the contract or of `@Payload()`. */
-export type PulsarSubscribeOptions<T = unknown> = ConsumerOptions<T>;
+/**
+ * What `@PulsarSubscribe` takes: {@link ConsumerOptions}, or with `batch` {@link BatchConsumerOptions}; the payload's type is that of the contract or of
+ * `@Payload()`.
+ */
+export type PulsarSubscribeOptions<T = unknown> = ConsumerOptions<T> | BatchConsumerOptions<T>;
 
 /** Metadata key of the subscriptions of a method. */
 export const PULSAR_SUBSCRIBE_METADATA = Symbol('PULSAR_SUBSCRIBE');
@@ -14,6 +18,9 @@ export const PULSAR_SUBSCRIBE_METADATA = Symbol('PULSAR_SUBSCRIBE');
  * May be repeated on one method. Without parameter decorators the method gets `(payload, context)`.
  *
  * A method that returns has handled its message; one that throws gets it again, up to `maxAttempts` runs.
+ *
+ * With `batch`, `@Payload()` is an array of payloads, `@Ctx()` the {@link PulsarBatchContext}, and what takes a field or a property is the array of
+ * those; pipes of the method get the whole array.
  *
  * @throws ConfigurationError at start when an option is wrong; it names the handler.
  * @example

@@ -1,8 +1,8 @@
 import { Injectable, Inject } from '@nestjs/common';
 import { ApplicationConfig, ContextIdFactory, ExternalContextCreator, ModuleRef, NestContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import type { PulsarBatchContext } from '../consumer/batch/batch-options.js';
 import { PULSAR_CONTEXT_TYPE, type PulsarContext } from '../consumer/pulsar-context.js';
-import type { MessageHandler } from '../consumer/consumer-options.js';
 import type { Settlement } from '../consumer/settlement.js';
 import { ParameterKind, PULSAR_ARGS_METADATA } from '../decorators/handler-parameters.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
@@ -11,7 +11,11 @@ import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js
 const FILTERS_METADATA = '__exceptionFilters__';
 
 type Host = Record<string, (...parameters: unknown[]) => unknown>;
-type Run = (payload: unknown, context: PulsarContext) => Promise<Settlement | void>;
+/** A handler of one message or, given a {@link PulsarBatchContext}, of many. */
+export type BoundHandler = (
+  payload: unknown,
+  context: PulsarContext | PulsarBatchContext,
+) => Promise<Settlement | void>;
 
 /**
  * Turns a method into a handler that runs through Nest's own machinery: guards, interceptors, pipes, filters, request scope.
@@ -30,8 +34,8 @@ export class HandlerBinder {
     this.#moduleRef = moduleRef;
   }
 
-  /** The handler of a method of a provider or controller; one instance per message where its scope asks for it. */
-  bind(wrapper: InstanceWrapper, method: string): MessageHandler<unknown> {
+  /** The handler of a method of a provider or controller; one instance per message, or per batch, where its scope asks for it. */
+  bind(wrapper: InstanceWrapper, method: string): BoundHandler {
     const creator = this.#creatorFor(wrapper);
     if (wrapper.isDependencyTreeStatic() && !wrapper.isTransient) {
       return runOf(creator, wrapper.instance as Host, method, wrapper.id);
@@ -105,7 +109,7 @@ function runOf(
   method: string,
   hostId: string,
   contextId?: ReturnType<typeof ContextIdFactory.create>,
-): Run {
+): BoundHandler {
   const callback = instance[method];
   if (callback === undefined) {
     throw new TypeError(`${instance.constructor.name} has no method ${method}.`);
@@ -126,12 +130,16 @@ function runOf(
 }
 
 function valueOf(type: number, data: unknown, parameters: unknown): unknown {
-  const [payload, context] = parameters as [unknown, PulsarContext];
+  const [payload, context] = parameters as Parameters<BoundHandler>;
+  const field = typeof data === 'string' ? data : undefined;
+  const isBatch = 'messages' in context;
   switch (type) {
     case ParameterKind.payload:
-      return typeof data === 'string' ? fieldOf(payload, data) : payload;
+      return isBatch && Array.isArray(payload) ? payload.map((one) => part(one, field)) : part(payload, field);
     case ParameterKind.properties:
-      return typeof data === 'string' ? fieldOf(context.properties, data) : context.properties;
+      return isBatch
+        ? context.messages.map(({ properties }) => part(properties, field))
+        : part(context.properties, field);
     case ParameterKind.context:
       return context;
     default:
@@ -139,7 +147,10 @@ function valueOf(type: number, data: unknown, parameters: unknown): unknown {
   }
 }
 
-function fieldOf(value: unknown, field: string): unknown {
+function part(value: unknown, field: string | undefined): unknown {
+  if (field === undefined) {
+    return value;
+  }
   return typeof value === 'object' && value !== null && Object.hasOwn(value, field)
     ? (value as Record<string, unknown>)[field]
     : undefined;

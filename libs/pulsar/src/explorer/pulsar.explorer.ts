@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
-import { PulsarConsumers } from '../consumer/pulsar.consumers.js';
+import { PulsarConsumers, type Registration } from '../consumer/pulsar.consumers.js';
 import { type PulsarSubscribeOptions, subscriptionsOf } from '../decorators/pulsar-subscribe.decorator.js';
 import { HandlerBinder } from './handler-binder.js';
 import { handlerTable } from './handler-table.js';
@@ -41,8 +41,7 @@ export class PulsarExplorer implements OnApplicationBootstrap {
           this.#consumers.registerNamed(
             `@PulsarSubscribe on ${name}`,
             name,
-            options,
-            this.#binder.bind(wrapper, method),
+            ...([options, this.#binder.bind(wrapper, method)] as Registration<unknown>),
           ),
         ),
       );
