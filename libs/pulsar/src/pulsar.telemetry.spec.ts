@@ -180,6 +180,25 @@ describe('spans', () => {
 });
 
 describe('measurements', () => {
+  it('times acknowledgements that the transport answers by one promise as one operation', async () => {
+    const recorded = sdk();
+    const telemetry = new PulsarTelemetry();
+    telemetry.onModuleInit();
+    const series = telemetry.addConsumer(TOPIC, 's');
+    const ack = (receipt: Promise<void>) =>
+      telemetry.acknowledge(
+        series,
+        { topic: TOPIC, properties: {} },
+        () => 0,
+        () => receipt,
+      );
+    const [first, second] = [Promise.resolve(), Promise.resolve()];
+    expect([ack(first), ack(first), ack(second)]).toEqual([first, first, second]);
+    await Promise.all([first, second]);
+    expect(recorded.records).toHaveLength(2);
+    telemetry.close();
+  });
+
   it('counts what was sent, received and settled, by destination and as Pulsar names it', async () => {
     const recorded = sdk();
     await withApp({ producer: { poolIdleMs: 1_000 } }, async ({ clock, consumers, publisher, transport }) => {

@@ -74,6 +74,8 @@ export interface ConsumerSeries {
   readonly process: Attributes;
   readonly ack: Attributes;
   readonly nack: Attributes;
+  /** What the last acknowledgement was answered by. */
+  receipt: Promise<void> | undefined;
   opened: number;
   closed: number;
   consumed: number;
@@ -265,14 +267,36 @@ export class PulsarTelemetry implements OnModuleInit {
     );
   }
 
-  /** Times an acknowledgement, in a span where these are asked for. */
+  /**
+   * Times an acknowledgement, in a span where these are asked for. Those that the transport answers by one promise are one operation: on the
+   * wire those of one turn, in the process all.
+   */
   acknowledge(
     series: ConsumerSeries,
     message: Pick<IncomingMessage, 'topic' | 'properties'>,
     nowMs: Now,
     run: () => Promise<void>,
   ): Promise<void> {
-    return this.#measures || this.#settleSpans ? this.#acknowledged(series, message, nowMs, run) : run();
+    if (!this.#measures && !this.#settleSpans) {
+      return run();
+    }
+    const span = this.#settleSpans
+      ? this.#spans.startSettle(message.topic, 'ack', series.ack, message.properties)
+      : undefined;
+    const startMs = nowMs();
+    const receipt = run();
+    if (span !== undefined || receipt !== series.receipt) {
+      series.receipt = receipt;
+      const settled = (errorType?: string): void => {
+        this.#operationDuration?.record((nowMs() - startMs) / 1_000, withError(series.ack, errorType));
+        endSpan(span, errorType);
+      };
+      receipt.then(
+        () => settled(),
+        (error: unknown) => settled(errorTypeOf(error)),
+      );
+    }
+    return receipt;
   }
 
   /** A message is given back, which has no answer to wait for. */
@@ -291,28 +315,6 @@ export class PulsarTelemetry implements OnModuleInit {
     this.#consumers.clear();
     this.#producers.clear();
     this.#failures.clear();
-  }
-
-  async #acknowledged(
-    series: ConsumerSeries,
-    message: Pick<IncomingMessage, 'topic' | 'properties'>,
-    nowMs: Now,
-    run: () => Promise<void>,
-  ): Promise<void> {
-    const span = this.#settleSpans
-      ? this.#spans.startSettle(message.topic, 'ack', series.ack, message.properties)
-      : undefined;
-    const startMs = nowMs();
-    let errorType: string | undefined;
-    try {
-      await run();
-    } catch (error) {
-      errorType = errorTypeOf(error);
-      throw error;
-    } finally {
-      this.#operationDuration?.record((nowMs() - startMs) / 1_000, withError(series.ack, errorType));
-      endSpan(span, errorType);
-    }
   }
 
   async #processed<T>(series: ConsumerSeries, nowMs: Now, span: Span | undefined, run: () => Promise<T>): Promise<T> {
@@ -437,6 +439,7 @@ function consumerSeries(topic: string, subscription: string): ConsumerSeries {
     process: messagingAttributes('process', 'process', topic, subscription),
     ack: messagingAttributes('ack', 'settle', topic, subscription),
     nack: messagingAttributes('nack', 'settle', topic, subscription),
+    receipt: undefined,
     opened: 0,
     closed: 0,
     consumed: 0,
