@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deathSignalCommand } from './death-signal.js';
 
@@ -119,6 +119,15 @@ export class ServerProcess {
     }
   }
 
+  /** Freezes the process with its connections open; resolves when none of its threads runs any more. `SIGCONT` wakes it. */
+  async freeze(): Promise<void> {
+    await this.signal('SIGSTOP');
+    while (this.running && this.#command.deliver === undefined && !hasStopped(this.pid)) {
+      // A signal is delivered when its process is next scheduled: on a busy machine it may answer once more before.
+      await Promise.race([sleep(POLL_INTERVAL_MS / 10), this.ended]);
+    }
+  }
+
   /** Ends the process without warning; resolves when it is gone. */
   async kill(): Promise<void> {
     await this.signal('SIGKILL');
@@ -139,6 +148,23 @@ export class ServerProcess {
     const lines = readFileSync(this.#command.logFile, 'utf8').trimEnd().split('\n');
     return `Its log is ${this.#command.logFile} and ends with:\n${lines.slice(-LOG_TAIL_LINES).join('\n')}`;
   }
+}
+
+/** Whether every thread of a process is stopped. Where the system does not say, it is taken to be. */
+function hasStopped(pid: number | undefined): boolean {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) {
+    return true;
+  }
+  return readdirSync(tasks).every((task) => {
+    try {
+      // The name in brackets may hold anything; the state follows the last of them.
+      return readFileSync(`${tasks}/${task}/stat`, 'utf8').split(') ').at(-1)?.startsWith('T') === true;
+    } catch {
+      // It ended meanwhile.
+      return true;
+    }
+  });
 }
 
 function ignoreAbort(error: unknown): void {

@@ -66,7 +66,7 @@ export class ClusterBroker {
 
   /** Freezes the broker with its connections open. */
   async pause(): Promise<void> {
-    await this.#process.signal('SIGSTOP');
+    await this.#process.freeze();
   }
 
   /** Wakes a frozen broker. */

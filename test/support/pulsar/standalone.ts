@@ -192,7 +192,7 @@ export class PulsarStandalone implements AsyncDisposable {
 
   /** Freezes the broker with its connections open. */
   async pause(): Promise<void> {
-    await this.#process.signal('SIGSTOP');
+    await this.#process.freeze();
   }
 
   /** Wakes a frozen broker. */
