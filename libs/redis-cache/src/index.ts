@@ -27,6 +27,7 @@ export {
   CacheServerFullError,
   CacheStoreUnavailableError,
   CacheTransportNotBuiltInError,
+  RedisClientMissingError,
   CacheValueNotEncodableError,
   InvalidCacheKeyError,
   InvalidEntryVersionError,

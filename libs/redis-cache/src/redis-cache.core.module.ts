@@ -15,8 +15,8 @@ import { CacheRegistry } from './registry/cache.registry.js';
     {
       provide: CacheConnection,
       inject: [REDIS_CACHE_OPTIONS, Clock, Random],
-      useFactory: (options: RedisCacheModuleOptions, clock: Clock, random: Random): CacheConnection =>
-        new CacheConnection(options, clock, random),
+      useFactory: (options: RedisCacheModuleOptions, clock: Clock, random: Random): Promise<CacheConnection> =>
+        CacheConnection.open(options, clock, random),
     },
     {
       provide: CacheRegistry,

@@ -185,6 +185,23 @@ export class CacheTransportNotBuiltInError extends SmartPulseError {
   }
 }
 
+/** A `redis://` URL was asked for and its client cannot be loaded. */
+export class RedisClientMissingError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_CLIENT_MISSING';
+  readonly code = RedisClientMissingError.code;
+
+  constructor(cause: unknown) {
+    super('The Redis client "ioredis" cannot be loaded.', {
+      remedy: 'Install it beside this package, npm install ioredis, or use the url "memory://".',
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is RedisClientMissingError {
+    return SmartPulseError.hasCode(error, RedisClientMissingError.code);
+  }
+}
+
 /** The embedded server is full and its policy is to refuse. */
 export class CacheServerFullError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CACHE_SERVER_FULL';

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import {
   CacheRegistry,
+  CacheStoreUnavailableError,
   CacheTransportNotBuiltInError,
   defineCache,
   EntryVersion,
@@ -111,19 +112,36 @@ describe('RedisCacheModule', () => {
   });
 
   it('refuses what it cannot do, at start, and says what to do instead', async () => {
-    expect(() => RedisCacheModule.forRoot({ url: 'redis://user:secret@host', prefix: 'shop' })).toThrow(
+    expect(() => RedisCacheModule.forRoot({ url: 'redis+cluster://user:secret@host', prefix: 'shop' })).toThrow(
       CacheTransportNotBuiltInError,
     );
-    expect(() => RedisCacheModule.forRoot({ url: 'redis://user:secret@host', prefix: 'shop' })).toThrow(
+    expect(() => RedisCacheModule.forRoot({ url: 'redis+sentinel://user:secret@host', prefix: 'shop' })).toThrow(
       /^(?!.*secret)/,
     );
-    expect(() => RedisCacheModule.forRoot({ url: 'redis+cluster://host' })).toThrow(/option "prefix"/);
+    expect(() => RedisCacheModule.forRoot({ url: 'redis://host' })).toThrow(/option "prefix"/);
+    expect(() => RedisCacheModule.forRoot({ url: 'redis://host', prefix: 'shop', heartbeatMs: 0 })).toThrow(
+      /option "heartbeatMs"/,
+    );
     expect(() => RedisCacheModule.forRoot({ url: 'localhost' })).toThrow(/option "url"/);
     expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefix: 'a b' })).toThrow(/option "prefix"/);
     expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefix: 'a:b' })).toThrow(/option "prefix"/);
     expect(() => RedisCacheModule.forRoot({ url: 'memory://', prefx: 'a' } as RedisCacheModuleOptions)).toThrow(
       ConfigurationError,
     );
+  });
+
+  it('does not start without its Redis, and names no credential when it says so', async () => {
+    const starting = Test.createTestingModule({
+      imports: [
+        ResilienceModule.forRoot(),
+        RedisCacheModule.forRoot({ url: 'redis://user:secret@127.0.0.1:1', prefix: 'shop', connectTimeoutMs: 1_000 }),
+        PriceModule,
+      ],
+    })
+      .setLogger(quiet)
+      .compile();
+    await expect(starting).rejects.toThrow(CacheStoreUnavailableError);
+    await expect(starting).rejects.toThrow(/^(?!.*secret)/);
   });
 
   it('refuses a second forRoot, a feature without forRoot, and two namespaces of one name', async () => {

@@ -32,7 +32,8 @@ export class RedisCacheModule {
   }
 
   /**
-   * @throws ConfigurationError that lists everything that is wrong with the options; {@link CacheTransportNotBuiltInError} for a Redis URL.
+   * @throws ConfigurationError that lists everything that is wrong with the options; {@link CacheTransportNotBuiltInError}
+   *   for a URL of Sentinel or Cluster; at start CacheStoreUnavailableError when Redis cannot be reached.
    */
   static forRoot(options: RedisCacheModuleOptions): DynamicModule {
     return { module: RedisCacheModule, imports: [RedisCacheOptionsModule.with(options), RedisCacheCoreModule] };

@@ -9,7 +9,10 @@ import { CacheStore } from './store/cache.store.js';
 
 /** The options of `RedisCacheModule.forRoot`. */
 export interface RedisCacheModuleOptions {
-  /** Chooses the store: `memory://`. `redis://`, `rediss://`, `redis+sentinel://` and `redis+cluster://` are recognised and not built in yet. */
+  /**
+   * Chooses the store: `memory://`, or `redis://[user:password@]host[:port][/database]`, `rediss://…` with TLS; these need the package `ioredis`.
+   * `redis+sentinel://` and `redis+cluster://` are recognised and not built in yet.
+   */
   readonly url: string;
   /** In front of every key and channel: names the owner in a store that others use too. Required outside `memory://`; default `app` there. */
   readonly prefix?: string | undefined;
@@ -21,6 +24,10 @@ export interface RedisCacheModuleOptions {
   readonly bus?: InvalidationBus | undefined;
   /** This replica in messages, unique among those that share the store. Default: random. */
   readonly nodeId?: string | undefined;
+  /** `redis://`, `rediss://`: how long the first connection may take, milliseconds; the app does not start without one. Default 5,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** `redis://`, `rediss://`: how often each replica gives a sign of life on the backplane, milliseconds; after three without one it is distrusted. Default 5,000. */
+  readonly heartbeatMs?: number | undefined;
   /** Freeze the values that readers share, so that a mistaken change fails at once. Costs time for large values: pass `false` in production. Default `true`. */
   readonly freeze?: boolean | undefined;
 }
@@ -36,12 +43,19 @@ export interface RedisCacheModuleAsyncOptions {
 }
 
 /** The defaults of {@link RedisCacheModuleOptions}; the prefix holds for `memory://` only. */
-export const REDIS_CACHE_DEFAULTS = Object.freeze({ prefix: 'app', freeze: true } as const);
+export const REDIS_CACHE_DEFAULTS = Object.freeze({
+  prefix: 'app',
+  connectTimeoutMs: 5_000,
+  heartbeatMs: 5_000,
+  freeze: true,
+} as const);
 
 /** Injection token of the checked {@link RedisCacheModuleOptions}. */
 export const REDIS_CACHE_OPTIONS = Symbol('REDIS_CACHE_OPTIONS');
 
-const REDIS_SCHEMES: ReadonlySet<string> = new Set(['redis:', 'rediss:', 'redis+sentinel:', 'redis+cluster:']);
+/** Those that an adapter is built in for. */
+const BUILT_IN: ReadonlySet<string> = new Set(['redis:', 'rediss:']);
+const REDIS_SCHEMES: ReadonlySet<string> = new Set([...BUILT_IN, 'redis+sentinel:', 'redis+cluster:']);
 const SCHEMES = 'memory://, redis://, rediss://, redis+sentinel:// or redis+cluster://';
 
 const name = z
@@ -54,6 +68,13 @@ const name = z
   })
   .optional();
 
+const milliseconds = (max: number) =>
+  z
+    .number(`expected milliseconds, 1 to ${max}`)
+    .min(1, `expected milliseconds, 1 to ${max}`)
+    .max(max, `expected milliseconds, 1 to ${max}`)
+    .optional();
+
 const schema = z.strictObject({
   url: z
     .string(`expected a URL that begins with ${SCHEMES}`)
@@ -65,13 +86,15 @@ const schema = z.strictObject({
     .instanceof(InvalidationBus, { error: 'expected an instance of a class that extends InvalidationBus' })
     .optional(),
   nodeId: name,
+  connectTimeoutMs: milliseconds(60_000),
+  heartbeatMs: milliseconds(60_000),
   freeze: z.boolean('expected true or false').optional(),
 });
 
 /**
  * Checks the options of `forRoot`.
  *
- * @throws ConfigurationError that names what is wrong; {@link CacheTransportNotBuiltInError} for a Redis URL.
+ * @throws ConfigurationError that names what is wrong; {@link CacheTransportNotBuiltInError} for a URL of Sentinel or Cluster.
  */
 export function checkRedisCacheOptions(owner: string, input: unknown): RedisCacheModuleOptions {
   const options = checkOptions(owner, schema, input);
@@ -92,7 +115,7 @@ export function checkRedisCacheOptions(owner: string, input: unknown): RedisCach
       },
     ]);
   }
-  if (options.store === undefined || options.bus === undefined) {
+  if (!BUILT_IN.has(scheme) && (options.store === undefined || options.bus === undefined)) {
     throw new CacheTransportNotBuiltInError(`${scheme}//`);
   }
   return options;

@@ -22,7 +22,7 @@ export class CacheLifecycle implements OnModuleInit {
       stop: async () => {
         telemetry.stop();
         await this.registry.close();
-        this.connection.close();
+        await this.connection.close();
       },
     });
     telemetry.start();

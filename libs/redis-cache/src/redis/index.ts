@@ -1,0 +1,3 @@
+export { RedisCacheStore } from './redis.cache-store.js';
+export { RedisInvalidationBus } from './redis.invalidation-bus.js';
+export { RedisLink, type RedisLinkOptions } from './redis.link.js';

@@ -1,0 +1,173 @@
+import { Logger } from '@nestjs/common';
+import type { Clock, Timer } from '@smartpulse/resilience';
+import {
+  InvalidationBus,
+  type InvalidationListener,
+  type InvalidationSubscription,
+} from '../invalidation/invalidation.bus.js';
+import type { RedisLink } from './redis.link.js';
+import { SequenceWatch } from './sequence-watch.js';
+import { readMessage, type WireMessage } from './wire-message.js';
+
+/** Heartbeats that may be missing before the channel counts as dead. */
+const MISSING_HEARTBEATS = 3;
+
+interface Channel {
+  readonly name: string;
+  readonly listeners: Set<InvalidationListener>;
+  readonly watch: SequenceWatch;
+  trusted: boolean;
+  heardMs: number;
+}
+
+/**
+ * The backplane over Redis publish and subscribe, which delivers at most once: so it checks itself. A lost connection, a missing number or a channel on which
+ * not even the own heartbeat comes back makes the first level untrusted at once; it is trusted again when the server has acknowledged a new subscription.
+ */
+export class RedisInvalidationBus extends InvalidationBus {
+  readonly #logger = new Logger('RedisCacheModule');
+  readonly #channels = new Map<string, Channel>();
+  readonly #link: RedisLink;
+  readonly #clock: Clock;
+  readonly #silentMs: number;
+  #silence: Timer | undefined;
+
+  constructor(link: RedisLink, clock: Clock, heartbeatMs: number) {
+    super();
+    this.#link = link;
+    this.#clock = clock;
+    this.#silentMs = heartbeatMs * MISSING_HEARTBEATS;
+    link.listen({
+      onReady: () => this.#resubscribe(),
+      onNewGeneration: () => this.#flushAll('Redis was started again or another one took over.'),
+      onLost: (reason) => this.#distrustAll(reason),
+      onMessage: (channel, text) => this.#hear(channel, text),
+    });
+  }
+
+  override async subscribe(name: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
+    const known = this.#channels.get(name);
+    const channel = known ?? { name, listeners: new Set(), watch: new SequenceWatch(), trusted: false, heardMs: 0 };
+    channel.listeners.add(listener);
+    if (known === undefined) {
+      this.#channels.set(name, channel);
+      this.#link.beatOn(name);
+      await this.#acknowledge(channel);
+    } else if (channel.trusted) {
+      this.#tell(() => listener.onTrusted());
+    }
+    this.#watchSilence();
+    return { close: () => this.#leave(channel, listener) };
+  }
+
+  async #leave(channel: Channel, listener: InvalidationListener): Promise<void> {
+    if (channel.listeners.delete(listener) && channel.listeners.size === 0) {
+      this.#channels.delete(channel.name);
+      if (this.#channels.size === 0) {
+        this.#silence?.cancel();
+        this.#silence = undefined;
+      }
+      await this.#link.unsubscribe(channel.name);
+    }
+  }
+
+  /** Subscribes; what listeners read before the acknowledgement they are told to drop by `onTrusted`. */
+  async #acknowledge(channel: Channel): Promise<void> {
+    await this.#link.subscribe(channel.name);
+    channel.watch.clear();
+    channel.heardMs = this.#clock.monotonic();
+    channel.trusted = true;
+    this.#tellAll(channel, (listener) => listener.onTrusted());
+  }
+
+  #resubscribe(): void {
+    for (const channel of this.#channels.values()) {
+      this.#acknowledge(channel).catch((error: unknown) => {
+        // The connection was lost again: the next one begins anew.
+        this.#logger.debug(`A channel could not be subscribed again (${String(error)}).`);
+      });
+    }
+  }
+
+  #distrustAll(reason: string): void {
+    for (const channel of this.#channels.values()) {
+      this.#distrust(channel, reason);
+    }
+  }
+
+  #flushAll(reason: string): void {
+    for (const channel of this.#channels.values()) {
+      if (channel.trusted) {
+        this.#flush(channel, reason);
+      }
+    }
+  }
+
+  /** The subscription stands: what is read from now on is covered by the messages that follow, what was read before is not. */
+  #flush(channel: Channel, reason: string): void {
+    this.#distrust(channel, reason);
+    channel.trusted = true;
+    this.#tellAll(channel, (listener) => listener.onTrusted());
+  }
+
+  #distrust(channel: Channel, reason: string): void {
+    if (channel.trusted) {
+      channel.trusted = false;
+      this.#tellAll(channel, (listener) => listener.onUntrusted(reason));
+    }
+  }
+
+  #hear(name: string, text: string): void {
+    const channel = this.#channels.get(name);
+    const message = channel && readMessage(text);
+    if (channel === undefined || message === undefined || !channel.trusted) {
+      return;
+    }
+    channel.heardMs = this.#clock.monotonic();
+    if (channel.watch.misses(message.origin, message.kind === 'heartbeat')) {
+      this.#flush(channel, 'A message of the backplane is missing.');
+    }
+    this.#pass(channel, message);
+  }
+
+  #pass(channel: Channel, message: WireMessage): void {
+    if (message.kind === 'news') {
+      this.#tellAll(channel, (listener) => listener.onMessage(message.message));
+    }
+  }
+
+  /** A connection may be dead without anybody saying so: then not even our own heartbeat comes back. */
+  #watchSilence(): void {
+    this.#silence ??= this.#clock.setTimer(
+      this.#silentMs / MISSING_HEARTBEATS,
+      () => {
+        this.#silence = undefined;
+        const oldestMs = this.#clock.monotonic() - this.#silentMs;
+        const silent = [...this.#channels.values()].filter(({ trusted, heardMs }) => trusted && heardMs < oldestMs);
+        if (silent.length > 0) {
+          this.#distrustAll('The backplane has been silent for too long.');
+          this.#link.reconnectSubscriber();
+        }
+        if (this.#channels.size > 0) {
+          this.#watchSilence();
+        }
+      },
+      { unref: true },
+    );
+  }
+
+  #tellAll(channel: Channel, call: (listener: InvalidationListener) => void): void {
+    for (const listener of channel.listeners) {
+      this.#tell(() => call(listener));
+    }
+  }
+
+  /** One listener's mistake is not the next one's. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#logger.error('A listener of the backplane failed.', error instanceof Error ? error.stack : undefined);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
+import { MemoryInvalidationBus } from '../embedded/memory.bus.js';
+import { MemoryCacheStore } from '../embedded/memory.store.js';
+import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
+import type * as RedisAdapter from '../redis/index.js';
+import { RedisClientMissingError } from '../redis-cache.errors.js';
+import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
+import type { CacheStore } from '../store/cache.store.js';
+
+/** The store and backplane of an app, and what of them is its own to close. */
+export interface SecondLevel {
+  readonly store: CacheStore;
+  readonly bus: InvalidationBus;
+  /** For the start log; without credentials. */
+  readonly description: string;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens what the options name: adapters of the app's own, the embedded server, or Redis. */
+export async function openSecondLevel(
+  options: RedisCacheModuleOptions,
+  clock: Clock,
+  random: Random,
+): Promise<SecondLevel> {
+  const { store, bus } = options;
+  if (store !== undefined && bus !== undefined) {
+    return { store, bus, description: 'own store', close: async () => {} };
+  }
+  const level = options.url.startsWith('memory:') ? embedded(options, clock) : await redis(options, clock, random);
+  return {
+    ...level,
+    ...(store === undefined ? {} : { store, description: 'own store' }),
+    ...(bus === undefined ? {} : { bus }),
+  };
+}
+
+function embedded(options: RedisCacheModuleOptions, clock: Clock): SecondLevel {
+  const own = options.server === undefined ? new EmbeddedCacheServer({ clock }) : undefined;
+  const server = options.server ?? own;
+  if (server === undefined) {
+    throw new TypeError('There is no embedded server.');
+  }
+  return {
+    store: new MemoryCacheStore(server),
+    bus: new MemoryInvalidationBus(server),
+    description: 'embedded store (memory://)',
+    close: async () => own?.close(),
+  };
+}
+
+async function redis(options: RedisCacheModuleOptions, clock: Clock, random: Random): Promise<SecondLevel> {
+  const {
+    url,
+    prefix = REDIS_CACHE_DEFAULTS.prefix,
+    connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
+    heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
+  } = options;
+  const { RedisCacheStore, RedisInvalidationBus, RedisLink } = await loadAdapter();
+  const link = new RedisLink({ url, prefix, connectTimeoutMs, heartbeatMs, clock, random });
+  const bus = new RedisInvalidationBus(link, clock, heartbeatMs);
+  await link.connect();
+  const { protocol, host } = new URL(url);
+  return {
+    store: new RedisCacheStore(link),
+    bus,
+    description: `Redis at ${protocol}//${host}`,
+    close: () => link.close(),
+  };
+}
+
+/** The adapter loads `ioredis`, which only those have who need it. */
+async function loadAdapter(): Promise<typeof RedisAdapter> {
+  try {
+    return await import('../redis/index.js');
+  } catch (cause) {
+    throw new RedisClientMissingError(cause);
+  }
+}

@@ -1,0 +1,130 @@
+import { spawnSync } from 'node:child_process';
+import { connect } from 'node:net';
+import { describe } from 'vitest';
+import { logFileFor, runFolder } from '../process/cache-folder.js';
+import { freePorts } from '../process/free-ports.js';
+import { ServerProcess } from '../process/server-process.js';
+
+const READY_TIMEOUT_MS = 10_000;
+const PORT_ATTEMPTS = 5;
+
+/** What a {@link RedisServer} is started with. */
+export interface RedisServerOptions {
+  /** Keeps its data over a restart. Default `false`. */
+  readonly appendOnly?: boolean | undefined;
+  /** Asked of everybody who connects. */
+  readonly password?: string | undefined;
+  /** More options as of the command line, without dashes. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
+}
+
+/** One real Redis on a free port of loopback. */
+export class RedisServer {
+  readonly #folder: string;
+  readonly #options: RedisServerOptions;
+  #process: ServerProcess;
+
+  private constructor(
+    readonly port: number,
+    folder: string,
+    options: RedisServerOptions,
+  ) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#process = this.#spawn();
+  }
+
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    for (let attempt = 1; ; attempt++) {
+      const [port = 0] = await freePorts(1);
+      const server = new RedisServer(port, runFolder(`redis-${port}`), options);
+      try {
+        await server.#ready();
+        return server;
+      } catch (error) {
+        await server.stop();
+        // Somebody took the port in between.
+        if (attempt === PORT_ATTEMPTS) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** Where clients find it. */
+  get url(): string {
+    const { password } = this.#options;
+    return `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${this.port}`;
+  }
+
+  /** Ends it without warning. */
+  kill(): Promise<void> {
+    return this.#process.kill();
+  }
+
+  /** Starts it again on the same port, with the data that it kept. */
+  async restart(): Promise<void> {
+    await this.#process.kill();
+    this.#process = this.#spawn();
+    await this.#ready();
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop({ graceMs: 2_000 });
+  }
+
+  #spawn(): ServerProcess {
+    const { appendOnly = false, password, options = {} } = this.#options;
+    const all = {
+      port: String(this.port),
+      bind: '127.0.0.1',
+      dir: this.#folder,
+      daemonize: 'no',
+      save: '',
+      appendonly: appendOnly ? 'yes' : 'no',
+      ...(password === undefined ? {} : { requirepass: password }),
+      ...options,
+    };
+    return ServerProcess.start({
+      name: `redis on port ${this.port}`,
+      command: 'redis-server',
+      args: Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]),
+      folder: this.#folder,
+      logFile: logFileFor('redis'),
+    });
+  }
+
+  #ready(): Promise<void> {
+    return this.#process.whenReady(() => answers(this.port), READY_TIMEOUT_MS);
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const end = (ready: boolean): void => {
+      socket.destroy();
+      resolve(ready);
+    };
+    socket.once('connect', () => socket.write('PING\r\n'));
+    // A server that asks for a password answers too.
+    socket.once('data', (data) => end(/^(?:\+PONG|-NOAUTH)/.test(data.toString('latin1'))));
+    socket.once('error', () => end(false));
+    socket.setTimeout(1_000, () => end(false));
+  });
+}
+
+/** The version of the `redis-server` on the path; a test run without one skips, or fails where servers are required. */
+export function redisForTests(): string | undefined {
+  const { stdout, status } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
+  const version = status === 0 ? /v=(\S+)/.exec(stdout)?.[1] : undefined;
+  if (version === undefined) {
+    const reason =
+      'There is no redis-server on the path: on Debian, apt-get install -y --no-install-recommends redis-server brings it';
+    if (process.env['REQUIRE_SERVICES'] === '1') {
+      throw new Error(reason);
+    }
+    describe.skip(reason);
+  }
+  return version;
+}
