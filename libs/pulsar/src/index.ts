@@ -1,3 +1,15 @@
+export type {
+  AsyncApiChannel,
+  AsyncApiDocument,
+  AsyncApiInfo,
+  AsyncApiMessage,
+  AsyncApiOperation,
+  AsyncApiReference,
+  AsyncApiServer,
+  DeclaredEvent,
+} from './asyncapi/async-api-document.js';
+export type { JsonSchema } from './asyncapi/payload-schema.js';
+export { PulsarAsyncApi } from './asyncapi/pulsar.async-api.js';
 export { bytesCodec, jsonCodec, type PulsarCodec, textCodec } from './codec/pulsar-codec.js';
 export { type ConnectionState, PulsarConnection } from './connection/pulsar.connection.js';
 export type {

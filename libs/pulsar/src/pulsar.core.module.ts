@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { PulsarAsyncApi } from './asyncapi/pulsar.async-api.js';
 import { PulsarConnection } from './connection/pulsar.connection.js';
 import { PulsarConsumers } from './consumer/pulsar.consumers.js';
 import { PulsarRegistry } from './consumer/pulsar.registry.js';
@@ -8,7 +9,15 @@ import { PulsarClaim } from './pulsar.claim.js';
 import { PulsarShutdown } from './pulsar.shutdown.js';
 import { PulsarTelemetry } from './pulsar.telemetry.js';
 
-const SHARED = [PulsarClaim, PulsarConnection, PulsarPublisher, PulsarRegistry, PulsarConsumers, PulsarHealthProbe];
+const SHARED = [
+  PulsarAsyncApi,
+  PulsarClaim,
+  PulsarConnection,
+  PulsarPublisher,
+  PulsarRegistry,
+  PulsarConsumers,
+  PulsarHealthProbe,
+];
 
 /** What there is exactly once in an app: the connection, the producers, the registered consumers. */
 @Global()

@@ -1,5 +1,6 @@
 import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
 import { z } from 'zod';
+import type { DeclaredEvent } from './asyncapi/async-api-document.js';
 import type { RetryBackoff } from './consumer/consumer-options.js';
 import type { InitialPosition, SubscriptionType, TransportProducerOptions } from './transport/pulsar.transport.js';
 import { PulsarTransport } from './transport/pulsar.transport.js';
@@ -170,6 +171,8 @@ export interface PulsarModuleOptions {
    */
   readonly applyGlobalEnhancers?: boolean | undefined;
   readonly telemetry?: Partial<TelemetryOptions> | undefined;
+  /** What this app publishes, for its `asyncapi.json` (`PulsarAsyncApi`); their topics are checked at start. Default: none. */
+  readonly events?: readonly DeclaredEvent[] | undefined;
 }
 
 /** What `PulsarModule.forRootAsync` takes. */
@@ -192,6 +195,7 @@ export interface ResolvedPulsarOptions extends ConnectionOptions {
   readonly consumer: ConsumerDefaults;
   readonly applyGlobalEnhancers: boolean;
   readonly telemetry: TelemetryOptions;
+  readonly events: readonly DeclaredEvent[];
 }
 
 /** The injection token of {@link ResolvedPulsarOptions}. */
@@ -293,6 +297,15 @@ export const pulsarOptionsSchema = z.strictObject({
   producer: producerSchema.optional(),
   consumer: consumerSchema.optional(),
   applyGlobalEnhancers: z.boolean({ error: 'expected true or false' }).optional(),
+  events: z
+    .array(
+      z.custom<DeclaredEvent>(
+        (event) => typeof event === 'object' && event !== null && 'kind' in event && event.kind === 'event',
+        { error: 'expected what defineEvent answers' },
+      ),
+      { error: 'expected a list of what defineEvent answers' },
+    )
+    .optional(),
   telemetry: z
     .strictObject({
       continueTrace: z.boolean({ error: 'expected true or false' }).optional(),

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { AutoConcurrentPartitionedQueue, type RetryLater } from '@smartpulse/batch';
 import type { Clock, Random } from '@smartpulse/resilience';
+import type { DeclaredEvent, DocumentedHandler } from '../asyncapi/async-api-document.js';
 import type { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
@@ -50,6 +51,8 @@ export interface RunnerOptions<T> {
   /** Names the handler in headers and logs: `Mailer.mail`. */
   readonly handlerName: string;
   readonly consumer: ResolvedConsumerOptions;
+  /** What it handles, where that is told by a contract. */
+  readonly event: DeclaredEvent | undefined;
   readonly reader: PayloadReader<T>;
   readonly work: RunnerWork<T>;
   readonly onClosed: () => void;
@@ -162,6 +165,22 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
 
   get concurrency(): number {
     return this.#consumer.concurrency;
+  }
+
+  /** For the document of what the app receives. */
+  get described(): DocumentedHandler {
+    const { deadLetter, durable, initialPosition, subscription, topic, type } = this.#consumer;
+    const { event, handlerName } = this.#options;
+    return {
+      handlerName,
+      event,
+      topic,
+      subscription,
+      type,
+      initialPosition,
+      durable,
+      deadLetterTopic: deadLetter?.topic,
+    };
   }
 
   get state(): ConsumerState {

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Clock, ConfigurationError, Random, type Timer } from '@smartpulse/resilience';
+import type { DocumentedHandler } from '../asyncapi/async-api-document.js';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import { PulsarClosedError } from '../pulsar.errors.js';
@@ -20,7 +21,10 @@ import { PulsarRegistry } from './pulsar.registry.js';
 import { resolveConsumerOptions } from './resolve-consumer-options.js';
 
 /** A consumer with the handler's name, for the start log. */
-export type NamedConsumer = PulsarConsumerHandle & { readonly handlerName: string };
+export type NamedConsumer = PulsarConsumerHandle & {
+  readonly handlerName: string;
+  readonly described: DocumentedHandler;
+};
 
 /** What is registered: a handler of one message, or one of many. */
 export type Registration<T> =
@@ -215,6 +219,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
         id,
         handlerName,
         consumer,
+        event: typeof options.topic === 'string' ? undefined : options.topic,
         reader: new PayloadReader(options),
         work: workOf(registration, consumer.batch),
         onClosed: () => {

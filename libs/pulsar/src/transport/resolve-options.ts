@@ -72,6 +72,12 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
   const namespace = options.namespace ?? 'public/default';
   const topics = topicsOf(options.producer?.topics, namespace);
   issues.push(...topics.issues);
+  for (const [index, { topic }] of (options.events ?? []).entries()) {
+    const { problem: found } = resolveTopicName(topic, namespace);
+    if (found !== undefined) {
+      issues.push({ option: `events.${index}.topic`, problem: found });
+    }
+  }
   if (issues.length > 0) {
     throw new ConfigurationError(owner, issues);
   }
@@ -97,6 +103,7 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
       backoff: Object.freeze({ ...CONSUMER_DEFAULTS.backoff, ...given(options.consumer?.backoff) }),
     }),
     applyGlobalEnhancers: options.applyGlobalEnhancers ?? false,
+    events: Object.freeze([...(options.events ?? [])]),
     telemetry: Object.freeze({ ...TELEMETRY_DEFAULTS, ...given(options.telemetry) }),
   });
 }
