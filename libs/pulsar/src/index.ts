@@ -39,6 +39,7 @@ export {
 } from './consumer/pulsar-context.js';
 export { PulsarConsumers } from './consumer/pulsar.consumers.js';
 export { PulsarRegistry } from './consumer/pulsar.registry.js';
+export type { LaneRetry, RetryOptions, TopicRetry } from './consumer/retry/retry-options.js';
 export { ack, deadLetter, nack, type Settlement } from './consumer/settlement.js';
 export { Ctx, type ParameterPipe, Payload, Properties } from './decorators/handler-parameters.js';
 export { PulsarSubscribe, type PulsarSubscribeOptions } from './decorators/pulsar-subscribe.decorator.js';

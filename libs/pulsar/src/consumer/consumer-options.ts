@@ -3,6 +3,7 @@ import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
 import type { PauseOnOptions } from './pause-on.js';
 import type { PulsarContext } from './pulsar-context.js';
+import type { RetryOptions } from './retry/retry-options.js';
 import type { Settlement } from './settlement.js';
 
 /** How long to wait between two handler runs of one message. */
@@ -50,8 +51,10 @@ export interface ConsumerOptions<T> {
   readonly codec?: PulsarCodec<T> | undefined;
   /** Handler runs in all before the message is dead-lettered, 1 to 1,000. Default 5. */
   readonly maxAttempts?: number | undefined;
-  /** Waits between handler runs; the key's later messages wait too. */
+  /** Waits between handler runs; the key's later messages wait too, unless `retry` says otherwise. */
   readonly backoff?: RetryBackoff | undefined;
+  /** Where a message waits for its next run: in its lane, or on a retry topic, which gives up the order of keys. Default `{ mode: 'lane' }`. */
+  readonly retry?: RetryOptions | undefined;
   /** A handler run that takes longer, in milliseconds, is aborted and counts as failed. 0 = never. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -119,6 +122,8 @@ export interface PulsarConsumerHandle {
   readonly subscription: string;
   readonly type: SubscriptionType;
   readonly concurrency: number;
+  /** The full name of the topic where retries wait; `undefined`: they wait in their lane. */
+  readonly retryTopic: string | undefined;
   readonly state: ConsumerState;
   stats(): ConsumerStats;
   /**

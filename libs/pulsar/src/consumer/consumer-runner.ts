@@ -19,6 +19,7 @@ import type { PayloadReader } from './payload-reader.js';
 import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
 import { FREE_PASS, RunGate, type RunPass } from './run-gate.js';
 import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
+import { SubscriptionLinks } from './subscription-links.js';
 
 /** What every runner of an app shares. */
 export interface RunnerParts {
@@ -67,7 +68,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #consumer: ResolvedConsumerOptions;
   readonly #logger = new Logger('PulsarConsumer');
   readonly #queue: Lanes;
-  readonly #link: SubscriptionLink;
+  readonly #links: SubscriptionLinks;
   readonly #gate: RunGate;
   readonly #settler: MessageSettler;
   readonly #verdict: MessageVerdict;
@@ -99,24 +100,17 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     this.#parts = parts;
     this.#consumer = consumer;
     this.#series = parts.telemetry.addConsumer(consumer.topic, consumer.subscription);
-    this.#link = new SubscriptionLink({
-      clock,
-      random,
-      window,
-      subscribe: (listener) => parts.connection.transport.subscribe(this.#subscribeOptions(), listener),
-      onMessage: (message, from) => this.#take(message, from),
-      onLost: (error) => this.#logger.warn(`${id}: the consumer was closed (${error.message}) and is made anew.`),
-      onReconnectFailed: (error, attempt) =>
-        this.#logger.warn(`${id}: attempt ${attempt} to subscribe again failed (${messageOf(error)}).`),
-      onReconnected: () => this.#logger.log(`${id}: subscribed again.`),
-    });
+    this.#links = new SubscriptionLinks([
+      this.#linkTo(consumer.topic, consumer.type, window, false),
+      ...(consumer.retryTopic === undefined ? [] : [this.#linkTo(consumer.retryTopic, 'Shared', window, true)]),
+    ]);
     this.#gate = new RunGate({ id, consumer, counts: this.#counts, clock, random, logger: this.#logger });
     this.#settler = new MessageSettler({
       id,
       handler: options.handlerName,
       consumer,
       publisher: parts.publisher,
-      link: this.#link,
+      links: this.#links,
       counts: this.#counts,
       telemetry: parts.telemetry,
       series: this.#series,
@@ -127,7 +121,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     this.#verdict = new MessageVerdict({
       consumer,
       settler: this.#settler,
-      link: this.#link,
+      links: this.#links,
       counts: this.#counts,
       random,
     });
@@ -183,12 +177,16 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     };
   }
 
+  get retryTopic(): string | undefined {
+    return this.#consumer.retryTopic;
+  }
+
   get state(): ConsumerState {
     if (this.#status !== 'consuming') {
       return { status: this.#status };
     }
-    if (this.#link.reconnectAttempt > 0) {
-      return { status: 'reconnecting', attempt: this.#link.reconnectAttempt };
+    if (this.#links.reconnectAttempt > 0) {
+      return { status: 'reconnecting', attempt: this.#links.reconnectAttempt };
     }
     const sinceMs = this.#gate.downSinceMs;
     if (sinceMs !== undefined) {
@@ -214,7 +212,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   async start(): Promise<void> {
     try {
       await this.#parts.connection.ready();
-      await this.#link.connect();
+      await this.#links.connect();
     } catch (error) {
       this.#subscribed.reject(PulsarError.from(error, this.topic));
       throw error;
@@ -227,15 +225,15 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
 
   pause(): void {
     this.#paused = true;
-    this.#link.pause();
+    this.#links.pause();
     this.#queue.pause();
   }
 
   resume(): void {
-    if (this.#link.open) {
+    if (this.#links.open) {
       this.#paused = false;
       this.#queue.resume();
-      this.#link.resume();
+      this.#links.resume();
     }
   }
 
@@ -246,7 +244,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     }
     // Has no effect when it stands already.
     this.#subscribed.reject(new PulsarClosedError('consumer', this.topic));
-    this.#link.stopIntake();
+    this.#links.stopIntake();
     this.#queue.pause();
     this.#gate.stop();
   }
@@ -259,7 +257,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close(() => this.#link.close());
+    this.#closing ??= this.#close(() => this.#links.close());
     return this.#closing;
   }
 
@@ -267,7 +265,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     if (this.#closing !== undefined) {
       return Promise.reject(new PulsarClosedError('consumer', this.topic));
     }
-    this.#closing = this.#close(() => this.#link.unsubscribe());
+    this.#closing = this.#close(() => this.#links.unsubscribe());
     return this.#closing;
   }
 
@@ -303,8 +301,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       {
         name: this.id,
         concurrency,
-        // The window, and handlers whose message is settled and which have yet to return.
-        capacity: window + concurrency,
+        // The windows, and handlers whose message is settled and which have yet to return.
+        capacity: window * (this.#consumer.retryTopic === undefined ? 1 : 2) + concurrency,
         handler: (taken, { attempt, signal }) => {
           if (attempt === 1) {
             this.#settler.recall(taken);
@@ -330,13 +328,37 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     });
   }
 
-  #subscribeOptions() {
-    const { topic, subscription, type, initialPosition, durable, concurrency, prefetch } = this.#consumer;
-    return { topic, subscription, type, initialPosition, durable, expectedPermits: concurrency + prefetch };
+  /** What waits on a retry topic has been there before: it begins at its earliest, and in no order. */
+  #linkTo(topic: string, type: SubscriptionType, window: number, isRetry: boolean): SubscriptionLink {
+    const { subscription, initialPosition, durable } = this.#consumer;
+    const { clock, connection, random } = this.#parts;
+    const { id } = this.#options;
+    return new SubscriptionLink({
+      clock,
+      random,
+      window,
+      subscribe: (listener) =>
+        connection.transport.subscribe(
+          {
+            topic,
+            subscription,
+            type,
+            initialPosition: isRetry ? 'earliest' : initialPosition,
+            durable,
+            expectedPermits: window,
+          },
+          listener,
+        ),
+      onMessage: (message, from) => this.#take(message, from, isRetry),
+      onLost: (error) => this.#logger.warn(`${id}: the consumer was closed (${error.message}) and is made anew.`),
+      onReconnectFailed: (error, attempt) =>
+        this.#logger.warn(`${id}: attempt ${attempt} to subscribe again failed (${messageOf(error)}).`),
+      onReconnected: () => this.#logger.log(`${id}: subscribed again.`),
+    });
   }
 
-  #take(message: IncomingMessage, from: LinkedConsumer): void {
-    const taken = this.#settler.take(message, from);
+  #take(message: IncomingMessage, from: LinkedConsumer, isRetry: boolean): void {
+    const taken = this.#settler.take(message, from, isRetry);
     if (!this.#queue.tryEnqueue(this.#laneOf(message), taken)) {
       // Cannot happen while permits bound the window; rather again than lost.
       this.#settler.nack(taken, this.#consumer.backoff.initialMs);

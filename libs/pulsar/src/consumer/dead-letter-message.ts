@@ -1,5 +1,6 @@
 import { InvalidPayloadError, pathOf } from '../pulsar.errors.js';
 import type { IncomingMessage, OutgoingMessage } from '../transport/pulsar.transport.js';
+import { type MessageOrigin, originProperties } from './retry/retry-letter.js';
 
 /** Why a message became a dead letter. */
 export type DeadLetterReason = 'failed' | 'invalid' | 'nacked' | 'requested';
@@ -10,6 +11,8 @@ export interface DeadLetterFacts {
   readonly error: Error;
   readonly attempts: number;
   readonly subscription: string;
+  /** The first message, also of one that came over a retry topic. */
+  readonly origin: MessageOrigin;
   readonly handler: string;
   readonly includeStack: boolean;
   readonly nowMs: number;
@@ -33,12 +36,10 @@ export function deadLetterMessage(message: IncomingMessage, facts: DeadLetterFac
     ...(message.eventTimeMs === undefined ? {} : { eventTimeMs: message.eventTimeMs }),
     properties: {
       ...message.properties,
-      REAL_TOPIC: message.topic,
-      REAL_SUBSCRIPTION: facts.subscription,
-      ORIGIN_MESSAGE_ID: message.id.toString(),
-      'x-original-topic': message.topic,
+      ...originProperties(facts.origin, facts.subscription),
+      'x-original-topic': facts.origin.topic,
       'x-original-subscription': facts.subscription,
-      'x-original-message-id': message.id.toString(),
+      'x-original-message-id': facts.origin.messageId,
       'x-original-publish-time': new Date(message.publishTimeMs).toISOString(),
       'x-dead-lettered-at': new Date(facts.nowMs).toISOString(),
       'x-reason': facts.reason,

@@ -7,12 +7,16 @@ import type { IncomingMessage } from '../transport/pulsar.transport.js';
 import { AttemptMemory } from './attempt-memory.js';
 import { deadLetterMessage, type DeadLetterReason } from './dead-letter-message.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
-import type { LinkedConsumer, SubscriptionLink } from './subscription-link.js';
+import { type MessageOrigin, retryFacts, retryLetter } from './retry/retry-letter.js';
+import type { LinkedConsumer } from './subscription-link.js';
+import type { SubscriptionLinks } from './subscription-links.js';
 
 /** A message that the runner took and has not settled. */
 export interface TakenMessage {
   readonly message: IncomingMessage;
   readonly from: LinkedConsumer;
+  /** The first message, where this one came over a retry topic. */
+  readonly origin: MessageOrigin | undefined;
   /** Handler runs that failed. */
   attempts: number;
   lastError: Error | undefined;
@@ -42,7 +46,7 @@ export interface MessageSettlerOptions {
   readonly handler: string;
   readonly consumer: ResolvedConsumerOptions;
   readonly publisher: PulsarPublisher;
-  readonly link: SubscriptionLink;
+  readonly links: SubscriptionLinks;
   readonly counts: SettlementCounts;
   readonly telemetry: PulsarTelemetry;
   readonly series: ConsumerSeries;
@@ -69,7 +73,9 @@ export class MessageSettler {
     this.#options = options;
   }
 
-  take(message: IncomingMessage, from: LinkedConsumer): TakenMessage {
+  /** @param isRetry it came over the retry topic, and brings its count along. */
+  take(message: IncomingMessage, from: LinkedConsumer, isRetry: boolean): TakenMessage {
+    const retry = isRetry ? retryFacts(message) : undefined;
     this.#options.counts.received++;
     this.#options.counts.inFlight++;
     this.#options.series.consumed++;
@@ -77,7 +83,8 @@ export class MessageSettler {
     return {
       message,
       from,
-      attempts: 0,
+      origin: retry?.origin,
+      attempts: retry?.attempts ?? 0,
       lastError: undefined,
       deadLetterStored: false,
       handled: false,
@@ -110,17 +117,17 @@ export class MessageSettler {
     } catch (error) {
       const known = PulsarError.is(error) ? error : undefined;
       const again = known?.kind === 'transient' || known?.kind === 'backpressure';
-      if (again && ++taken.ackFailures < MAX_ACK_FAILURES && this.#options.link.open) {
+      if (again && ++taken.ackFailures < MAX_ACK_FAILURES && this.#options.links.open) {
         return { retryAfterMs: this.#delayMs(taken.ackFailures) };
       }
       this.#options.counts.unsettled++;
       this.#warn('An acknowledgement failed, the message will come again', error);
-      this.#release();
+      this.#release(taken);
       return;
     }
     this.#options.counts.acked++;
     this.#options.series.acked++;
-    this.#release();
+    this.#release(taken);
   }
 
   /** Gives the message back for later. */
@@ -141,7 +148,19 @@ export class MessageSettler {
         deadLetterStored: taken.deadLetterStored,
       });
     }
-    this.#release();
+    this.#release(taken);
+  }
+
+  /**
+   * Has a message handled again after a while: in its lane, which holds the key's later ones back, or by the retry topic, where it is stored before it is
+   * acknowledged; one that cannot be stored there is given back.
+   */
+  retry(taken: TakenMessage, delayMs: number): Promise<SettleLater | void> | SettleLater {
+    const { consumer, counts } = this.#options;
+    counts.retried++;
+    return consumer.retryTopic === undefined
+      ? { retryAfterMs: delayMs }
+      : this.#retryByTopic(taken, consumer.retryTopic, delayMs);
   }
 
   /** Stores the dead letter and acknowledges; what cannot be stored is given back. */
@@ -166,9 +185,31 @@ export class MessageSettler {
     return this.ack(taken);
   }
 
-  #release(): void {
+  #release(taken: TakenMessage): void {
     this.#options.counts.inFlight--;
-    this.#options.link.settled();
+    taken.from.link.settled();
+  }
+
+  async #retryByTopic(taken: TakenMessage, topic: string, delayMs: number): Promise<SettleLater | void> {
+    const { clock, consumer, publisher } = this.#options;
+    const { attempts, message } = taken;
+    try {
+      await publisher.sendDirect(
+        topic,
+        retryLetter(message, {
+          attempts,
+          origin: originOf(taken),
+          subscription: consumer.subscription,
+          delayMs,
+          nowMs: clock.now(),
+        }),
+      );
+    } catch (failure) {
+      this.#warn('A retry could not be stored, the message is given back', failure);
+      this.nack(taken, delayMs);
+      return;
+    }
+    return this.ack(taken);
   }
 
   async #store(taken: TakenMessage, reason: DeadLetterReason, error: Error): Promise<void> {
@@ -182,6 +223,7 @@ export class MessageSettler {
       error,
       attempts: taken.attempts,
       subscription: consumer.subscription,
+      origin: originOf(taken),
       handler,
       includeStack,
       nowMs: clock.now(),
@@ -199,4 +241,8 @@ export class MessageSettler {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     this.#options.logger.warn(`${this.#options.id}: ${sentence} (${text})`);
   }
+}
+
+function originOf({ message, origin }: TakenMessage): MessageOrigin {
+  return origin ?? { topic: message.topic, messageId: message.id.toString() };
 }

@@ -4,13 +4,13 @@ import { asError, type RunResult } from './message-invoker.js';
 import type { MessageSettler, SettleLater, SettlementCounts, TakenMessage } from './message-settler.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
 import { isSettlement, type Settlement } from './settlement.js';
-import type { SubscriptionLink } from './subscription-link.js';
+import type { SubscriptionLinks } from './subscription-links.js';
 
 /** What a {@link MessageVerdict} is made of. */
 export interface MessageVerdictOptions {
   readonly consumer: ResolvedConsumerOptions;
   readonly settler: MessageSettler;
-  readonly link: SubscriptionLink;
+  readonly links: SubscriptionLinks;
   readonly counts: SettlementCounts;
   readonly random: Random;
 }
@@ -43,7 +43,7 @@ export class MessageVerdict {
 
   /** Answers how long to wait before the message is handled again, or nothing when it is settled. */
   conclude(taken: TakenMessage, result: RunResult): Promise<SettleLater | void> | SettleLater | void {
-    const { consumer, counts, link, random, settler } = this.#options;
+    const { consumer, counts, links, random, settler } = this.#options;
     if (result.status === 'fulfilled') {
       return this.#settle(taken, isSettlement(result.value) ? result.value : undefined);
     }
@@ -57,14 +57,13 @@ export class MessageVerdict {
     if (taken.attempts >= consumer.maxAttempts) {
       return settler.deadLetter(taken, 'failed', error);
     }
-    if (!link.open) {
+    if (!links.open) {
       return settler.abandon(taken);
     }
-    counts.retried++;
-    return { retryAfterMs: backoffDelayMs(consumer.backoff, taken.attempts, random) };
+    return settler.retry(taken, backoffDelayMs(consumer.backoff, taken.attempts, random));
   }
 
-  #settle(taken: TakenMessage, settlement: Settlement | undefined): Promise<SettleLater | void> | void {
+  #settle(taken: TakenMessage, settlement: Settlement | undefined): Promise<SettleLater | void> | SettleLater | void {
     const { consumer, settler } = this.#options;
     switch (settlement?.settlement) {
       case 'nack':
@@ -72,7 +71,9 @@ export class MessageVerdict {
         if (taken.attempts >= consumer.maxAttempts) {
           return settler.deadLetter(taken, 'nacked', refusal(taken, 'The handler gave the message back too often.'));
         }
-        return settler.nack(taken, settlement.delayMs);
+        return consumer.retryTopic === undefined
+          ? settler.nack(taken, settlement.delayMs)
+          : settler.retry(taken, settlement.delayMs);
       case 'deadLetter':
         taken.attempts++;
         return settler.deadLetter(taken, 'requested', refusal(taken, settlement.reason));

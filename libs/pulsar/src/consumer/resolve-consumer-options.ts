@@ -23,6 +23,7 @@ import {
   MAX_BATCHED_MESSAGES,
 } from './batch/batch-options.js';
 import type { ConsumerOptions } from './consumer-options.js';
+import { retrySchema, retryTopicOf } from './retry/retry-options.js';
 import { PAUSE_ON_DEFAULTS, type PauseOnDefaults, pauseOnSchema } from './pause-on.js';
 
 const text = z.string({ error: 'expected a text' });
@@ -48,6 +49,7 @@ const consumerOptionsSchema = z.strictObject({
     .optional(),
   maxAttempts: maxAttemptsSchema.optional(),
   backoff: backoffSchema.optional(),
+  retry: retrySchema.optional(),
   timeoutMs: timeoutSchema.optional(),
   deadLetter: z
     .union([z.literal(false), z.strictObject({ topic: text.optional(), includeStack: z.boolean().optional() })], {
@@ -73,6 +75,7 @@ export interface ResolvedConsumerOptions {
   readonly prefetch: number;
   readonly maxAttempts: number;
   readonly backoff: ConsumerDefaults['backoff'];
+  readonly retryTopic: string | undefined;
   readonly timeoutMs: number;
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
@@ -103,7 +106,14 @@ export function resolveConsumerOptions<T>(
   const atOnce = concurrency * (batch?.maxMessages ?? 1);
   const topic = resolveTopicName(topicOf(options.topic), connection.namespace);
   const deadLetter = deadLetterOf(options, topic.topic, connection.namespace);
+  const retry = retryTopicOf(
+    options.retry,
+    { topic: topic.topic ?? '', subscription: options.subscription, type },
+    deadLetter.target?.topic,
+    connection,
+  );
   const issues = [
+    issue('retry.topic', topic.topic === undefined ? undefined : retry.problem),
     issue('topic', topic.problem),
     issue('subscription', subscriptionProblem(options.subscription)),
     issue('deadLetter.topic', deadLetter.problem),
@@ -129,6 +139,7 @@ export function resolveConsumerOptions<T>(
     prefetch: options.prefetch ?? atOnce,
     maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
     backoff: { ...defaults.backoff, ...given(options.backoff) },
+    retryTopic: retry.topic,
     timeoutMs: options.timeoutMs ?? defaults.timeoutMs,
     abortGraceMs: defaults.abortGraceMs,
     drainTimeoutMs: defaults.drainTimeoutMs,

@@ -4,6 +4,8 @@ import type { IncomingMessage, TransportConsumer, TransportConsumerListener } fr
 /** One transport consumer and whether it is gone. */
 export interface LinkedConsumer {
   readonly transport: TransportConsumer;
+  /** The link that gave the permit, and gets it back. */
+  readonly link: SubscriptionLink;
   lost: boolean;
 }
 
@@ -72,7 +74,7 @@ export class SubscriptionLink {
         }
       },
     });
-    linked = { transport, lost: false };
+    linked = { transport, link: this, lost: false };
     if (this.#stopped) {
       await transport.close();
       return;

@@ -11,7 +11,7 @@ export function handlerTable(consumers: readonly NamedConsumer[]): string {
     one.subscription,
     one.type,
     String(one.concurrency),
-    ORDER_OF_TYPE[one.type],
+    one.retryTopic === undefined ? ORDER_OF_TYPE[one.type] : 'given up for retries',
   ]);
   const all = [HEAD, ...rows];
   const widths = HEAD.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));

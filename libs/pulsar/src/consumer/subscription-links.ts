@@ -1,0 +1,47 @@
+import type { SubscriptionLink } from './subscription-link.js';
+
+/** The links of one consumer as one: its topic's, and its retry topic's where it has one. */
+export class SubscriptionLinks {
+  readonly #links: readonly SubscriptionLink[];
+
+  constructor(links: readonly SubscriptionLink[]) {
+    this.#links = links;
+  }
+
+  /** Which attempt to come back is under way on the one that needs most; 0 = all are connected. */
+  get reconnectAttempt(): number {
+    return Math.max(...this.#links.map((link) => link.reconnectAttempt));
+  }
+
+  /** Whether messages are taken at all. */
+  get open(): boolean {
+    return this.#links.every((link) => link.open);
+  }
+
+  /** @throws what the transport says when a subscription cannot be made. */
+  async connect(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.connect()));
+  }
+
+  pause(): void {
+    this.#links.forEach((link) => link.pause());
+  }
+
+  resume(): void {
+    this.#links.forEach((link) => link.resume());
+  }
+
+  /** No more permits, no more messages. */
+  stopIntake(): void {
+    this.#links.forEach((link) => link.stopIntake());
+  }
+
+  /** Closes the transport's consumers: what they have not acknowledged goes to others. */
+  async close(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.close()));
+  }
+
+  async unsubscribe(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.unsubscribe()));
+  }
+}
