@@ -51,6 +51,8 @@ export class SendQueue {
         : (): void => {
             this.#waiting.delete(waiting);
             reject(new WaitAbortedError(signal.reason));
+            // Those behind it may be small enough for the room that it was too large for.
+            this.release(0, 0);
           };
     const waiting: Waiting = { bytes, go, reject, signal, onAbort };
     this.#waiting.add(waiting);

@@ -134,6 +134,8 @@ export class InProcessProducer implements TransportProducer {
         send.withdrawn = true;
         this.#withdrawn++;
         send.reject(sendAborted(this.topic, signal.reason));
+        // Those behind it may be small enough for the room that it was too large for.
+        this.#admit();
       };
       signal.addEventListener('abort', onAbort, { once: true });
       send.release = () => signal.removeEventListener('abort', onAbort);

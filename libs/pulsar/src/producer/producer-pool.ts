@@ -223,10 +223,13 @@ export class ProducerPool {
     this.#forget(entry);
     const before = this.#closing.get(entry.key) ?? Promise.resolve();
     const closing = before
-      .then(async () => {
-        const producer = await entry.creating;
-        await producer.close().finally(() => this.#options.onClosed?.(entry.topic));
-      })
+      .then(() =>
+        entry.creating.then(
+          (producer) => producer.close().finally(() => this.#options.onClosed?.(entry.topic)),
+          // What was never made needs no closing; its uses have been told.
+          () => undefined,
+        ),
+      )
       .catch((error: unknown) => this.#options.onCloseFailed(entry.topic, error))
       .finally(() => {
         if (this.#closing.get(entry.key) === closing) {

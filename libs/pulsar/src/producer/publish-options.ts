@@ -32,7 +32,7 @@ export interface PublishOptions<T = unknown> {
   readonly codec?: PulsarCodec<T> | undefined;
   /** Whether the contract's schema is asked first; see `producer.validate`, whose value is the default. */
   readonly validate?: boolean | undefined;
-  /** Ends the wait for room; a message that is on its way is not called back. */
+  /** Ends the wait for a producer or for room; a message that is on its way is not called back. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -207,6 +207,30 @@ describe('PulsarPublisher', () => {
     await expect(second.publish('t', 1)).rejects.toThrow(/producerName of its own.*one instance at a time/);
   });
 
+  it('gives up the wait for a topic that cannot be reached, when asked to, and sends nothing of it later', async () => {
+    const { broker, clock, publisher, transport } = open();
+    transport.plan = ({ point, topic }) =>
+      point === 'createProducer' && topic === TOPIC ? clock.sleep(60_000).then(() => undefined) : undefined;
+    const abort = new AbortController();
+    const given = publisher.publish('t', 'given up', { signal: abort.signal });
+    const early = publisher.publish('t', 'early', { signal: AbortSignal.abort() });
+    const kept = [
+      publisher.publish('t', 'first', { signal: new AbortController().signal }),
+      publisher.publish('t', 'second'),
+    ];
+    await publisher.publish('other', 1);
+    abort.abort();
+    await expect(given).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_ABORTED', ambiguous: false });
+    await expect(early).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_ABORTED' });
+    await clock.advance(60_000);
+    await Promise.all(kept);
+    const heard = await consume(transport, TOPIC);
+    await clock.settle();
+    expect(heard.texts()).toEqual(['"first"', '"second"']);
+    expect(broker.stats(TOPIC).messages).toBe(2);
+    expect(publisher.pending).toBe(0);
+  });
+
   it('writes the trace context into the properties beside the own ones', async () => {
     const { clock, publisher, transport } = open();
     const heard = await consume(transport, TOPIC);

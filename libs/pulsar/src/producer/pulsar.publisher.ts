@@ -7,6 +7,7 @@ import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js
 import { PulsarTelemetry, type WatchedSend } from '../pulsar.telemetry.js';
 import type { BatchSpans } from '../telemetry/message-spans.js';
 import type { MessageId, OutgoingMessage, TransportProducer } from '../transport/pulsar.transport.js';
+import { sendAborted } from '../transport/broker-failure.js';
 import { outgoingMessage } from './outgoing.js';
 import { type ProducerLease, ProducerPool, type ProducerProfile } from './producer-pool.js';
 import type { PublishOptions, PublishOutcome, PublishResult } from './publish-options.js';
@@ -166,13 +167,12 @@ export class PulsarPublisher {
     // One frame for all of it: what waits here is there once for each message on its way.
     for (let isAgain = false; ; isAgain = true) {
       let lease: ProducerLease | undefined;
-      let producer: TransportProducer | undefined;
       let id: MessageId | undefined;
       let cause: unknown;
       try {
         lease = this.#pool.lease(topic, profile);
-        producer = lease.producer ?? (await lease.creating);
-        id = await producer.send(watched?.message ?? message, signal);
+        const sent = watched?.message ?? message;
+        id = await (lease.producer?.send(sent, signal) ?? sendWhenMade(lease.creating, topic, sent, signal));
       } catch (error) {
         cause = error;
       }
@@ -188,8 +188,8 @@ export class PulsarPublisher {
         this.#ended(watched, error.code);
         throw error;
       }
-      if (producer !== undefined) {
-        this.#pool.discard(topic, profile, producer);
+      if (lease?.producer !== undefined) {
+        this.#pool.discard(topic, profile, lease.producer);
       }
     }
   }
@@ -199,6 +199,39 @@ export class PulsarPublisher {
       this.#telemetry.endSend(watched, this.#nowMs, errorCode);
     }
   }
+}
+
+/**
+ * Sends in the turn in which the producer is there, so that the order of the calls is kept. `signal` ends the wait for it: a topic that cannot be
+ * reached holds nobody who does not want to wait.
+ */
+function sendWhenMade(
+  creating: Promise<TransportProducer>,
+  topic: string,
+  message: OutgoingMessage,
+  signal: AbortSignal | undefined,
+): Promise<MessageId> {
+  if (signal === undefined) {
+    return creating.then((producer) => producer.send(message));
+  }
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(sendAborted(topic, signal.reason));
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    creating
+      .then((producer) => {
+        signal.removeEventListener('abort', onAbort);
+        if (signal.aborted) {
+          // Its caller has been told already.
+          throw sendAborted(topic, signal.reason);
+        }
+        return producer.send(message, signal);
+      })
+      .then(resolve, reject);
+  });
 }
 
 /** Whether the transport gave the producer up before it sent anything. */

@@ -97,9 +97,9 @@ export function tooLarge(topic: string, bytes: number, maxBytes: number, cause?:
   );
 }
 
-/** A send whose caller gave up the wait for room: nothing was sent. */
+/** A send whose caller gave up the wait for a producer or for room: nothing was sent. */
 export function sendAborted(topic: string, cause: unknown): PulsarError {
-  return new PulsarError('SMARTPULSE_PULSAR_ABORTED', `A send to ${topic} was given up while it waited for room.`, {
+  return new PulsarError('SMARTPULSE_PULSAR_ABORTED', `A send to ${topic} was given up while it waited.`, {
     kind: 'transient',
     remedy: 'Nothing was sent; publish again when there is time.',
     topic,

@@ -41,6 +41,8 @@ export class SendRoom {
     const onAbort = (): void => {
       this.#waiting.delete(waiting);
       onAborted(sendAborted(this.topic, signal?.reason));
+      // Those behind it may be small enough for the room that it was too large for.
+      this.#admit();
     };
     const waiting: Waiting = {
       bytes,
@@ -57,6 +59,10 @@ export class SendRoom {
   release(bytes: number): void {
     this.#messages--;
     this.#bytes -= bytes;
+    this.#admit();
+  }
+
+  #admit(): void {
     for (const waiting of this.#waiting) {
       if (!this.#fits(waiting.bytes)) {
         return;
