@@ -51,6 +51,16 @@ export {
   type PublishResult,
 } from './producer/publish-options.js';
 export { PulsarPublisher } from './producer/pulsar.publisher.js';
+export type { DeadLetter } from './dead-letters/dead-letter.js';
+export {
+  DEAD_LETTER_SUBSCRIPTION,
+  type DeadLetterTopic,
+  type LetterProgress,
+  type LetterSelection,
+  type LookOptions,
+  PulsarDeadLetters,
+  type ReplayOptions,
+} from './dead-letters/pulsar.dead-letters.js';
 export { PulsarHealthProbe } from './health/pulsar.health-probe.js';
 export { PulsarCoreModule } from './pulsar.core.module.js';
 export {

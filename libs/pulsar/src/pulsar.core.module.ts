@@ -3,6 +3,7 @@ import { PulsarAsyncApi } from './asyncapi/pulsar.async-api.js';
 import { PulsarConnection } from './connection/pulsar.connection.js';
 import { PulsarConsumers } from './consumer/pulsar.consumers.js';
 import { PulsarRegistry } from './consumer/pulsar.registry.js';
+import { PulsarDeadLetters } from './dead-letters/pulsar.dead-letters.js';
 import { PulsarHealthProbe } from './health/pulsar.health-probe.js';
 import { PulsarPublisher } from './producer/pulsar.publisher.js';
 import { PulsarClaim } from './pulsar.claim.js';
@@ -16,6 +17,7 @@ const SHARED = [
   PulsarPublisher,
   PulsarRegistry,
   PulsarConsumers,
+  PulsarDeadLetters,
   PulsarHealthProbe,
 ];
 

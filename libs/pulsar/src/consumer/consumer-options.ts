@@ -124,6 +124,8 @@ export interface PulsarConsumerHandle {
   readonly concurrency: number;
   /** The full name of the topic where retries wait; `undefined`: they wait in their lane. */
   readonly retryTopic: string | undefined;
+  /** The full name of the topic where given up messages go; `undefined`: there is none. */
+  readonly deadLetterTopic: string | undefined;
   readonly state: ConsumerState;
   stats(): ConsumerStats;
   /**

@@ -181,6 +181,10 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     return this.#consumer.retryTopic;
   }
 
+  get deadLetterTopic(): string | undefined {
+    return this.#consumer.deadLetter?.topic;
+  }
+
   get state(): ConsumerState {
     if (this.#status !== 'consuming') {
       return { status: this.#status };
