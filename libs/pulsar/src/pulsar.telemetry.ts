@@ -277,24 +277,15 @@ export class PulsarTelemetry implements OnModuleInit {
     nowMs: Now,
     run: () => Promise<void>,
   ): Promise<void> {
-    if (!this.#measures && !this.#settleSpans) {
-      return run();
+    if (this.#settleSpans) {
+      const span = this.#spans.startSettle(message.topic, 'ack', series.ack, message.properties);
+      const receipt = run();
+      this.#timeAcknowledgement(series, receipt, nowMs, span);
+      return receipt;
     }
-    const span = this.#settleSpans
-      ? this.#spans.startSettle(message.topic, 'ack', series.ack, message.properties)
-      : undefined;
-    const startMs = nowMs();
     const receipt = run();
-    if (span !== undefined || receipt !== series.receipt) {
-      series.receipt = receipt;
-      const settled = (errorType?: string): void => {
-        this.#operationDuration?.record((nowMs() - startMs) / 1_000, withError(series.ack, errorType));
-        endSpan(span, errorType);
-      };
-      receipt.then(
-        () => settled(),
-        (error: unknown) => settled(errorTypeOf(error)),
-      );
+    if (this.#measures && receipt !== series.receipt) {
+      this.#timeAcknowledgement(series, receipt, nowMs, undefined);
     }
     return receipt;
   }
@@ -315,6 +306,19 @@ export class PulsarTelemetry implements OnModuleInit {
     this.#consumers.clear();
     this.#producers.clear();
     this.#failures.clear();
+  }
+
+  #timeAcknowledgement(series: ConsumerSeries, receipt: Promise<void>, nowMs: Now, span: Span | undefined): void {
+    series.receipt = receipt;
+    const startMs = nowMs();
+    const settled = (errorType?: string): void => {
+      this.#operationDuration?.record((nowMs() - startMs) / 1_000, withError(series.ack, errorType));
+      endSpan(span, errorType);
+    };
+    receipt.then(
+      () => settled(),
+      (error: unknown) => settled(errorTypeOf(error)),
+    );
   }
 
   async #processed<T>(series: ConsumerSeries, nowMs: Now, span: Span | undefined, run: () => Promise<T>): Promise<T> {

@@ -51,6 +51,8 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   readonly #counters = startCounting();
   readonly #slice: WorkSlice;
   readonly #hardStop = new AbortController();
+  /** The controller makes sure each time that it is one: for each item that would be a good part of what the queue costs. */
+  readonly #stopSignal = this.#hardStop.signal;
   readonly #accepted = Promise.resolve();
   readonly #idle = new AwaitedInstant();
   readonly #quiet = new AwaitedInstant();
@@ -272,7 +274,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
         if (node === undefined) {
           break;
         }
-        const context = { key: lane.key, attempt: ++node.attempts, signal: this.#hardStop.signal };
+        const context = { key: lane.key, attempt: ++node.attempts, signal: this.#stopSignal };
         this.#inFlight++;
         try {
           const answer = this.#options.handler(node.item, context);
