@@ -37,7 +37,7 @@ export class SubscriptionLink {
   #paused = false;
   /** Messages taken and not settled, whichever consumer they came from. */
   #out = 0;
-  /** Permits held back while paused. */
+  /** Permits that are free and not given. */
   #owed = 0;
   #stopped = false;
 
@@ -65,6 +65,7 @@ export class SubscriptionLink {
         if (linked !== undefined && !this.#stopped) {
           this.#out++;
           this.#options.onMessage(message, linked);
+          this.#refill();
         }
       },
       onClosed: (error) => {
@@ -84,14 +85,15 @@ export class SubscriptionLink {
       this.#lose(linked, closedBy);
       return;
     }
-    this.#owed = 0;
-    this.#permit(this.#options.window - this.#out);
+    this.#owed = this.#options.window - this.#out;
+    this.#refill();
   }
 
   /** A message is settled, or of no concern any more: another may come. */
   settled(): void {
     this.#out--;
-    this.#permit(1);
+    this.#owed++;
+    this.#refill();
   }
 
   pause(): void {
@@ -100,9 +102,7 @@ export class SubscriptionLink {
 
   resume(): void {
     this.#paused = false;
-    const owed = this.#owed;
-    this.#owed = 0;
-    this.#permit(owed);
+    this.#refill();
   }
 
   /** No more permits, no more messages. */
@@ -127,11 +127,16 @@ export class SubscriptionLink {
     await this.#current?.transport.unsubscribe();
   }
 
-  /** What a lost consumer is not given, the next one gets with its window. */
-  #permit(count: number): void {
-    if (this.#paused) {
-      this.#owed += count;
-    } else if (!this.#stopped && count > 0 && this.#current?.lost === false) {
+  /**
+   * Gives the permits that are owed as soon as they are more than those that are out: half a window at a time, while all goes well, because
+   * every word to the broker costs, and each one at once when nothing else is free. What a lost consumer is not given, the next one gets with
+   * its window.
+   */
+  #refill(): void {
+    const unused = this.#options.window - this.#out - this.#owed;
+    if (this.#owed > unused && !this.#paused && !this.#stopped && this.#current?.lost === false) {
+      const count = this.#owed;
+      this.#owed = 0;
       this.#current.transport.permit(count);
     }
   }

@@ -1,0 +1,102 @@
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { IncomingMessage, TransportConsumer, TransportConsumerListener } from '../transport/pulsar.transport.js';
+import { SubscriptionLink } from './subscription-link.js';
+
+const message: IncomingMessage = {
+  id: { toString: () => 'id' },
+  topic: 't',
+  payload: new Uint8Array(),
+  tombstone: false,
+  key: undefined,
+  orderingKey: undefined,
+  properties: {},
+  publishTimeMs: 0,
+  eventTimeMs: undefined,
+  redeliveryCount: 0,
+  producerName: 'p',
+  sequenceId: 0n,
+};
+
+/** Connected to a transport that counts the permits which it has not used. */
+async function open(window: number) {
+  const permits: number[] = [];
+  let unused = 0;
+  let listener: TransportConsumerListener | undefined;
+  const done = (): Promise<void> => Promise.resolve();
+  const transport: TransportConsumer = {
+    topic: 't',
+    subscription: 's',
+    ack: done,
+    ackCumulative: done,
+    close: done,
+    unsubscribe: done,
+    permit: (count) => {
+      permits.push(count);
+      unused += count;
+    },
+    nack: () => undefined,
+  };
+  const link = new SubscriptionLink({
+    clock: new VirtualClock(),
+    random: new SeededRandom(),
+    window,
+    subscribe: (heard) => {
+      listener = heard;
+      return Promise.resolve(transport);
+    },
+    onMessage: () => undefined,
+    onLost: () => undefined,
+    onReconnectFailed: () => undefined,
+    onReconnected: () => undefined,
+  });
+  await link.connect();
+  const deliver = (): void => {
+    unused--;
+    listener?.onMessage(message);
+  };
+  return { deliver, link, permits, unused: () => unused };
+}
+
+describe('SubscriptionLink', () => {
+  it('gives permits back half a window at a time while messages are settled as they come', async () => {
+    const { deliver, link, permits } = await open(100);
+    for (let count = 0; count < 1_000; count++) {
+      deliver();
+      link.settled();
+    }
+    expect(permits[0]).toBe(100);
+    expect(permits.slice(1).every((count) => count >= 50)).toBe(true);
+  });
+
+  it('never lets more out than the window, and never holds all that is free back', async () => {
+    const step = fc.constantFrom('deliver', 'settle', 'pause', 'resume');
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 200 }), async (window, steps) => {
+        const { deliver, link, unused } = await open(window);
+        let out = 0;
+        let paused = false;
+        for (const one of steps) {
+          if (one === 'deliver' && unused() > 0) {
+            out++;
+            deliver();
+          } else if (one === 'settle' && out > 0) {
+            out--;
+            link.settled();
+          } else if (one === 'pause') {
+            paused = true;
+            link.pause();
+          } else if (one === 'resume') {
+            paused = false;
+            link.resume();
+          }
+          expect(out + unused()).toBeLessThanOrEqual(window);
+          if (!paused && out < window) {
+            expect(unused()).toBeGreaterThan(0);
+          }
+        }
+      }),
+    );
+  });
+});
