@@ -170,7 +170,11 @@ async function measureCost(contestants: Contestants) {
           const topic = topicOf(kind === 'publish' ? `written-${name}` : `read-${messages}`);
           const subscription = slug(`${name}-${round + WARM_UP_ROUNDS}`);
           const { ms, cpuMs } = await askOf<Taken>(contestants, name, {
-            ...{ kind, topic, subscription, messages, bytes: BYTES },
+            kind,
+            topic,
+            subscription,
+            messages,
+            bytes: BYTES,
           });
           if (round >= 0) {
             figures.get(name)?.[kind].push({ ms: ms / messages, cpuMs: cpuMs / messages });
@@ -203,7 +207,11 @@ async function measureHeap(contestants: Contestants) {
   const points: [number, number][] = [];
   for (let run = 0; run <= HEAP.runs; run++) {
     const { heapBytes } = await askOf<Heap>(contestants, HEAP.subject, {
-      ...{ kind: 'both', topic: topicOf('heap'), subscription: 'heap', messages: HEAP.messages, bytes: BYTES },
+      kind: 'both',
+      topic: topicOf('heap'),
+      subscription: 'heap',
+      messages: HEAP.messages,
+      bytes: BYTES,
     });
     // The first run fills the log of the broker to its bound.
     if (run > 0) {

@@ -22,15 +22,14 @@ const clock = new SystemClock();
 const random = new SystemRandom();
 
 export function createTransport(name: TransportName, settings: Settings): PulsarTransport {
-  switch (name) {
-    case 'in-process':
-      // Enough for the topics that are read, and little enough that those that are only written stop growing.
-      return new InProcessTransport(new InProcessBroker({ clock, random, retention: { maxMessages: 200_000 } }));
-    case 'wire':
-      return new WireTransport(connection(settings.serviceUrl), { clock, random });
-    case 'websocket':
-      return new WebSocketTransport(connection(settings.webSocketUrl), { clock, random });
+  if (name === 'wire') {
+    return new WireTransport(connection(settings.serviceUrl), { clock, random });
   }
+  if (name === 'websocket') {
+    return new WebSocketTransport(connection(settings.webSocketUrl), { clock, random });
+  }
+  // Enough for the topics that are read, and little enough that those that are only written stop growing.
+  return new InProcessTransport(new InProcessBroker({ clock, random, retention: { maxMessages: 200_000 } }));
 }
 
 /** What somebody writes who has the port and nothing above it: no lanes, no attempts, no time-outs, no metrics. */

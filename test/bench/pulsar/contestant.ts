@@ -53,8 +53,9 @@ async function run(of: Subject, job: Job): Promise<Taken | Latency | object> {
       return stop();
     }
     case 'open':
-      return {};
+      break;
   }
+  return {};
 }
 
 async function publish(of: Subject, job: Job & { kind: 'publish' | 'fill' }): Promise<Taken> {

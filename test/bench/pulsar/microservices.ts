@@ -4,7 +4,7 @@ import { Controller, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ClientProxyFactory, EventPattern, Payload, type RedisOptions, Transport } from '@nestjs/microservices';
 import type { Settings } from './job.ts';
-import { bytesOf, NotHere, type Subject, textOf } from './subject.ts';
+import { bytesOf, NotHere, type Subject, textOf, until } from './subject.ts';
 
 // Nest's core, which lies in the workspace, looks for the package where it lies itself; the benchmarks have it among their peers.
 registerHooks({
@@ -62,11 +62,7 @@ export async function microservicesSubject(settings: Settings): Promise<Subject>
       });
       await app.listen();
       return {
-        settled: async (messages) => {
-          while (handled < messages) {
-            await new Promise((resolve) => setTimeout(resolve, 1));
-          }
-        },
+        settled: (messages) => until(() => handled >= messages),
         close: () => app.close(),
       };
     },

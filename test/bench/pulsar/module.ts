@@ -7,7 +7,7 @@ import { bytesCodec, type PulsarCodec, PulsarConsumers, PulsarModule, PulsarPubl
 import { ResilienceModule } from '@smartpulse/resilience';
 import { createTransport, overTransport, type TransportName } from './bare.ts';
 import type { Settings } from './job.ts';
-import { bytesOf, type Subject, textOf } from './subject.ts';
+import { bytesOf, type Subject, textOf, until } from './subject.ts';
 
 /** Collects when asked, as a scrape does; nothing runs in between. */
 class ScrapedReader extends MetricReader {
@@ -93,9 +93,7 @@ export async function moduleSubject(name: TransportName, variant: ModuleVariant,
       );
       return {
         settled: async (messages) => {
-          while (handle.stats().acked < messages) {
-            await new Promise((resolve) => setTimeout(resolve, 1));
-          }
+          await until(() => handle.stats().acked >= messages);
           if (variant.metrics) {
             await reader.collect();
           }

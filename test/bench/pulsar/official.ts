@@ -1,7 +1,7 @@
 import { nativeClient } from '../pulsar-transports/native-client.ts';
 import { NotHere as NoWay } from '../pulsar-transports/way.ts';
 import type { Settings } from './job.ts';
-import { NotHere, type Subject } from './subject.ts';
+import { NotHere, type Subject, until } from './subject.ts';
 
 /** The official client in a bare loop, without Nest; its addon does not load everywhere. */
 export async function officialSubject(settings: Settings): Promise<Subject> {
@@ -21,15 +21,7 @@ export async function officialSubject(settings: Settings): Promise<Subject> {
         consumer.ack(message).then(() => acknowledged++, reject);
       });
       return {
-        settled: (messages) =>
-          Promise.race([
-            failed,
-            (async () => {
-              while (acknowledged < messages) {
-                await new Promise((resolve) => setTimeout(resolve, 1));
-              }
-            })(),
-          ]),
+        settled: (messages) => Promise.race([failed, until(() => acknowledged >= messages)]),
         close: () => consumer.close(),
       };
     },

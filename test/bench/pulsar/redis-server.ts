@@ -19,9 +19,19 @@ export class RedisServer implements AsyncDisposable {
   static async start(): Promise<RedisServer | undefined> {
     const port = await freePort();
     const [file, ...args] = deathSignalCommand('SIGKILL', 'redis-server', [
-      ...['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--daemonize', 'no'],
+      '--port',
+      `${port}`,
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--daemonize',
+      'no',
       // What the handlers are slow to read would else end their connection.
-      ...['--client-output-buffer-limit', 'pubsub 0 0 0'],
+      '--client-output-buffer-limit',
+      'pubsub 0 0 0',
     ]);
     const child = spawn(file, args, { stdio: 'ignore' });
     const ended = new Promise<false>((resolve) => {

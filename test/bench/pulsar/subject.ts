@@ -36,3 +36,10 @@ export function textOf(payload: Uint8Array): string {
 export function bytesOf(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
+
+/** Looks a thousand times a second, so that the looking costs nothing that counts. */
+export async function until(isReached: () => boolean): Promise<void> {
+  while (!isReached()) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
