@@ -3,7 +3,14 @@ import { TRACKER_DEFAULTS } from '@smartpulse/cdc';
 import { EMBEDDED_DATABASE_DEFAULTS } from '@smartpulse/cdc/embedded';
 import { DATA_SYNC_DEFAULTS } from '@smartpulse/data-sync';
 import { HEALTH_DEFAULTS } from '@smartpulse/health';
-import { CONSUMER_DEFAULTS, PRODUCER_DEFAULTS, TELEMETRY_DEFAULTS } from '@smartpulse/pulsar';
+import {
+  BATCH_HANDLER_DEFAULTS,
+  CONSUMER_DEFAULTS,
+  PAUSE_ON_DEFAULTS,
+  PRODUCER_DEFAULTS,
+  STARTUP_DEFAULTS,
+  TELEMETRY_DEFAULTS,
+} from '@smartpulse/pulsar';
 import { IN_PROCESS_RETENTION } from '@smartpulse/pulsar/in-process';
 import { CACHE_NAMESPACE_DEFAULTS, REDIS_CACHE_DEFAULTS } from '@smartpulse/redis-cache';
 import { EMBEDDED_CACHE_SERVER_DEFAULTS } from '@smartpulse/redis-cache/embedded';
@@ -30,6 +37,9 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['pulsar', 'Options of `PulsarModule.forRoot`', 'PulsarModuleOptions', {}],
   ['pulsar', 'Options of `producer`', 'ProducerDefaults', PRODUCER_DEFAULTS],
   ['pulsar', 'Options of `consumer`', 'ConsumerDefaults', CONSUMER_DEFAULTS],
+  ['pulsar', 'Options of `startup`', 'StartupOptions', STARTUP_DEFAULTS],
+  ['pulsar', 'Options of `batch` of a handler', 'BatchDefaults', BATCH_HANDLER_DEFAULTS],
+  ['pulsar', 'Options of `pauseOn` of a handler', 'PauseOnDefaults', PAUSE_ON_DEFAULTS],
   ['pulsar', 'Options of `telemetry`', 'TelemetryOptions', TELEMETRY_DEFAULTS],
   ['pulsar', 'Options of `retention` of an `InProcessBroker`', 'InProcessRetention', IN_PROCESS_RETENTION],
   ['redis-cache', 'Options of `RedisCacheModule.forRoot`', 'RedisCacheModuleOptions', REDIS_CACHE_DEFAULTS],

@@ -30,6 +30,7 @@ export {
   type BatchOptions,
   type PulsarBatchContext,
 } from './consumer/batch/batch-options.js';
+export type { DeliveryMode } from './consumer/delivery.js';
 export { PAUSE_ON_DEFAULTS, type PauseOnDefaults, type PauseOnOptions } from './consumer/pause-on.js';
 export {
   isPulsarContext,
@@ -43,6 +44,7 @@ export type { LaneRetry, RetryOptions, TopicRetry } from './consumer/retry/retry
 export { ack, deadLetter, nack, type Settlement } from './consumer/settlement.js';
 export { Ctx, type ParameterPipe, Payload, Properties } from './decorators/handler-parameters.js';
 export { PulsarSubscribe, type PulsarSubscribeOptions } from './decorators/pulsar-subscribe.decorator.js';
+export type { OneOrMoreTopics, WithTopics } from './decorators/topics.js';
 export { defineEvent, type EventContract, type EventDefinition } from './event/define-event.js';
 export {
   IDEMPOTENCY_KEY_PROPERTY,
@@ -82,6 +84,8 @@ export {
   CONSUMER_DEFAULTS,
   type ConsumerDefaults,
   PRODUCER_DEFAULTS,
+  STARTUP_DEFAULTS,
+  type StartupOptions,
   type ProducerDefaults,
   type PulsarModuleAsyncOptions,
   type PulsarModuleOptions,

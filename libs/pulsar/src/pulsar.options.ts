@@ -111,6 +111,20 @@ export interface TelemetryOptions {
 /** The defaults of {@link TelemetryOptions}. */
 export const TELEMETRY_DEFAULTS: TelemetryOptions = Object.freeze({ continueTrace: true, settleSpans: false });
 
+/** What happens when the broker cannot be reached, or a subscription not be made, while the app starts. */
+export interface StartupOptions {
+  /**
+   * `fail`: the start fails. `retry`: it is tried again within `timeoutMs`, then the start fails. `continue`: the app starts, and it is tried again
+   * in the background for as long as it takes; health tells. Default `fail`.
+   */
+  readonly policy: 'fail' | 'continue' | 'retry';
+  /** How long `retry` tries, milliseconds; the attempt that is under way then may still end. Default 10,000. */
+  readonly timeoutMs: number;
+}
+
+/** The defaults of {@link StartupOptions}. */
+export const STARTUP_DEFAULTS: StartupOptions = Object.freeze({ policy: 'fail', timeoutMs: 10_000 });
+
 /** A JSON web token or what supplies one. */
 export type PulsarToken = string | (() => string | Promise<string>);
 
@@ -170,6 +184,13 @@ export interface PulsarModuleOptions {
    * exception filters never do: one that answers would make a failed message look handled. Default `false`.
    */
   readonly applyGlobalEnhancers?: boolean | undefined;
+  /** For the connection, and for consumers that say nothing else. */
+  readonly startup?: Partial<StartupOptions> | undefined;
+  /**
+   * Names this instance of the app in the subscriptions of `every-replica` consumers: letters, digits, `_`, `.` and `-`, up to 100. No two that run at
+   * the same time may share it. Default: random.
+   */
+  readonly instanceId?: string | undefined;
   readonly telemetry?: Partial<TelemetryOptions> | undefined;
   /** What this app publishes, for its `asyncapi.json` (`PulsarAsyncApi`); their topics are checked at start. Default: none. */
   readonly events?: readonly DeclaredEvent[] | undefined;
@@ -194,6 +215,8 @@ export interface ResolvedPulsarOptions extends ConnectionOptions {
   readonly producer: ProducerDefaults;
   readonly consumer: ConsumerDefaults;
   readonly applyGlobalEnhancers: boolean;
+  readonly startup: StartupOptions;
+  readonly instanceId: string | undefined;
   readonly telemetry: TelemetryOptions;
   readonly events: readonly DeclaredEvent[];
 }
@@ -248,6 +271,14 @@ const topicProducerSchema = z.strictObject({
     .min(1, { error: 'expected a text that is not empty' })
     .optional(),
 });
+
+export const startupSchema = z.strictObject(
+  {
+    policy: oneOf(['fail', 'continue', 'retry']).optional(),
+    timeoutMs: whole(0, DAY_MS, 'milliseconds').optional(),
+  },
+  { error: 'expected { policy?, timeoutMs? }' },
+);
 
 const producerSchema = topicProducerSchema.extend({
   topics: z
@@ -305,6 +336,11 @@ export const pulsarOptionsSchema = z.strictObject({
       ),
       { error: 'expected a list of what defineEvent answers' },
     )
+    .optional(),
+  startup: startupSchema.optional(),
+  instanceId: z
+    .string({ error: 'expected a text' })
+    .regex(/^[\w.-]{1,100}$/, { error: 'expected 1 to 100 letters, digits, _, . and -' })
     .optional(),
   telemetry: z
     .strictObject({

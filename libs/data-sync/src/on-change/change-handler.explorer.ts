@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
 import { PulsarConsumers } from '@smartpulse/pulsar';
-import { checkOptions, ConfigurationError, Random } from '@smartpulse/resilience';
+import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
 import { DataSyncSettings, onChangeOptionsSchema } from '../data-sync.options.js';
 import { type HandlerMark, handlerMarks } from '../decorators/handler-mark.js';
 import { envelopeCodec } from '../envelope/envelope.pulsar.codec.js';
@@ -34,7 +34,6 @@ export class ChangeHandlerExplorer {
     @Inject(DataSyncSettings) private readonly settings: DataSyncSettings,
     @Inject(SyncActivity) private readonly activity: SyncActivity,
     @Inject(DistributedDataSyncService) private readonly service: DistributedDataSyncService,
-    @Inject(Random) private readonly random: Random,
   ) {}
 
   /** @throws ConfigurationError naming the class and method of a handler that cannot be one. */
@@ -80,9 +79,8 @@ export class ChangeHandlerExplorer {
 
   #subscribe(handler: ChangeHandler, resyncs: readonly FoundHandler[]): void {
     const { contract, options } = handler.mark;
-    const durable = options.everyReplica !== true;
+    const everyReplica = options.everyReplica === true;
     const common = `${this.settings.app}-${options.subscription}`;
-    const name = durable ? common : `${common}-${Buffer.from(this.random.bytes(6)).toString('hex')}`;
     const feed = new ChangeFeed({
       contract,
       subscription: common,
@@ -96,21 +94,19 @@ export class ChangeHandlerExplorer {
     const registered = this.consumers.register(
       {
         topic: contract.topic,
-        subscription: name,
+        subscription: common,
         type: 'Key_Shared',
         initialPosition: 'earliest',
-        durable,
+        delivery: everyReplica ? 'every-replica' : 'work-sharing',
         concurrency: options.concurrency ?? 1,
         codec: envelopeCodec,
-        // One dead letter topic for all replicas: the names of their own subscriptions end with them.
-        deadLetter: { topic: `${contract.topic}-${common}-DLQ` },
         isOutage,
       },
       (envelope, context) => feed.handle(envelope, context),
     );
     this.service.follow(subscription, registered);
     this.#logger.log(
-      `${handler.owner} handles changes of "${contract.name}" as "${common}"${durable ? '' : ' on every replica'}.`,
+      `${handler.owner} handles changes of "${contract.name}" as "${common}"${everyReplica ? ' on every replica' : ''}.`,
     );
   }
 

@@ -1,15 +1,24 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Clock, ConfigurationError, type ConfigurationIssue, Random } from '@smartpulse/resilience';
+import {
+  backoffDelayMs,
+  Clock,
+  ConfigurationError,
+  type ConfigurationIssue,
+  Random,
+  type Timer,
+} from '@smartpulse/resilience';
 import { InProcessBroker } from '../in-process/in-process.broker.js';
 import { InProcessTransport } from '../in-process/in-process.transport.js';
 import {
   PULSAR_OPTIONS,
   type ProducerDefaults,
   type ResolvedPulsarOptions,
+  type StartupOptions,
   type TopicProducerOptions,
 } from '../pulsar.options.js';
 import { createTransport } from '../transport/create-transport.js';
 import type { PulsarTransport } from '../transport/pulsar.transport.js';
+import { RECONNECT_BACKOFF, tryWithin } from './startup.js';
 import { resolveTopicName } from '../transport/topic-name.js';
 
 /** How the connection is. */
@@ -25,7 +34,10 @@ export class PulsarConnection implements OnModuleInit {
   readonly #ownBroker: InProcessBroker | undefined;
   readonly #ownsTransport: boolean;
   readonly #topicNames = new Map<string, string>();
+  readonly #startup: StartupOptions;
+  readonly #time: { readonly clock: Clock; readonly random: Random };
   #connecting: Promise<void> | undefined;
+  #timer: Timer | undefined;
   #state: ConnectionState = 'idle';
 
   /** The transport that messages travel by. */
@@ -39,6 +51,8 @@ export class PulsarConnection implements OnModuleInit {
     @Inject(Random) random: Random,
   ) {
     this.namespace = options.namespace;
+    this.#startup = options.startup;
+    this.#time = { clock, random };
     this.#ownBroker = options.transport === 'in-process' ? new InProcessBroker({ clock, random }) : undefined;
     this.#ownsTransport = typeof options.transport === 'string' || options.ownTransport;
     this.transport =
@@ -54,7 +68,29 @@ export class PulsarConnection implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    await this.ready();
+    const { policy, timeoutMs } = this.#startup;
+    try {
+      await tryWithin(
+        {
+          ...this.#time,
+          timeoutMs: policy === 'retry' ? timeoutMs : 0,
+          isWanted: () => policy === 'retry',
+          onFailed: (error, attempt) => this.#logger.warn(`Attempt ${attempt} to connect failed: ${String(error)}`),
+        },
+        () => this.ready(),
+      );
+    } catch (error) {
+      if (policy !== 'continue') {
+        throw error;
+      }
+      this.#logger.warn(`Not connected, goes on trying: ${String(error)}`);
+      this.#keepTrying(1);
+      return;
+    }
+    this.#logConnected();
+  }
+
+  #logConnected(): void {
     const { name, durable, shared } = this.transport;
     this.#logger.log(
       `Connected by the ${name} transport, namespace ${this.namespace}${durable ? '' : ', not durable'}${shared ? '' : ', not shared with other processes'}`,
@@ -67,10 +103,10 @@ export class PulsarConnection implements OnModuleInit {
       this.#state = 'connecting';
       this.#connecting = this.transport.connect().then(
         () => {
-          this.#state = 'connected';
+          this.#state = this.#isClosed() ? 'closed' : 'connected';
         },
         (error: unknown) => {
-          this.#state = 'failed';
+          this.#state = this.#isClosed() ? 'closed' : 'failed';
           this.#connecting = undefined;
           throw error;
         },
@@ -100,12 +136,42 @@ export class PulsarConnection implements OnModuleInit {
     return result.topic;
   }
 
+  /** Whether the app is meant to start without a connection, too. */
+  get startsWithout(): boolean {
+    return this.#startup.policy === 'continue';
+  }
+
+  #keepTrying(attempt: number): void {
+    const { clock, random } = this.#time;
+    this.#timer = clock.setTimer(backoffDelayMs(RECONNECT_BACKOFF, attempt, random), () => {
+      this.#timer = undefined;
+      void this.#tryAgain(attempt);
+    });
+  }
+
+  async #tryAgain(attempt: number): Promise<void> {
+    try {
+      await this.ready();
+      this.#logConnected();
+    } catch (error) {
+      if (!this.#isClosed()) {
+        this.#logger.warn(`Attempt ${attempt} to connect in the background failed: ${String(error)}`);
+        this.#keepTrying(attempt + 1);
+      }
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
   /** Closes what this connection owns. Idempotent. */
   async close(): Promise<void> {
     if (this.#state === 'closed') {
       return;
     }
     this.#state = 'closed';
+    this.#timer?.cancel();
     if (this.#ownsTransport) {
       await this.transport.close();
     }

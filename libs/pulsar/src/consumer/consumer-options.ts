@@ -1,6 +1,8 @@
 import type { EventContract } from '../event/define-event.js';
 import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
+import type { StartupOptions } from '../pulsar.options.js';
+import type { DeliveryMode } from './delivery.js';
 import type { PauseOnOptions } from './pause-on.js';
 import type { PulsarContext } from './pulsar-context.js';
 import type { RetryOptions } from './retry/retry-options.js';
@@ -36,6 +38,16 @@ export interface ConsumerOptions<T> {
   readonly id?: string | undefined;
   /** Default `Shared`. */
   readonly type?: SubscriptionType | undefined;
+  /**
+   * `work-sharing`: all instances of the app share the subscription, each message is handled by one. `every-replica`: each instance has a subscription
+   * of its own (`<subscription>-<instanceId>`) that ends with it, and handles every message from its start on; what comes while its consumer is
+   * away from the broker may be missed. Default `work-sharing`.
+   */
+  readonly delivery?: DeliveryMode | undefined;
+  /** `false`: subscribes when `start()` of its handle is called, not by itself. Default `true`. */
+  readonly autoStart?: boolean | undefined;
+  /** What happens when the subscription cannot be made while the app starts. Default: the module's. */
+  readonly startup?: Partial<StartupOptions> | undefined;
   /** Where a *new* subscription begins. Default `latest`; change feeds use `earliest`. */
   readonly initialPosition?: InitialPosition | undefined;
   /** `false`: the subscription lives as long as the consumer. Default `true`. */
@@ -135,7 +147,14 @@ export interface PulsarConsumerHandle {
    * @throws PulsarError when the subscription could not be made, or the consumer was closed before.
    */
   whenSubscribed(): Promise<void>;
-  /** Starts no handler until {@link resume}; what runs goes on. */
+  /**
+   * Subscribes a consumer with `autoStart: false`; where others are concerned, the same as {@link whenSubscribed}. Once it has failed, it may be called
+   * again.
+   *
+   * @throws PulsarError when the subscription could not be made, or the consumer was closed before.
+   */
+  start(): Promise<void>;
+  /** Starts no handler until {@link resume}, also before {@link start}; what runs goes on. */
   pause(): void;
   /** Goes on after {@link pause}. Does nothing once the consumer stops. */
   resume(): void;

@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
-import { AutoConcurrentPartitionedQueue, type RetryLater } from '@smartpulse/batch';
+import { AutoConcurrentPartitionedQueue } from '@smartpulse/batch';
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { DeclaredEvent, DocumentedHandler } from '../asyncapi/async-api-document.js';
 import type { PulsarConnection } from '../connection/pulsar.connection.js';
+import { tryWithin } from '../connection/startup.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
@@ -11,15 +12,16 @@ import { BatchDelivery } from './batch/batch-delivery.js';
 import type { BatchDefaults, BatchHandler } from './batch/batch-options.js';
 import { KeyedBatches } from './batch/keyed-batches.js';
 import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
+import { linksOf } from './consumer-links.js';
 import { Deferred } from './deferred.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
-import { MessageInvoker, type RunResult } from './message-invoker.js';
 import { MessageVerdict } from './message-verdict.js';
 import type { PayloadReader } from './payload-reader.js';
 import { isOrdered, type ResolvedConsumerOptions } from './resolve-consumer-options.js';
-import { FREE_PASS, RunGate, type RunPass } from './run-gate.js';
-import { type LinkedConsumer, SubscriptionLink } from './subscription-link.js';
-import { SubscriptionLinks } from './subscription-links.js';
+import { RunGate } from './run-gate.js';
+import { SingleDelivery } from './single-delivery.js';
+import type { LinkedConsumer } from './subscription-link.js';
+import type { SubscriptionLinks } from './subscription-links.js';
 
 /** What every runner of an app shares. */
 export interface RunnerParts {
@@ -59,6 +61,8 @@ export interface RunnerOptions<T> {
   readonly onClosed: () => void;
   /** Told when somebody waits for the subscription. */
   readonly onAwaited: () => void;
+  /** Told when somebody asks for the subscription; settles when it stands. */
+  readonly onStart: () => Promise<void>;
 }
 
 /** Takes messages as far as its permits go, runs the handler in a lane per key, and settles. */
@@ -72,7 +76,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #gate: RunGate;
   readonly #settler: MessageSettler;
   readonly #verdict: MessageVerdict;
-  readonly #invoker: { readonly running: number; close(): void };
+  readonly #delivery: { readonly running: number; close(): void };
   readonly #series: ConsumerSeries;
   readonly #counts: SettlementCounts = {
     received: 0,
@@ -95,15 +99,22 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   constructor(options: RunnerOptions<T>, parts: RunnerParts) {
     const { consumer, id } = options;
     const { clock, random } = parts;
-    const window = consumer.concurrency + consumer.prefetch;
+    const window = consumer.concurrency * (consumer.batch?.maxMessages ?? 1) + consumer.prefetch;
     this.#options = options;
     this.#parts = parts;
     this.#consumer = consumer;
     this.#series = parts.telemetry.addConsumer(consumer.topic, consumer.subscription);
-    this.#links = new SubscriptionLinks([
-      this.#linkTo(consumer.topic, consumer.type, window, false),
-      ...(consumer.retryTopic === undefined ? [] : [this.#linkTo(consumer.retryTopic, 'Shared', window, true)]),
-    ]);
+    this.#links = linksOf({
+      id,
+      consumer,
+      window,
+      connection: parts.connection,
+      clock,
+      random,
+      logger: this.#logger,
+      onMessage: (message, from, isRetry) => this.#take(message, from, isRetry),
+      onConnected: () => this.#onConnected(),
+    });
     this.#gate = new RunGate({ id, consumer, counts: this.#counts, clock, random, logger: this.#logger });
     this.#settler = new MessageSettler({
       id,
@@ -128,12 +139,12 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     const { work } = options;
     if (work.kind === 'batch') {
       const delivery = new BatchDelivery({ ...this.#handling(), handler: work.handler });
-      this.#invoker = delivery;
+      this.#delivery = delivery;
       this.#queue = this.#batches(delivery, work.batch);
     } else {
-      const invoker = new MessageInvoker({ ...this.#handling(), handler: work.handler });
-      this.#invoker = invoker;
-      this.#queue = this.#singles(invoker, window);
+      const delivery = new SingleDelivery({ ...this.#handling(), handler: work.handler });
+      this.#delivery = delivery;
+      this.#queue = this.#singles(delivery, window);
     }
   }
 
@@ -204,7 +215,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   stats(): ConsumerStats {
-    return { ...this.#counts, waiting: Math.max(0, this.#counts.inFlight - this.#invoker.running) };
+    return { ...this.#counts, waiting: Math.max(0, this.#counts.inFlight - this.#delivery.running) };
   }
 
   whenSubscribed(): Promise<void> {
@@ -212,19 +223,62 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     return this.#subscribed.promise;
   }
 
-  /** Makes the subscription and begins to consume. */
-  async start(): Promise<void> {
+  get autoStart(): boolean {
+    return this.#consumer.autoStart;
+  }
+
+  start(): Promise<void> {
+    return this.#options.onStart();
+  }
+
+  /**
+   * Makes the subscription and begins to consume, as the startup policy says: with `continue` it resolves in any case, and the subscription is made in
+   * the background.
+   */
+  async subscribe(): Promise<void> {
+    const { policy, timeoutMs } = this.#consumer.startup;
+    const { clock, random } = this.#parts;
     try {
-      await this.#parts.connection.ready();
-      await this.#links.connect();
+      await tryWithin(
+        {
+          clock,
+          random,
+          timeoutMs: policy === 'retry' ? timeoutMs : 0,
+          isWanted: () => this.#links.open && policy === 'retry',
+          onFailed: (error, attempt) =>
+            this.#logger.warn(`${this.id}: attempt ${attempt} to subscribe failed (${messageOf(error)}).`),
+        },
+        () => this.#links.connect(),
+      );
     } catch (error) {
-      this.#subscribed.reject(PulsarError.from(error, this.topic));
-      throw error;
+      if (policy !== 'continue' || !this.#links.open) {
+        throw error;
+      }
+      this.#logger.warn(`${this.id}: could not subscribe (${messageOf(error)}); it goes on trying.`);
+      this.#begin();
+      this.#links.keepTrying();
+      return;
     }
-    if (this.#status === 'waiting') {
-      this.#status = 'consuming';
+    this.#begin();
+    this.#subscribed.resolve();
+  }
+
+  /** A subscription that was made in the background; the last of them is what others wait for. */
+  #onConnected(): void {
+    if (this.#links.reconnectAttempt === 0) {
       this.#subscribed.resolve();
     }
+  }
+
+  #begin(): void {
+    if (this.#status === 'waiting') {
+      this.#status = 'consuming';
+    }
+  }
+
+  /** Tells those who wait for the subscription why there is none. */
+  refuse(error: unknown): void {
+    this.#subscribed.reject(PulsarError.from(error, this.topic));
   }
 
   pause(): void {
@@ -261,7 +315,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close(() => this.#links.close());
+    this.#closing ??= this.#close(() => (this.#consumer.deleteOnClose ? this.#endSubscription() : this.#links.close()));
     return this.#closing;
   }
 
@@ -275,7 +329,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
 
   async #close(leave: () => Promise<void>): Promise<void> {
     await this.finish(this.#consumer.drainTimeoutMs);
-    this.#invoker.close();
+    this.#delivery.close();
     try {
       await leave();
     } finally {
@@ -299,7 +353,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     };
   }
 
-  #singles(invoker: MessageInvoker<T>, window: number): Lanes {
+  #singles(delivery: SingleDelivery<T>, window: number): Lanes {
     const { concurrency } = this.#consumer;
     return new AutoConcurrentPartitionedQueue<string, TakenMessage>(
       {
@@ -311,7 +365,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
           if (attempt === 1) {
             this.#settler.recall(taken);
           }
-          return this.#handle(invoker, taken, signal);
+          return delivery.handle(taken, signal);
         },
         onError: (error, taken) => this.#onDefect(error, taken),
       },
@@ -332,33 +386,14 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     });
   }
 
-  /** What waits on a retry topic has been there before: it begins at its earliest, and in no order. */
-  #linkTo(topic: string, type: SubscriptionType, window: number, isRetry: boolean): SubscriptionLink {
-    const { subscription, initialPosition, durable } = this.#consumer;
-    const { clock, connection, random } = this.#parts;
-    const { id } = this.#options;
-    return new SubscriptionLink({
-      clock,
-      random,
-      window,
-      subscribe: (listener) =>
-        connection.transport.subscribe(
-          {
-            topic,
-            subscription,
-            type,
-            initialPosition: isRetry ? 'earliest' : initialPosition,
-            durable,
-            expectedPermits: window,
-          },
-          listener,
-        ),
-      onMessage: (message, from) => this.#take(message, from, isRetry),
-      onLost: (error) => this.#logger.warn(`${id}: the consumer was closed (${error.message}) and is made anew.`),
-      onReconnectFailed: (error, attempt) =>
-        this.#logger.warn(`${id}: attempt ${attempt} to subscribe again failed (${messageOf(error)}).`),
-      onReconnected: () => this.#logger.log(`${id}: subscribed again.`),
-    });
+  /** What cannot be deleted any more is left to the broker; the consumer closes all the same. */
+  async #endSubscription(): Promise<void> {
+    try {
+      await this.#links.unsubscribe();
+    } catch (error) {
+      this.#logger.warn(`${this.id}: subscription ${this.subscription} could not be deleted (${messageOf(error)}).`);
+      await this.#links.close();
+    }
   }
 
   #take(message: IncomingMessage, from: LinkedConsumer, isRetry: boolean): void {
@@ -376,57 +411,6 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     }
     // A key that looks like an identifier would share a lane with that message, and come after it: no harm.
     return message.orderingKey ?? message.key ?? `\0${message.id.toString()}`;
-  }
-
-  #handle(
-    invoker: MessageInvoker<T>,
-    taken: TakenMessage,
-    stop: AbortSignal,
-  ): Promise<RetryLater | void> | RetryLater | void {
-    const settled = this.#verdict.withoutRun(taken);
-    return settled === undefined ? this.#attempt(invoker, taken, stop) : settled.answer;
-  }
-
-  /** Waits for nothing that is there already: a handler that answers at once costs no turn of its own. */
-  #attempt(
-    invoker: MessageInvoker<T>,
-    taken: TakenMessage,
-    stop: AbortSignal,
-  ): Promise<RetryLater | void> | RetryLater | void {
-    if (this.#gate.closed) {
-      return this.#attemptUntilUp(invoker, taken, stop, undefined);
-    }
-    const result = invoker.run(taken.message, taken.attempts + 1, stop);
-    if (result instanceof Promise || result.status === 'rejected') {
-      return this.#attemptUntilUp(invoker, taken, stop, result);
-    }
-    this.#gate.endedOne(FREE_PASS, result);
-    return this.#verdict.conclude(taken, result);
-  }
-
-  /** @param begun the handler run that is under way already. */
-  async #attemptUntilUp(
-    invoker: MessageInvoker<T>,
-    taken: TakenMessage,
-    stop: AbortSignal,
-    begun: RunResult | Promise<RunResult> | undefined,
-  ): Promise<RetryLater | void> {
-    for (let running = begun; ; running = undefined) {
-      let pass: RunPass | undefined = FREE_PASS;
-      if (running === undefined) {
-        pass = this.#gate.closed ? await this.#gate.enter() : pass;
-        if (pass === undefined || taken.from.lost) {
-          this.#gate.leave(pass);
-          return this.#settler.abandon(taken);
-        }
-        running = invoker.run(taken.message, taken.attempts + 1, stop);
-      }
-      const result = running instanceof Promise ? await running : running;
-      if (!this.#gate.endedOne(pass, result)) {
-        const settling = this.#verdict.conclude(taken, result);
-        return settling instanceof Promise ? await settling : settling;
-      }
-    }
   }
 
   /** The queue's handler threw, which is a defect of ours or of a callback: the message comes again. */

@@ -35,7 +35,9 @@ export type Registration<T> =
 const START_WATCH_MS = 10_000;
 
 interface Stoppable {
-  start(): Promise<void>;
+  readonly autoStart: boolean;
+  subscribe(): Promise<void>;
+  refuse(error: unknown): void;
   stopIntake(): void;
   finish(timeoutMs: number, signal?: AbortSignal): Promise<number>;
   close(): Promise<void>;
@@ -64,6 +66,9 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     readonly random: Random;
   };
   readonly #consumers = new Set<NamedConsumer & Stoppable>();
+  readonly #instanceId: string;
+  /** Consumers with `autoStart: false` whose start was asked for. */
+  readonly #starting = new WeakMap<object, Promise<void>>();
   readonly #subscribing = new Set<Promise<unknown>>();
   /** The decorated handlers are registered and subscribed. */
   readonly #complete = new Deferred();
@@ -86,6 +91,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   ) {
     this.#options = options;
     this.#registry = registry;
+    this.#instanceId = options.instanceId ?? Buffer.from(random.bytes(6)).toString('hex');
     this.#parts = { connection, publisher, telemetry, clock, random };
   }
 
@@ -124,13 +130,21 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     ...registration: Registration<T>
   ): Promise<PulsarConsumerHandle> {
     const runner = this.#create(owner, handlerName, registration);
-    const subscribing = this.#subscribe(runner).finally(() => this.#subscribing.delete(subscribing));
-    this.#subscribing.add(subscribing);
-    ignoreUnasked(subscribing);
-    if (this.#bootstrapped) {
-      await subscribing;
+    if (runner.autoStart) {
+      const subscribing = this.#track(this.#subscribe(runner));
+      if (this.#bootstrapped) {
+        await subscribing;
+      }
     }
     return runner;
+  }
+
+  /** The start of the app waits for it, if it is not over. */
+  #track(subscribing: Promise<void>): Promise<void> {
+    const tracked = subscribing.finally(() => this.#subscribing.delete(tracked));
+    this.#subscribing.add(tracked);
+    ignoreUnasked(tracked);
+    return tracked;
   }
 
   /**
@@ -212,7 +226,10 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     if (this.#stopping) {
       throw new PulsarClosedError('consumers');
     }
-    const consumer = resolveConsumerOptions(owner, options, this.#options.consumer, this.#parts.connection);
+    const consumer = resolveConsumerOptions(owner, options, this.#options.consumer, this.#parts.connection, {
+      instanceId: this.#instanceId,
+      startup: this.#options.startup,
+    });
     const id = this.#idFor(owner, consumer);
     const runner: ConsumerRunner<T> = new ConsumerRunner(
       {
@@ -227,6 +244,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
           this.#consumers.delete(runner);
         },
         onAwaited: () => this.#watchStart(),
+        onStart: () => this.#start(runner),
       },
       this.#parts,
     );
@@ -237,7 +255,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
 
   #idFor(
     owner: string,
-    consumer: { readonly id: string | undefined; readonly topic: string; readonly subscription: string },
+    consumer: { readonly id: string | undefined; readonly topic: string; readonly sharedName: string },
   ): string {
     if (consumer.id !== undefined) {
       if (this.#registry.get(consumer.id) !== undefined) {
@@ -247,7 +265,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
       }
       return consumer.id;
     }
-    const base = `${consumer.topic.slice(consumer.topic.lastIndexOf('/') + 1)}/${consumer.subscription}`;
+    const base = `${consumer.topic.slice(consumer.topic.lastIndexOf('/') + 1)}/${consumer.sharedName}`;
     let id = base;
     for (let number = 2; this.#registry.get(id) !== undefined; number++) {
       id = `${base}#${number}`;
@@ -255,15 +273,32 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     return id;
   }
 
+  /** One attempt at a time; one that failed may be repeated. */
+  #start(runner: NamedConsumer & Stoppable): Promise<void> {
+    if (runner.autoStart || runner.state.status !== 'waiting') {
+      return runner.whenSubscribed();
+    }
+    let starting = this.#starting.get(runner);
+    if (starting === undefined) {
+      starting = this.#track(this.#subscribe(runner)).finally(() => this.#starting.delete(runner));
+      this.#starting.set(runner, starting);
+    }
+    this.#watchStart();
+    return starting;
+  }
+
   async #subscribe(runner: NamedConsumer & Stoppable): Promise<void> {
     if (!this.#bootstrapped) {
       await this.#bootstrap.promise;
     }
     try {
-      await runner.start();
+      await runner.subscribe();
     } catch (error) {
       this.#logger.error(`${runner.handlerName}: subscription ${runner.subscription} on ${runner.topic} failed.`);
-      await runner.close();
+      if (runner.autoStart) {
+        runner.refuse(error);
+        await runner.close();
+      }
       throw error;
     }
   }

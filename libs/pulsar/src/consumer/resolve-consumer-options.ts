@@ -9,6 +9,8 @@ import {
   initialPositionSchema,
   maxAttemptsSchema,
   prefetchSchema,
+  type StartupOptions,
+  startupSchema,
   subscriptionTypeSchema,
   timeoutSchema,
 } from '../pulsar.options.js';
@@ -22,6 +24,7 @@ import {
   batchSchema,
   MAX_BATCHED_MESSAGES,
 } from './batch/batch-options.js';
+import { deliveryIssue, resolveDelivery } from './delivery.js';
 import type { ConsumerOptions } from './consumer-options.js';
 import { retrySchema, retryTopicOf } from './retry/retry-options.js';
 import { PAUSE_ON_DEFAULTS, type PauseOnDefaults, pauseOnSchema } from './pause-on.js';
@@ -38,6 +41,9 @@ const consumerOptionsSchema = z.strictObject({
     error: 'expected a topic name or what defineEvent answers',
   }),
   subscription: text,
+  delivery: z.enum(['work-sharing', 'every-replica'], { error: 'expected work-sharing or every-replica' }).optional(),
+  autoStart: z.boolean({ error: 'expected true or false' }).optional(),
+  startup: startupSchema.optional(),
   id: text.min(1, { error: 'expected a text that is not empty' }).optional(),
   type: subscriptionTypeSchema.optional(),
   initialPosition: initialPositionSchema.optional(),
@@ -67,6 +73,12 @@ const consumerOptionsSchema = z.strictObject({
 export interface ResolvedConsumerOptions {
   readonly topic: string;
   readonly subscription: string;
+  /** The subscription's name as it was given: without this instance's id. */
+  readonly sharedName: string;
+  /** The subscription is this instance's alone, and would outlive it. */
+  readonly deleteOnClose: boolean;
+  readonly autoStart: boolean;
+  readonly startup: StartupOptions;
   readonly id: string | undefined;
   readonly type: SubscriptionType;
   readonly initialPosition: InitialPosition;
@@ -98,6 +110,7 @@ export function resolveConsumerOptions<T>(
   options: ConsumerOptions<T> | BatchConsumerOptions<T>,
   defaults: ConsumerDefaults,
   connection: PulsarConnection,
+  app: { readonly instanceId: string; readonly startup: StartupOptions },
 ): ResolvedConsumerOptions {
   checkOptions(owner, consumerOptionsSchema, options);
   const type = options.type ?? defaults.type;
@@ -105,6 +118,11 @@ export function resolveConsumerOptions<T>(
   const batch = options.batch === undefined ? undefined : { ...BATCH_HANDLER_DEFAULTS, ...given(options.batch) };
   const atOnce = concurrency * (batch?.maxMessages ?? 1);
   const topic = resolveTopicName(topicOf(options.topic), connection.namespace);
+  const delivery = resolveDelivery(
+    options,
+    { initialPosition: defaults.initialPosition, instanceId: app.instanceId },
+    connection.transport,
+  );
   const deadLetter = deadLetterOf(options, topic.topic, connection.namespace);
   const retry = retryTopicOf(
     options.retry,
@@ -117,6 +135,7 @@ export function resolveConsumerOptions<T>(
     issue('topic', topic.problem),
     issue('subscription', subscriptionProblem(options.subscription)),
     issue('deadLetter.topic', deadLetter.problem),
+    deliveryIssue(options),
     issue(
       'batch.maxMessages',
       batch !== undefined && atOnce > MAX_BATCHED_MESSAGES
@@ -130,11 +149,12 @@ export function resolveConsumerOptions<T>(
   }
   return {
     topic: topic.topic,
-    subscription: options.subscription,
+    ...delivery,
+    sharedName: options.subscription,
+    autoStart: options.autoStart ?? true,
+    startup: { ...app.startup, ...given(options.startup) },
     id: options.id,
     type,
-    initialPosition: options.initialPosition ?? defaults.initialPosition,
-    durable: options.durable ?? true,
     concurrency,
     prefetch: options.prefetch ?? atOnce,
     maxAttempts: options.maxAttempts ?? defaults.maxAttempts,

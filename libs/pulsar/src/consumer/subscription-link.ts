@@ -1,4 +1,5 @@
-import { backoffDelayMs, type BackoffOptions, type Clock, type Random, type Timer } from '@smartpulse/resilience';
+import { backoffDelayMs, type Clock, type Random, type Timer } from '@smartpulse/resilience';
+import { RECONNECT_BACKOFF } from '../connection/startup.js';
 import type { IncomingMessage, TransportConsumer, TransportConsumerListener } from '../transport/pulsar.transport.js';
 
 /** One transport consumer and whether it is gone. */
@@ -21,8 +22,6 @@ export interface SubscriptionLinkOptions {
   readonly onReconnectFailed: (error: unknown, attempt: number) => void;
   readonly onReconnected: () => void;
 }
-
-const RECONNECT: BackoffOptions = Object.freeze({ initialMs: 100, multiplier: 2, maxMs: 30_000, jitter: 'full' });
 
 /**
  * Keeps a subscription connected: a consumer that its transport gives up is made anew, with growing waits. Owns the permits: messages that are
@@ -48,6 +47,11 @@ export class SubscriptionLink {
   /** Which attempt to come back is under way; 0 = connected. */
   get reconnectAttempt(): number {
     return this.#reconnectAttempt;
+  }
+
+  /** Whether there was a consumer once: what is lost of it is made anew without being asked. */
+  get begun(): boolean {
+    return this.#current !== undefined;
   }
 
   /** Whether messages are taken at all. */
@@ -87,6 +91,13 @@ export class SubscriptionLink {
     }
     this.#owed = this.#options.window - this.#out;
     this.#refill();
+  }
+
+  /** Goes on to connect in the background, with growing waits, after {@link connect} has failed. */
+  keepTrying(): void {
+    if (!this.#stopped) {
+      this.#scheduleReconnect();
+    }
   }
 
   /** A message is settled, or of no concern any more: another may come. */
@@ -155,7 +166,7 @@ export class SubscriptionLink {
   #scheduleReconnect(): void {
     this.#reconnectAttempt++;
     const { clock, random } = this.#options;
-    this.#timer = clock.setTimer(backoffDelayMs(RECONNECT, this.#reconnectAttempt, random), () => {
+    this.#timer = clock.setTimer(backoffDelayMs(RECONNECT_BACKOFF, this.#reconnectAttempt, random), () => {
       this.#timer = undefined;
       this.#reconnecting = this.#reconnect();
     });

@@ -18,9 +18,24 @@ export class SubscriptionLinks {
     return this.#links.every((link) => link.open);
   }
 
-  /** @throws what the transport says when a subscription cannot be made. */
+  /**
+   * Connects what is not connected yet; may be called again when it has failed.
+   *
+   * @throws what the transport says when a subscription cannot be made.
+   */
   async connect(): Promise<void> {
-    await Promise.all(this.#links.map((link) => link.connect()));
+    const missing = this.#links.filter((link) => !link.begun);
+    const results = await Promise.allSettled(missing.map((link) => link.connect()));
+    for (const result of results) {
+      if (result.status === 'rejected') {
+        throw result.reason;
+      }
+    }
+  }
+
+  /** Goes on to connect in the background what is not connected yet. */
+  keepTrying(): void {
+    this.#links.filter((link) => !link.begun).forEach((link) => link.keepTrying());
   }
 
   pause(): void {

@@ -1,8 +1,11 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
+import type { BatchConsumerOptions } from '../consumer/batch/batch-options.js';
+import type { ConsumerOptions } from '../consumer/consumer-options.js';
 import { PulsarConsumers, type Registration } from '../consumer/pulsar.consumers.js';
-import { type PulsarSubscribeOptions, subscriptionsOf } from '../decorators/pulsar-subscribe.decorator.js';
+import { subscriptionsOf } from '../decorators/pulsar-subscribe.decorator.js';
+import { perTopic } from '../decorators/topics.js';
 import { HandlerBinder } from './handler-binder.js';
 import { handlerTable } from './handler-table.js';
 
@@ -10,7 +13,7 @@ interface FoundHandler {
   readonly wrapper: InstanceWrapper;
   readonly method: string;
   readonly name: string;
-  readonly options: PulsarSubscribeOptions;
+  readonly options: ConsumerOptions<unknown> | BatchConsumerOptions<unknown>;
 }
 
 /** Finds the methods decorated with `@PulsarSubscribe` in every provider and controller, and subscribes them at bootstrap. */
@@ -73,7 +76,8 @@ export class PulsarExplorer implements OnApplicationBootstrap {
           seen.add(identity);
         }
         const name = `${prototype.constructor.name}.${method}`;
-        found.push(...subscriptions.map((options) => ({ wrapper, method, name, options })));
+        const each = subscriptions.flatMap((options) => perTopic(`@PulsarSubscribe on ${name}`, options));
+        found.push(...each.map((options) => ({ wrapper, method, name, options })));
       }
     }
     return found;

@@ -4,7 +4,7 @@ import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarConsumers } from '../consumer/pulsar.consumers.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 
-/** `down` without a connection, `degraded` while a consumer reconnects or waits for its infrastructure. */
+/** `down` without a connection, `degraded` while a consumer reconnects, waits for its infrastructure or stands still because too many of its runs failed. */
 @Injectable()
 export class PulsarHealthProbe extends HealthProbe {
   readonly name = 'pulsar';
@@ -24,13 +24,13 @@ export class PulsarHealthProbe extends HealthProbe {
   }
 
   override started(): boolean {
-    return this.#connection.state === 'connected' && this.#consumers.subscribed;
+    return (this.#connection.state === 'connected' || this.#connection.startsWithout) && this.#consumers.subscribed;
   }
 
   override check(): ProbeResult {
     const consumers = this.#consumers.all;
     const count = (status: string): number => consumers.filter(({ state }) => state.status === status).length;
-    const impaired = count('outage') + count('reconnecting');
+    const impaired = count('outage') + count('reconnecting') + count('tripped');
     const connected = this.#connection.state === 'connected';
     return {
       status: connected ? (impaired > 0 ? 'degraded' : 'up') : 'down',
@@ -42,6 +42,7 @@ export class PulsarHealthProbe extends HealthProbe {
         consumers: consumers.length,
         inOutage: count('outage'),
         reconnecting: count('reconnecting'),
+        tripped: count('tripped'),
         paused: count('paused'),
         inFlight: consumers.reduce((sum, consumer) => sum + consumer.stats().inFlight, 0),
         producers: this.#publisher.producers,

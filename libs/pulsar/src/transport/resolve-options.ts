@@ -4,6 +4,7 @@ import {
   CONSUMER_DEFAULTS,
   PRODUCER_DEFAULTS,
   type ProducerDefaults,
+  STARTUP_DEFAULTS,
   TELEMETRY_DEFAULTS,
   type PulsarModuleOptions,
   pulsarOptionsSchema,
@@ -104,6 +105,8 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     }),
     applyGlobalEnhancers: options.applyGlobalEnhancers ?? false,
     events: Object.freeze([...(options.events ?? [])]),
+    startup: Object.freeze({ ...STARTUP_DEFAULTS, ...given(options.startup) }),
+    instanceId: options.instanceId,
     telemetry: Object.freeze({ ...TELEMETRY_DEFAULTS, ...given(options.telemetry) }),
   });
 }
