@@ -7,6 +7,8 @@ export interface AdminAnswer {
 /** What the tests read of a topic's statistics. */
 export interface TopicStats {
   readonly deduplicationStatus?: string;
+  /** Bytes that the topic takes on the disk. */
+  readonly storageSize: number;
   readonly publishers: readonly { readonly producerName?: string }[];
   readonly subscriptions: Readonly<
     Record<string, { readonly msgBacklog: number; readonly consumers: readonly unknown[]; readonly type?: string }>
