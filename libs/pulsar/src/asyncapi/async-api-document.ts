@@ -65,6 +65,10 @@ export interface AsyncApiOperation {
     readonly subscriptionType: SubscriptionType;
     readonly initialPosition: InitialPosition;
     readonly durable: boolean;
+    /** Several messages at a time. */
+    readonly batch: boolean;
+    /** Where retries wait; `null`: in the process. */
+    readonly retryTopic: string | null;
     readonly deadLetterTopic: string | null;
   };
 }
@@ -103,6 +107,8 @@ export interface DocumentedHandler {
   readonly type: SubscriptionType;
   readonly initialPosition: InitialPosition;
   readonly durable: boolean;
+  readonly batch: boolean;
+  readonly retryTopic: string | undefined;
   readonly deadLetterTopic: string | undefined;
 }
 
@@ -155,6 +161,8 @@ export function asyncApiDocument({ info, namespace, sent, handlers }: DocumentPa
         subscriptionType: one.type,
         initialPosition: one.initialPosition,
         durable: one.durable,
+        batch: one.batch,
+        retryTopic: one.retryTopic ?? null,
         deadLetterTopic: one.deadLetterTopic ?? null,
       },
     });

@@ -170,6 +170,8 @@ describe('PulsarAsyncApi', () => {
         subscriptionType: 'Key_Shared',
         initialPosition: 'earliest',
         durable: true,
+        batch: false,
+        retryTopic: null,
         deadLetterTopic: 'persistent://public/default/readings-ledger-DLQ',
       },
     });

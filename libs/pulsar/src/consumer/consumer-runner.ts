@@ -174,7 +174,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
 
   /** For the document of what the app receives. */
   get described(): DocumentedHandler {
-    const { deadLetter, durable, initialPosition, subscription, topic, type } = this.#consumer;
+    const { batch, deadLetter, durable, initialPosition, retryTopic, subscription, topic, type } = this.#consumer;
     const { event, handlerName } = this.#options;
     return {
       handlerName,
@@ -184,6 +184,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       type,
       initialPosition,
       durable,
+      batch: batch !== undefined,
+      retryTopic,
       deadLetterTopic: deadLetter?.topic,
     };
   }
