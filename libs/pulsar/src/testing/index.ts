@@ -11,3 +11,19 @@ export { pulsarTransportContract } from './pulsar-transport.contract.js';
 export type { BrokerControl, PulsarTransportFixture } from './transport-fixture.js';
 export type { OperatorAct } from './subscription.contract.js';
 export { type FakeNativeLog, fakeNativeModule } from './native-client.fake.js';
+export {
+  type ConsumerName,
+  type HarnessParts,
+  PulsarHarness,
+  type StartableModuleBuilder,
+} from './harness/pulsar-harness.js';
+export {
+  type HarnessOptions,
+  type OverridableModuleBuilder,
+  overridePulsar,
+  type PulsarTestingOptions,
+  PulsarTestingModule,
+} from './harness/pulsar-testing.module.js';
+export { type FaultTarget, HarnessFaults, type PlannedFailure } from './harness/harness-faults.js';
+export { RecordedDeadLetter, RecordedMessage } from './harness/harness-records.js';
+export { type SettleOptions, type Stillness, UnsettledError } from './harness/stillness.js';
