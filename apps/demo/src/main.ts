@@ -7,7 +7,7 @@ import { ForecastClient } from './feed/forecast.client.js';
 import { DemoHost } from './hosting/demo.host.js';
 import { EmbeddedParts } from './hosting/embedded-parts.js';
 import { readDemoEnvironment } from './hosting/environment.js';
-import { sharedBroker } from './hosting/shared-broker.js';
+import { sharedServers } from './hosting/shared-servers.js';
 import { stopSignal } from './hosting/stop-signal.js';
 import { DemoShow } from './show/demo.show.js';
 import { ProgressLine } from './show/progress-line.js';
@@ -24,7 +24,7 @@ async function run(stopped: AbortSignal): Promise<void> {
   const environment = readDemoEnvironment(process.env);
   const random = new SeededRandom(SEED);
   const parts = new EmbeddedParts(clock, random, {
-    sharedBroker: sharedBroker(environment.broker, clock, new SystemRandom()),
+    shared: sharedServers(environment, clock, new SystemRandom()),
   });
   const series = await loadSeries(environment.dataFile, random);
   const days = Math.ceil((series[0]?.intervals.length ?? 0) / INTERVALS_PER_DAY);

@@ -1,7 +1,7 @@
 import { ConfigurationError, SeededRandom, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { loadSeries } from './data/load-series.js';
 import { readDemoEnvironment } from './hosting/environment.js';
-import { sharedBroker } from './hosting/shared-broker.js';
+import { sharedServers } from './hosting/shared-servers.js';
 import { type SmokeReport, tellSmokeStory } from './story/smoke.story.js';
 
 const UNITS = 50;
@@ -9,17 +9,17 @@ const MEASURED_DAYS = 4;
 const SEED = 20_260_201;
 
 async function run(): Promise<SmokeReport> {
-  const { broker, dataFile } = readDemoEnvironment(process.env);
+  const environment = readDemoEnvironment(process.env);
   const clock = new SystemClock();
   const random = new SeededRandom(SEED);
-  const series = await loadSeries(dataFile, random);
+  const series = await loadSeries(environment.dataFile, random);
   return tellSmokeStory({
     clock,
     random,
     series,
     unitCount: UNITS,
     measuredDays: MEASURED_DAYS,
-    sharedBroker: sharedBroker(broker, clock, new SystemRandom()),
+    shared: sharedServers(environment, clock, new SystemRandom()),
     // Not among the report, which is the one line of standard output.
     say: (sentence) => process.stderr.write(`${sentence}\n`),
   });

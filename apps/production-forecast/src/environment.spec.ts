@@ -3,12 +3,17 @@ import { readEnvironment } from './environment.js';
 
 describe('readEnvironment', () => {
   it('listens on 3000 and keeps nothing on disk where nothing is set', () => {
-    expect(readEnvironment({})).toEqual({ port: 3000, broker: undefined, databaseFile: ':memory:' });
+    expect(readEnvironment({})).toEqual({ port: 3000, broker: undefined, cache: undefined, databaseFile: ':memory:' });
   });
 
   it('keeps the embedded database in a file', () => {
     const env = { DATABASE_URL: 'sqlite:./data/app.db', PORT: '0' };
-    expect(readEnvironment(env)).toEqual({ port: 0, broker: undefined, databaseFile: './data/app.db' });
+    expect(readEnvironment(env)).toEqual({
+      port: 0,
+      broker: undefined,
+      cache: undefined,
+      databaseFile: './data/app.db',
+    });
   });
 
   it.each(['pulsar://bus:6650', 'pulsar+ssl://one:6651,two:6651', 'ws://bus:8080', 'wss://bus:8443'])(
@@ -25,6 +30,22 @@ describe('readEnvironment', () => {
     (url) => {
       const read = (): unknown => readEnvironment({ PULSAR_URL: url });
       expect(read).toThrow(/"PULSAR_URL".*leave it unset/s);
+      expect(read).not.toThrow(/hunter2/);
+    },
+  );
+
+  it.each(['redis://cache', 'redis://:hunter2@cache:6380/3', 'rediss://app:hunter2@cache'])(
+    'takes Redis at %s',
+    (url) => {
+      expect(readEnvironment({ REDIS_URL: url }).cache).toEqual({ url });
+    },
+  );
+
+  it.each(['redis://', 'redis://host name', 'redis+cluster://hunter2', 'http://hunter2'])(
+    'refuses Redis at %s and does not repeat it',
+    (url) => {
+      const read = (): unknown => readEnvironment({ REDIS_URL: url });
+      expect(read).toThrow(/"REDIS_URL"/);
       expect(read).not.toThrow(/hunter2/);
     },
   );

@@ -1,11 +1,13 @@
 import { checkEnvironment, ConfigurationError } from '@smartpulse/resilience';
-import { type BrokerAddress } from './production-forecast.parts.js';
+import { type BrokerAddress, type CacheAddress } from './production-forecast.parts.js';
 
 /** What the environment says. */
 export interface Environment {
   readonly port: number;
   /** Where Pulsar is; `undefined` = embedded in this process. */
   readonly broker: BrokerAddress | undefined;
+  /** Where Redis is; `undefined` = embedded in this process. */
+  readonly cache: CacheAddress | undefined;
   /** Where the embedded database keeps its data; `:memory:` = nowhere. */
   readonly databaseFile: string;
 }
@@ -21,13 +23,14 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     ports: { PORT: 3000 },
     systems: {
       pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'],
-      redis: ['memory:'],
+      redis: ['memory:', 'redis:', 'rediss:'],
       database: ['memory:', 'sqlite:'],
     },
   });
   return {
     port: environment.port('PORT'),
     broker: readBroker(environment.url('pulsar'), env),
+    cache: readCache(environment.url('redis')),
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
   };
 }
@@ -56,4 +59,24 @@ export function readBroker(url: string, env: NodeJS.ProcessEnv): BrokerAddress |
     namespace: env['PULSAR_NAMESPACE'] || 'public/default',
     ...(env['PULSAR_TOKEN'] ? { token: env['PULSAR_TOKEN'] } : {}),
   };
+}
+
+/**
+ * Where Redis is, by `REDIS_URL` (given as `url`); `undefined` = embedded. It may carry a password, so nobody is told of it.
+ *
+ * @throws ConfigurationError that names the variable, and never a value.
+ */
+export function readCache(url: string): CacheAddress | undefined {
+  if (url.startsWith('memory:')) {
+    return undefined;
+  }
+  if (!/^rediss?:\/\/\S+$/.test(url) || !URL.canParse(url)) {
+    const problem = 'expected redis://[user:password@]host[:port][/database], or rediss:// with TLS';
+    throw new ConfigurationError(
+      'The environment',
+      [{ option: 'REDIS_URL', problem }],
+      'Correct the variables and start again.',
+    );
+  }
+  return { url };
 }

@@ -1,6 +1,6 @@
 export { ALLOWED_PERIODS, MAX_FORECASTS } from './domain/delivery.js';
 export { PROVIDERS, type Provider, type Series, UNIT_TYPES, type UnitType } from './domain/series.js';
-export { readBroker } from './environment.js';
+export { readBroker, readCache } from './environment.js';
 export { type DayForecast, fromDayForecast } from './latest/day-forecast.js';
 export { MAX_LATEST_DAYS } from './latest/latest-request.js';
 export { type AppOptions, createProductionForecastApp } from './production-forecast.app.js';
@@ -9,6 +9,7 @@ export { ProductionForecastModule } from './production-forecast.module.js';
 export {
   ALL_ROLES,
   type BrokerAddress,
+  type CacheAddress,
   type ProductionForecastParts,
   type ProductionForecastRole,
 } from './production-forecast.parts.js';

@@ -9,19 +9,23 @@ import { createProductionForecastApp } from './production-forecast.app.js';
 const logger = new Logger('ProductionForecast');
 
 async function start(): Promise<void> {
-  const { port, broker, databaseFile } = readEnvironment(process.env);
-  const parts = `cache in memory, database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`;
-  logger.log(
-    broker === undefined
-      ? `Embedded in this process, shared with no other: broker in memory, ${parts}`
-      : `Embedded in this process, shared with no other: ${parts}. Pulsar is at ${broker.url}, namespace ${broker.namespace}`,
-  );
+  const { port, broker, cache, databaseFile } = readEnvironment(process.env);
+  const embedded = [
+    ...(broker === undefined ? ['broker in memory'] : []),
+    ...(cache === undefined ? ['cache in memory'] : []),
+    `database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`,
+  ];
+  const servers = [
+    ...(broker === undefined ? [] : [`Pulsar is at ${broker.url}, namespace ${broker.namespace}`]),
+    ...(cache === undefined ? [] : ['Redis is where REDIS_URL says']),
+  ];
+  logger.log([`Embedded in this process, shared with no other: ${embedded.join(', ')}`, ...servers].join('. '));
   const clock = new SystemClock();
   // They live as long as the process: nothing is left to close once the app has drained.
   const app = await createProductionForecastApp({
     database: EmbeddedDatabase.open({ name: 'production-forecast', file: databaseFile, clock }),
     broker: broker ?? new InProcessBroker({ clock }),
-    cacheServer: new EmbeddedCacheServer({ clock }),
+    cacheServer: cache ?? new EmbeddedCacheServer({ clock }),
     clock,
   });
   try {

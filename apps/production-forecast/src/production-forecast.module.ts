@@ -9,7 +9,8 @@ import { HealthModule } from '@smartpulse/health';
 import { forecastContracts } from '@smartpulse/production-forecast-contract';
 import { PulsarModule, type PulsarModuleOptions } from '@smartpulse/pulsar';
 import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
-import { defineCache, RedisCacheModule } from '@smartpulse/redis-cache';
+import { defineCache, RedisCacheModule, type RedisCacheModuleOptions } from '@smartpulse/redis-cache';
+import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { ResilienceModule } from '@smartpulse/resilience';
 import { DataSource } from 'typeorm';
 import { type DayForecast } from './latest/day-forecast.js';
@@ -74,9 +75,8 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     ),
     PulsarModule.forRoot(pulsarOptions(parts)),
     RedisCacheModule.forRoot({
-      url: 'memory://',
+      ...cacheOptions(parts),
       prefix: parts.installation === undefined ? APP_NAME : `${parts.installation}-${APP_NAME}`,
-      server: parts.cacheServer,
       nodeId: `${APP_NAME}-${replica}`,
     }),
     RedisCacheModule.forFeature([defineCache<DayForecast>({ ...parts.cache, name: FORECAST_CACHE, synced: true })]),
@@ -100,6 +100,10 @@ function pulsarOptions({ broker }: ProductionForecastParts): PulsarModuleOptions
   return broker instanceof InProcessBroker
     ? { url: 'memory://', transport: new InProcessTransport(broker), ownTransport: true }
     : broker;
+}
+
+function cacheOptions({ cacheServer }: ProductionForecastParts): Pick<RedisCacheModuleOptions, 'url' | 'server'> {
+  return cacheServer instanceof EmbeddedCacheServer ? { url: 'memory://', server: cacheServer } : cacheServer;
 }
 
 function dataSourceName({ replica = 'main' }: ProductionForecastParts): string {

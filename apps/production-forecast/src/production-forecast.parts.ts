@@ -16,6 +16,12 @@ export const ALL_ROLES: readonly ProductionForecastRole[] = Object.freeze(['writ
 /** Where a broker is that outlives the process: each replica makes a connection of its own and closes it. */
 export type BrokerAddress = Pick<PulsarModuleOptions, 'url' | 'namespace' | 'token'>;
 
+/** A Redis. The address may carry a password and is told to nobody. */
+export interface CacheAddress {
+  /** `redis://[user:password@]host[:port][/database]`, or `rediss://…`. */
+  readonly url: string;
+}
+
 /**
  * What a replica of the app is made of. The parts are borrowed: several replicas and apps of one process may share them, and whoever made
  * them closes them, after the apps.
@@ -30,8 +36,8 @@ export interface ProductionForecastParts {
    * dashes. Default: none.
    */
   readonly installation?: string | undefined;
-  /** The second level of the cache, and the backplane between replicas. */
-  readonly cacheServer: EmbeddedCacheServer;
+  /** The second level of the cache, and the backplane between replicas: one in this process, or the address of a Redis. */
+  readonly cacheServer: EmbeddedCacheServer | CacheAddress;
   /** Default: {@link ALL_ROLES}. Without `write` there is no way to save here. */
   readonly roles?: readonly ProductionForecastRole[] | undefined;
   /** Names the replica: unique among those that share a database or a cache. Default `main`. */

@@ -1,26 +1,27 @@
 import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
-import { type BrokerAddress } from '@smartpulse/production-forecast';
+import { type BrokerAddress, type CacheAddress } from '@smartpulse/production-forecast';
 import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
 
-/** A broker that outlives the process, and what tells this run apart from all others on it. */
-export interface SharedBroker {
-  readonly address: BrokerAddress;
+/** Servers that outlive the process, and what tells this run apart from all others on them. */
+export interface SharedServers {
+  readonly broker: BrokerAddress | undefined;
+  readonly cache: CacheAddress | undefined;
   /** Begins the names of topics and cache keys: databases of a run begin empty, and so must what they are compared with. */
   readonly installation: string;
 }
 
 /** What is not the default. */
 export interface EmbeddedPartsOptions {
-  /** Default: a server of its own. */
+  /** Default: that of `shared`, or a server of its own. */
   readonly cacheServer?: EmbeddedCacheServer | undefined;
-  /** Default: a broker in this process. */
-  readonly sharedBroker?: SharedBroker | undefined;
+  /** Default: broker and cache in this process. */
+  readonly shared?: SharedServers | undefined;
 }
 
 /**
- * What stands in for SQL Server and Redis, and for Pulsar where no broker is named, while both apps run in one process: created once, handed to every app, closed after them.
+ * What stands in for SQL Server, and for Redis and Pulsar where none is named, while both apps run in one process: created once, handed to every app, closed after them.
  */
 export class EmbeddedParts {
   /** ProductionForecast's tables. */
@@ -30,25 +31,35 @@ export class EmbeddedParts {
   /** The embedded broker or the address of a real one. */
   readonly broker: InProcessBroker | BrokerAddress;
   readonly installation: string | undefined;
-  readonly cacheServer: EmbeddedCacheServer;
+  /** The embedded cache server or the address of a Redis. */
+  readonly cacheServer: EmbeddedCacheServer | CacheAddress;
 
   constructor(
     readonly clock: Clock,
     readonly random: Random,
-    { cacheServer = new EmbeddedCacheServer({ clock }), sharedBroker }: EmbeddedPartsOptions = {},
+    { cacheServer, shared }: EmbeddedPartsOptions = {},
   ) {
     this.forecasts = EmbeddedDatabase.open({ name: 'forecasts', clock });
     this.notifications = EmbeddedDatabase.open({ name: 'notifications', clock });
-    this.broker = sharedBroker?.address ?? new InProcessBroker({ clock, random });
-    this.installation = sharedBroker?.installation;
-    this.cacheServer = cacheServer;
+    this.broker = shared?.broker ?? new InProcessBroker({ clock, random });
+    this.installation = shared?.installation;
+    this.cacheServer = cacheServer ?? shared?.cache ?? new EmbeddedCacheServer({ clock });
   }
 
   /** One sentence for the start: what is in this process and what is not. */
   describe(): string {
-    return this.broker instanceof InProcessBroker
-      ? 'Embedded in this process: database, broker and cache'
-      : `Embedded in this process: database and cache. Pulsar is at ${this.broker.url}, namespace ${this.broker.namespace}, topics ${this.installation}-*`;
+    const embedded = [
+      'database',
+      ...(this.broker instanceof InProcessBroker ? ['broker'] : []),
+      ...(this.cacheServer instanceof EmbeddedCacheServer ? ['cache'] : []),
+    ];
+    const servers = [
+      ...(this.broker instanceof InProcessBroker
+        ? []
+        : [`Pulsar is at ${this.broker.url}, namespace ${this.broker.namespace}, topics ${this.installation}-*`]),
+      ...(this.cacheServer instanceof EmbeddedCacheServer ? [] : [`Redis is there, keys {${this.installation}-*}`]),
+    ];
+    return [`Embedded in this process: ${listed(embedded)}`, ...servers].join('. ');
   }
 
   /** Closes them all; nobody may use them any more. */
@@ -56,8 +67,15 @@ export class EmbeddedParts {
     if (this.broker instanceof InProcessBroker) {
       await this.broker.close();
     }
-    this.cacheServer.close();
+    if (this.cacheServer instanceof EmbeddedCacheServer) {
+      this.cacheServer.close();
+    }
     await this.forecasts.close();
     await this.notifications.close();
   }
+}
+
+/** `a, b and c`. */
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }

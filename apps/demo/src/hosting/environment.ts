@@ -1,4 +1,4 @@
-import { type BrokerAddress, readBroker } from '@smartpulse/production-forecast';
+import { type BrokerAddress, type CacheAddress, readBroker, readCache } from '@smartpulse/production-forecast';
 import { checkEnvironment } from '@smartpulse/resilience';
 
 /** What the environment says of the demo. */
@@ -11,6 +11,8 @@ export interface DemoEnvironment {
   readonly notificationPort: number;
   /** Where Pulsar is; `undefined` = embedded in this process. */
   readonly broker: BrokerAddress | undefined;
+  /** Where Redis is; `undefined` = embedded in this process. */
+  readonly cache: CacheAddress | undefined;
   /** A file with data to show; `undefined` = generated data. */
   readonly dataFile: string | undefined;
 }
@@ -27,6 +29,7 @@ export function readDemoEnvironment(env: NodeJS.ProcessEnv): DemoEnvironment {
     port: environment.port('PORT'),
     notificationPort: environment.port('NOTIFICATION_PORT'),
     broker: readBroker(env['PULSAR_URL'] || 'memory://', env),
+    cache: readCache(env['REDIS_URL'] || 'memory://'),
     dataFile: env['DEMO_DATA'] || undefined,
   };
 }

@@ -1,7 +1,6 @@
 import { type LoggerService } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { createProductionForecastApp, type ProductionForecastRole } from '@smartpulse/production-forecast';
-import { type EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { ForecastClient } from '../feed/forecast.client.js';
 import { type EmbeddedParts } from '../hosting/embedded-parts.js';
 
@@ -20,7 +19,7 @@ export async function startReplica(
   name: string,
   roles: readonly ProductionForecastRole[],
   parts: EmbeddedParts,
-  cacheServer: EmbeddedCacheServer,
+  cacheServer: EmbeddedParts['cacheServer'],
   logger: LoggerService | false,
 ): Promise<Replica> {
   const app = await createProductionForecastApp(

@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { generateSeries, type RegionSeries, type SmokeReport } from '@smartpulse/demo';
+import { SeededRandom } from '@smartpulse/resilience';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { StartedProcess } from '../../consumer/started-process.js';
+import { runFolder } from '../../support/process/cache-folder.js';
+import { runtimeForTests } from '../../support/pulsar/runtime.js';
+import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const DAYS = 4;
+const ROWS_PER_DAY = 96;
+
+const version = redisForTests();
+const runtime = await runtimeForTests();
+const folder = runFolder('redis-story');
+const dataFile = join(folder, 'data.csv');
+const started: StartedProcess[] = [];
+
+/** The story's data in small, as a file. */
+function csvOf(regions: readonly RegionSeries[]): string {
+  const rows = regions.flatMap(({ zone, technology, intervals }) =>
+    intervals
+      .slice(0, DAYS * ROWS_PER_DAY)
+      .map(({ startMs, forecast, actual }) =>
+        [zone, technology, new Date(startMs).toISOString().replace('.000Z', 'Z'), forecast / 100, actual / 100].join(),
+      ),
+  );
+  return ['zone,technology,interval_start,forecast_mw,actual_mw', ...rows, ''].join('\n');
+}
+
+describe.runIf(version !== undefined && runtime !== undefined)(
+  'the whole story on a real Redis and a real Pulsar',
+  () => {
+    let redis: RedisServer;
+    let pulsar: PulsarStandalone;
+
+    beforeAll(async () => {
+      if (runtime === undefined) {
+        throw new Error('There is no runtime: the suite is skipped then');
+      }
+      execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+      writeFileSync(dataFile, csvOf(generateSeries(new SeededRandom(1))));
+      [redis, pulsar] = await Promise.all([RedisServer.start({ password: 'p' }), PulsarStandalone.start(runtime)]);
+    });
+    afterEach(async () => {
+      await Promise.all(started.splice(0).map((process) => process.clear()));
+    });
+    afterAll(async () => {
+      await Promise.all([redis?.stop(), pulsar?.stop()]);
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    function begin(pulsarUrl: string | undefined): StartedProcess {
+      const smoke = new StartedProcess(process.execPath, ['--enable-source-maps', 'apps/demo/dist/smoke.js'], {
+        cwd: ROOT,
+        env: {
+          REDIS_URL: redis.url,
+          PULSAR_URL: pulsarUrl,
+          PULSAR_NAMESPACE: undefined,
+          PULSAR_TOKEN: undefined,
+          DEMO_DATA: dataFile,
+        },
+      });
+      started.push(smoke);
+      return smoke;
+    }
+
+    async function reportOf(smoke: StartedProcess): Promise<SmokeReport> {
+      const { code, output } = await smoke.ended;
+      expect(output).toContain('Redis is there, keys {run-');
+      expect(output).not.toContain(redis.url);
+      expect(code, output).toBe(0);
+      const report: SmokeReport = JSON.parse(output.slice(output.lastIndexOf('\n{') + 1));
+      console.log(JSON.stringify(report));
+      return report;
+    }
+
+    const nothingLost = { lost: 0, losses: { rows: 0, events: 0, values: 0 }, sumsAreExact: true, quiet: true };
+
+    it.each([
+      ['with the broker in the process', (): string | undefined => undefined],
+      ['with a real Pulsar', (): string | undefined => pulsar.serviceUrl],
+      ['with a real Pulsar, once more on the same servers', (): string | undefined => pulsar.serviceUrl],
+    ])('loses nothing %s', async (_with, url) => {
+      const report = await reportOf(begin(url()));
+      expect(report).toMatchObject(nothingLost);
+      expect(report.applied).toBeGreaterThan(0);
+    });
+
+    it('loses nothing when Redis is killed in the middle and comes back empty', async () => {
+      const smoke = begin(pulsar.serviceUrl);
+      const client = new Redis(redis.url);
+      await expect.poll(() => client.dbsize(), { timeout: 60_000 }).toBeGreaterThan(20);
+      client.disconnect();
+      await redis.restart();
+      expect(await reportOf(smoke)).toMatchObject(nothingLost);
+    });
+
+    it('loses nothing when the broker is killed in the middle and comes back', async () => {
+      const smoke = begin(pulsar.serviceUrl);
+      const client = new Redis(redis.url);
+      const before = await client.dbsize();
+      await expect.poll(() => client.dbsize(), { timeout: 60_000 }).toBeGreaterThan(before + 20);
+      client.disconnect();
+      await pulsar.kill();
+      await pulsar.restart();
+      expect(await reportOf(smoke)).toMatchObject(nothingLost);
+    });
+  },
+);
