@@ -22,7 +22,9 @@ const { RedisServer } = await import('./pulsar/redis-server.ts');
 
 const LIMITS = {
   window: 5_000,
-  concurrency: 1_000,
+  // As many ahead as handlers: the default.
+  concurrency: 250,
+  prefetch: 250,
   keys: 1_000,
   batchMessages: 1_000,
   batchBytes: 131_072,
@@ -311,10 +313,10 @@ function report(measured: {
   });
   const pool = [summary('pooled producer', measured.pool.pooled), summary('one for each', measured.pool.unpooled)];
 
-  const { window, concurrency, keys, batchMessages, batchBytes, lingerMs } = LIMITS;
+  const { window, concurrency, prefetch, keys, batchMessages, batchBytes, lingerMs } = LIMITS;
   console.log(
-    `\npulsar: ${BYTES} B by the bytes codec; batches of ${batchMessages} messages, ${batchBytes} bytes or ${lingerMs} ms, a window of ${window}, ` +
-      `${concurrency} handlers at once, ${keys} keys, Shared, each message acknowledged. ${rounds} rounds in turns, ${WARM_UP_ROUNDS} before to warm up. ` +
+    `\npulsar: ${BYTES} B by the bytes codec; batches of ${batchMessages} messages, ${batchBytes} bytes or ${lingerMs} ms, ${window} sends at once, ` +
+      `${concurrency} handlers at once and ${prefetch} messages ahead, ${keys} keys, Shared, each message acknowledged. ${rounds} rounds in turns, ${WARM_UP_ROUNDS} before to warm up. ` +
       `Load of the machine: ${loadBefore?.toFixed(1)} before, ${loadavg()[0]?.toFixed(1)} after, on ${availableParallelism()} processors, which the broker shares.`,
   );
   for (const { title, rows } of cost) {

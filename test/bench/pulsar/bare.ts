@@ -49,7 +49,8 @@ export function overTransport(transport: PulsarTransport, settings: Settings): S
       };
     },
     receiver: async (topic, subscription, onMessage) => {
-      const refillAt = settings.window / 2;
+      const permits = settings.concurrency + settings.prefetch;
+      const refillAt = permits / 2;
       let acknowledged = 0;
       let spent = 0;
       let target = Number.POSITIVE_INFINITY;
@@ -80,11 +81,11 @@ export function overTransport(transport: PulsarTransport, settings: Settings): S
           type: 'Shared',
           initialPosition: 'earliest',
           durable: true,
-          expectedPermits: settings.window,
+          expectedPermits: permits,
         },
         { onMessage: (message) => onDelivered(message.id, message.payload), onClosed: reject },
       );
-      consumer.permit(settings.window);
+      consumer.permit(permits);
       return {
         settled: (messages) =>
           Promise.race([

@@ -6,10 +6,12 @@ export interface Settings {
   readonly webSocketUrl: string;
   /** Port of the Redis server on 127.0.0.1, for the peer; 0 where there is none. */
   readonly redisPort: number;
-  /** Sends that are not settled, and messages allowed and not handled. */
+  /** Sends that are not settled. */
   readonly window: number;
-  /** Handlers at once, of the window. */
+  /** Handlers at once. */
   readonly concurrency: number;
+  /** Messages received ahead of them; all that the bare transport permits is both together. */
+  readonly prefetch: number;
   readonly keys: number;
   readonly batchMessages: number;
   readonly batchBytes: number;
