@@ -47,6 +47,9 @@ function changes(told: readonly Told[], provider = 'FinalForecast'): KeyChanges<
       publishTimeMs: 0,
       eventTimeMs: undefined,
       signal: new AbortController().signal,
+      ack: () => {},
+      nack: () => {},
+      deadLetter: () => {},
     },
   };
 }

@@ -52,6 +52,9 @@ export function messageContext(overrides: Partial<PulsarContext> = {}): PulsarCo
     publishTimeMs: 0,
     eventTimeMs: undefined,
     signal: new AbortController().signal,
+    ack: () => {},
+    nack: () => {},
+    deadLetter: () => {},
     ...overrides,
   };
 }

@@ -65,6 +65,11 @@ export interface ConsumerOptions<T> {
   readonly maxAttempts?: number | undefined;
   /** Waits between handler runs; the key's later messages wait too, unless `retry` says otherwise. */
   readonly backoff?: RetryBackoff | undefined;
+  /**
+   * Who says that a message is done: `auto`, the handler by returning; `manual`, the handler by `context.ack()`, `nack()` or `deadLetter()`, during its run or
+   * after it returned. Until then the lane of the key is held and `timeoutMs` runs. Not with `batch`. Default `auto`.
+   */
+  readonly ack?: 'auto' | 'manual' | undefined;
   /** Where a message waits for its next run: in its lane, or on a retry topic, which gives up the order of keys. Default `{ mode: 'lane' }`. */
   readonly retry?: RetryOptions | undefined;
   /** A handler run that takes longer, in milliseconds, is aborted and counts as failed. 0 = never. Default 30,000. */

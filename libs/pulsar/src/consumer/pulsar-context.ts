@@ -25,6 +25,25 @@ export interface MessageFacts {
 export interface PulsarContext extends MessageFacts {
   /** Aborts when the handler's `timeoutMs` is used up or the shutdown's deadline has come: stop, the message comes again. */
   readonly signal: AbortSignal;
+  /**
+   * With `ack: 'manual'`: the message is done, and is acknowledged.
+   *
+   * @throws PulsarError without that option, for a second settlement of the message, and after its run is over.
+   */
+  ack(): void;
+  /**
+   * With `ack: 'manual'`: gives the message back, see `nack` of this package.
+   *
+   * @param delayMs it comes again no sooner, in milliseconds. Default 0.
+   * @throws see {@link ack}.
+   */
+  nack(delayMs?: number): void;
+  /**
+   * With `ack: 'manual'`: sends the message to the dead letter topic, with the reason in its headers.
+   *
+   * @throws see {@link ack}.
+   */
+  deadLetter(reason: string): void;
 }
 
 /**

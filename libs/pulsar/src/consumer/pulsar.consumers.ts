@@ -16,6 +16,7 @@ import {
 import { ConsumerRunner, type RunnerWork } from './consumer-runner.js';
 import { Deferred, ignoreUnasked } from './deferred.js';
 import { asError } from './message-invoker.js';
+import { manualHandler } from './manual-settlement.js';
 import { PayloadReader } from './payload-reader.js';
 import { PulsarRegistry } from './pulsar.registry.js';
 import { resolveConsumerOptions } from './resolve-consumer-options.js';
@@ -307,7 +308,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
 function workOf<T>(registration: Registration<T>, batch: BatchDefaults = BATCH_HANDLER_DEFAULTS): RunnerWork<T> {
   return isOfBatches(registration)
     ? { kind: 'batch', handler: registration[1], batch }
-    : { kind: 'single', handler: registration[1] };
+    : { kind: 'single', handler: registration[0].ack === 'manual' ? manualHandler(registration[1]) : registration[1] };
 }
 
 function isOfBatches<T>(

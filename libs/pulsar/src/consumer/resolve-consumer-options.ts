@@ -55,6 +55,7 @@ const consumerOptionsSchema = z.strictObject({
     .optional(),
   maxAttempts: maxAttemptsSchema.optional(),
   backoff: backoffSchema.optional(),
+  ack: z.enum(['auto', 'manual'], { error: 'expected auto or manual' }).optional(),
   retry: retrySchema.optional(),
   timeoutMs: timeoutSchema.optional(),
   deadLetter: z
@@ -131,6 +132,12 @@ export function resolveConsumerOptions<T>(
     connection,
   );
   const issues = [
+    issue(
+      'ack',
+      options.ack === 'manual' && options.batch !== undefined
+        ? 'manual is for handlers of one message; a batch names what failed by BatchItemsFailed'
+        : undefined,
+    ),
     issue('retry.topic', topic.topic === undefined ? undefined : retry.problem),
     issue('topic', topic.problem),
     issue('subscription', subscriptionProblem(options.subscription)),
