@@ -100,7 +100,7 @@ export type { DeclaredSchema } from './client/declared-schema.js';
 export type { Clock, Random, Timer } from './client/time.js';
 export { BrokerRefusedError } from './connection/broker-error.js';
 export type { BackoffOptions } from './connection/backoff.js';
-export { type Dial, dialSocket, type TlsOptions } from './connection/dial.js';
+export { type Dial, dialSocket, type Intake, type TlsOptions } from './connection/dial.js';
 export type { BrokerAddress } from './connection/service-url.js';
 export type { TokenSource } from './connection/token.js';
 export type {

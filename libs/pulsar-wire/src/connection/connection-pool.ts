@@ -3,6 +3,7 @@ import { ConnectionError, toWireError, WireClosedError } from '../client/client.
 import { WireError } from '../pulsar-wire.errors.js';
 import { Connection, type ConnectionSettings } from './connection.js';
 import type { Dial } from './dial.js';
+import { SocketIntake } from './intake.js';
 import { addressUrl, type BrokerAddress } from './service-url.js';
 
 /** Where to, and which broker behind it. */
@@ -90,9 +91,11 @@ export class ConnectionPool {
       }
     };
     try {
-      const stream = await this.#dialled(target.address, controller.signal);
+      const intake = new SocketIntake();
+      const stream = await this.#dialled(target.address, controller.signal, intake);
       const connection = await Connection.open(
         stream,
+        intake,
         target.address,
         target.broker,
         this.settings,
@@ -112,9 +115,9 @@ export class ConnectionPool {
     }
   }
 
-  async #dialled(address: BrokerAddress, signal: AbortSignal): Promise<Duplex> {
+  async #dialled(address: BrokerAddress, signal: AbortSignal, intake: SocketIntake): Promise<Duplex> {
     try {
-      return await this.dial(address, signal);
+      return await this.dial(address, signal, intake);
     } catch (cause) {
       throw cause instanceof WireError
         ? cause

@@ -5,10 +5,16 @@ import type { Clock, Timer } from '../client/time.js';
 import type { WireError } from '../pulsar-wire.errors.js';
 import { decodeCommandAt, encodeCommand, findCommand } from '../protocol/command/command-codec.js';
 import { type CommandFields, type CommandInput, type CommandName, COMMANDS } from '../protocol/command/commands.js';
-import { DEFAULT_MAX_MESSAGE_BYTES, FRAME_HEADROOM_BYTES, FrameReader } from '../protocol/frame/frame-reader.js';
+import {
+  DEFAULT_MAX_MESSAGE_BYTES,
+  FRAME_HEADROOM_BYTES,
+  FrameReader,
+  type FrameSink,
+} from '../protocol/frame/frame-reader.js';
 import { decodeMessageHeader, decodeSendReceipt } from '../protocol/frame/hot-commands.js';
 import { BrokerRefusedError } from './broker-error.js';
 import { type Answer, CommandRouter } from './command-router.js';
+import type { SocketIntake } from './intake.js';
 import { PendingRequests } from './pending-requests.js';
 import type { ConsumerPort, ProducerPort } from './ports.js';
 import { addressUrl, type BrokerAddress, hostPort } from './service-url.js';
@@ -47,6 +53,7 @@ export class Connection {
 
   private constructor(
     private readonly stream: Duplex,
+    private readonly intake: SocketIntake,
     address: BrokerAddress,
     private readonly settings: ConnectionSettings,
     private readonly onEnd: (connection: Connection) => void,
@@ -55,7 +62,16 @@ export class Connection {
     this.#tls = address.tls;
     this.#requests = new PendingRequests(settings.clock);
     this.#router = new CommandRouter(this, this.#requests, settings.emit);
-    this.#reader = new FrameReader((bytes, start, end) => this.#onFrame(bytes, start, end));
+    const onFrame: FrameSink = (bytes, start, end) => this.#onFrame(bytes, start, end);
+    this.#reader = new FrameReader(onFrame);
+    intake.listen({
+      onFrame,
+      onRead: () => {
+        this.#heard = true;
+      },
+      onFailed: (error) => this.#onUnreadable(error),
+    });
+    // Of a stream that does not read into the intake; else it never comes.
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('error', (cause: Error) => this.destroy(this.#broken('failed', cause)));
     stream.on('close', () => this.destroy(this.#broken('was closed by the other side')));
@@ -65,18 +81,20 @@ export class Connection {
   /**
    * Shakes hands on a fresh stream.
    *
+   * @param intake what the stream may read into instead of giving `data`.
    * @param broker the broker to be spoken to when `address` is a proxy.
    * @param signal ends the attempt and the stream.
    */
   static async open(
     stream: Duplex,
+    intake: SocketIntake,
     address: BrokerAddress,
     broker: BrokerAddress | undefined,
     settings: ConnectionSettings,
     signal: AbortSignal,
     onEnd: (connection: Connection) => void,
   ): Promise<Connection> {
-    const connection = new Connection(stream, address, settings, onEnd);
+    const connection = new Connection(stream, intake, address, settings, onEnd);
     const onAbort = (): void => connection.destroy(toWireError(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -204,6 +222,7 @@ export class Connection {
     this.#ended = cause;
     this.#keepAlive?.cancel();
     this.#reader.close();
+    this.intake.frames.close();
     this.#ready?.reject(cause);
     this.#ready = undefined;
     this.onEnd(this);
@@ -257,9 +276,13 @@ export class Connection {
     try {
       this.#reader.push(chunk);
     } catch (error) {
-      // A stream that was misread once cannot be trusted again.
-      this.destroy(this.#broken('failed to be read', error));
+      this.#onUnreadable(error);
     }
+  }
+
+  #onUnreadable(error: unknown): void {
+    // A stream that was misread once cannot be trusted again.
+    this.destroy(this.#broken('failed to be read', error));
   }
 
   #onFrame(bytes: Buffer, start: number, end: number): void {
@@ -305,6 +328,7 @@ export class Connection {
     if (maxMessageSize !== undefined && maxMessageSize > 0) {
       this.#maxMessageBytes = maxMessageSize;
       this.#reader.maxFrameBytes = maxMessageSize + FRAME_HEADROOM_BYTES;
+      this.intake.frames.maxFrameBytes = this.#reader.maxFrameBytes;
     }
     this.#ready?.resolve();
     this.#ready = undefined;

@@ -18,19 +18,35 @@ export interface TlsOptions {
   readonly rejectUnauthorized?: boolean | undefined;
 }
 
+/** Memory that a socket may read into, instead of allocating for each read. */
+export interface Intake {
+  /** Where the next bytes belong. */
+  room(): Uint8Array;
+  /** So many bytes were put there. */
+  filled(count: number): void;
+}
+
 /**
- * Opens the byte stream to a broker. Rejects when `signal` is aborted, and leaves no socket behind then. A test hands in one of its
- * own.
+ * Opens the byte stream to a broker. Rejects when `signal` is aborted, and leaves no socket behind then. What is received comes by the
+ * stream's `data`, or into `intake`. A test hands in one of its own.
  */
-export type Dial = (address: BrokerAddress, signal: AbortSignal) => Promise<Duplex>;
+export type Dial = (address: BrokerAddress, signal: AbortSignal, intake: Intake) => Promise<Duplex>;
 
 /** Dials over TCP, or TLS where the address says so. */
 export function dialSocket(tls: TlsOptions = {}): Dial {
-  return (address, signal) =>
+  return (address, signal, intake) =>
     new Promise((resolve, reject) => {
-      const socket = address.tls
-        ? connectTls({ host: address.host, port: address.port, ...tlsSettings(address, tls) })
-        : connectTcp({ host: address.host, port: address.port });
+      const { host, port } = address;
+      const onread = {
+        buffer: () => intake.room(),
+        callback: (count: number) => {
+          intake.filled(count);
+          return true;
+        },
+      };
+      // Node's TLS sockets take `onread` as well; their type does not say so, hence the variable.
+      const settings = { host, port, onread };
+      const socket = address.tls ? connectTls({ ...settings, ...tlsSettings(address, tls) }) : connectTcp(settings);
       const ready = address.tls ? 'secureConnect' : 'connect';
       const settle = (): void => {
         signal.removeEventListener('abort', onAbort);

@@ -85,8 +85,9 @@ export class FrameReader {
     const { length } = chunk;
     let at = this.#finishPending(chunk);
     while (this.#open && length - at >= 4) {
-      const size = this.#checked(
+      const size = checkedFrameSize(
         chunk[at]! * 0x100_0000 + ((chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!),
+        this.#maxFrameBytes,
       );
       const start = at + 4;
       if (size > length - start) {
@@ -111,7 +112,7 @@ export class FrameReader {
       if (this.#sizeLength < 4) {
         return at;
       }
-      this.#begin(this.#checked(this.#sizeBytes.readUInt32BE(0)));
+      this.#begin(checkedFrameSize(this.#sizeBytes.readUInt32BE(0), this.#maxFrameBytes));
     }
     return this.#frame === undefined ? at : this.#fill(chunk, at);
   }
@@ -137,14 +138,15 @@ export class FrameReader {
     }
     return from + copied;
   }
+}
 
-  #checked(size: number): number {
-    if (size > this.#maxFrameBytes) {
-      throw new FrameTooLargeError(size, this.#maxFrameBytes);
-    }
-    if (size < 4) {
-      throw new MalformedFrameError(`a frame of ${size} bytes`);
-    }
-    return size;
+/** @throws {@link FrameTooLargeError}, {@link MalformedFrameError} when no frame can be of that size. */
+export function checkedFrameSize(size: number, maxFrameBytes: number): number {
+  if (size > maxFrameBytes) {
+    throw new FrameTooLargeError(size, maxFrameBytes);
   }
+  if (size < 4) {
+    throw new MalformedFrameError(`a frame of ${size} bytes`);
+  }
+  return size;
 }
