@@ -70,8 +70,8 @@ export class FakeBroker {
 
   constructor(private readonly options: FakeBrokerOptions = {}) {}
 
-  /** Give it to the client. */
-  readonly dial: Dial = (address, signal) => {
+  /** Give it to the client. Its streams give what they receive by `data`. */
+  readonly dial: (address: Parameters<Dial>[0], signal: AbortSignal) => ReturnType<Dial> = (address, signal) => {
     if (signal.aborted) {
       return Promise.reject(signal.reason);
     }
