@@ -21,14 +21,26 @@ export interface ProducerPoolOptions {
 
 /** The use of a pooled producer, from {@link ProducerPool.lease} to {@link ProducerPool.release}. */
 export interface ProducerLease {
-  /**
-   * The producer once it is made. Whoever waits for `creating` goes on in the turn in which it is set: nobody who comes later can overtake.
-   */
+  /** The producer once it is made. */
   readonly producer: TransportProducer | undefined;
   readonly creating: Promise<TransportProducer>;
+  /**
+   * Calls `go` as soon as the producer is made, before anybody who comes later can see it, or `fail`. Of those who wait, the one with the lowest
+   * `turn` goes first: a send that is repeated on a new producer keeps its place, however late it heard that the old one was gone.
+   *
+   * @returns ends the wait.
+   */
+  whenMade(turn: number, go: (producer: TransportProducer) => void, fail: (error: unknown) => void): () => void;
+}
+
+interface Waiting {
+  readonly turn: number;
+  readonly go: (producer: TransportProducer) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 class PoolEntry implements ProducerLease {
+  readonly #waiting = new Set<Waiting>();
   producer: TransportProducer | undefined;
   isPooled = true;
   inUse = 0;
@@ -43,6 +55,30 @@ class PoolEntry implements ProducerLease {
     readonly profile: ProducerProfile,
     readonly creating: Promise<TransportProducer>,
   ) {}
+
+  whenMade(turn: number, go: (producer: TransportProducer) => void, fail: (error: unknown) => void): () => void {
+    const waiting = { turn, go, fail };
+    this.#waiting.add(waiting);
+    return () => void this.#waiting.delete(waiting);
+  }
+
+  made(producer: TransportProducer): void {
+    this.producer = producer;
+    for (const waiting of [...this.#waiting].sort((a, b) => a.turn - b.turn)) {
+      // One that goes may end the wait of another.
+      if (this.#waiting.has(waiting)) {
+        waiting.go(producer);
+      }
+    }
+    this.#waiting.clear();
+  }
+
+  failed(error: unknown): void {
+    for (const { fail } of this.#waiting) {
+      fail(error);
+    }
+    this.#waiting.clear();
+  }
 }
 
 /**
@@ -166,12 +202,11 @@ export class ProducerPool {
     const entry = new PoolEntry(key, topic, this.#options.maxUses(topic), profile, creating);
     this.#entries.set(key, entry);
     creating.then(
-      (producer) => {
-        entry.producer = producer;
-      },
-      () => {
+      (producer) => entry.made(producer),
+      (error: unknown) => {
         // The uses that wait for it are told; the next one tries again.
         this.#forget(entry);
+        entry.failed(error);
       },
     );
     return entry;

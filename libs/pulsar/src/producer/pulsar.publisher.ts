@@ -6,7 +6,7 @@ import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import { PulsarTelemetry, type WatchedSend } from '../pulsar.telemetry.js';
 import type { BatchSpans } from '../telemetry/message-spans.js';
-import type { MessageId, OutgoingMessage, TransportProducer } from '../transport/pulsar.transport.js';
+import type { MessageId, OutgoingMessage } from '../transport/pulsar.transport.js';
 import { sendAborted } from '../transport/broker-failure.js';
 import { outgoingMessage } from './outgoing.js';
 import { type ProducerLease, ProducerPool, type ProducerProfile } from './producer-pool.js';
@@ -36,6 +36,8 @@ export class PulsarPublisher {
   readonly #pool: ProducerPool;
   readonly #producers: TopicProducers;
   readonly #nowMs = (): number => this.#clock.monotonic();
+  /** Calls so far: their order. */
+  #turns = 0;
   #closed = false;
 
   constructor(
@@ -164,6 +166,7 @@ export class PulsarPublisher {
       throw new PulsarClosedError('publisher', topic);
     }
     const watched = this.#telemetry.startSend(topic, message, this.#nowMs, batch);
+    const turn = ++this.#turns;
     // One frame for all of it: what waits here is there once for each message on its way.
     for (let isAgain = false; ; isAgain = true) {
       let lease: ProducerLease | undefined;
@@ -172,7 +175,7 @@ export class PulsarPublisher {
       try {
         lease = this.#pool.lease(topic, profile);
         const sent = watched?.message ?? message;
-        id = await (lease.producer?.send(sent, signal) ?? sendWhenMade(lease.creating, topic, sent, signal));
+        id = await (lease.producer?.send(sent, signal) ?? sendWhenMade(lease, turn, topic, sent, signal));
       } catch (error) {
         cause = error;
       }
@@ -202,36 +205,46 @@ export class PulsarPublisher {
 }
 
 /**
- * Sends in the turn in which the producer is there, so that the order of the calls is kept. `signal` ends the wait for it: a topic that cannot be
- * reached holds nobody who does not want to wait.
+ * Sends when the producer is there, in the order of the calls. `signal` ends the wait for it: a topic that cannot be reached holds nobody who does
+ * not want to wait.
  */
 function sendWhenMade(
-  creating: Promise<TransportProducer>,
+  lease: ProducerLease,
+  turn: number,
   topic: string,
   message: OutgoingMessage,
   signal: AbortSignal | undefined,
 ): Promise<MessageId> {
-  if (signal === undefined) {
-    return creating.then((producer) => producer.send(message));
-  }
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(sendAborted(topic, signal.reason));
-    if (signal.aborted) {
-      onAbort();
+    if (signal?.aborted === true) {
+      reject(sendAborted(topic, signal.reason));
       return;
     }
-    signal.addEventListener('abort', onAbort, { once: true });
-    creating
-      .then((producer) => {
-        signal.removeEventListener('abort', onAbort);
-        if (signal.aborted) {
-          // Its caller has been told already.
-          throw sendAborted(topic, signal.reason);
+    const leave = lease.whenMade(
+      turn,
+      (producer) => {
+        signal?.removeEventListener('abort', onAbort);
+        try {
+          resolve(producer.send(message, signal));
+        } catch (error) {
+          reject(asError(error));
         }
-        return producer.send(message, signal);
-      })
-      .then(resolve, reject);
+      },
+      (error) => {
+        signal?.removeEventListener('abort', onAbort);
+        reject(asError(error));
+      },
+    );
+    const onAbort = (): void => {
+      leave();
+      reject(sendAborted(topic, signal?.reason));
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** Whether the transport gave the producer up before it sent anything. */
