@@ -64,7 +64,8 @@ const LATENCY_SUBJECTS = [
   'wire, module',
   'Redis, @nestjs/microservices, JSON',
 ];
-const HEAP = { subject: 'in-process, module', messages: 100_000, runs: 10 };
+/** The runs before fill the log of the broker to its bound. */
+const HEAP = { subject: 'in-process, module', messages: 100_000, warmUpRuns: 3, runs: 10 };
 /** Each message awaited before the next, nothing batched, a broker that stores at once. */
 const POOL = { subject: 'wire, module, unbatched', pooled: 500, unpooled: 100, rounds: 3 };
 const RECORDS = 200_000;
@@ -207,7 +208,7 @@ async function measurePeers(contestants: Contestants) {
 
 async function measureHeap(contestants: Contestants) {
   const points: [number, number][] = [];
-  for (let run = 0; run <= HEAP.runs; run++) {
+  for (let run = 1 - HEAP.warmUpRuns; run <= HEAP.runs; run++) {
     const { heapBytes } = await askOf<Heap>(contestants, HEAP.subject, {
       kind: 'both',
       topic: topicOf('heap'),
@@ -215,7 +216,6 @@ async function measureHeap(contestants: Contestants) {
       messages: HEAP.messages,
       bytes: BYTES,
     });
-    // The first run fills the log of the broker to its bound.
     if (run > 0) {
       points.push([run * HEAP.messages, heapBytes]);
     }
