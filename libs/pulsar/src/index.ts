@@ -1,3 +1,17 @@
+export {
+  type AdminCall,
+  type AdminCapabilities,
+  type BacklogQuotaPolicy,
+  BrokerAdmin,
+  type NamespacePolicies,
+  type PeekedMessage,
+  type RetentionPolicy,
+  type SubscriptionReport,
+  type TopicReport,
+} from './admin/broker-admin.js';
+export type { AdminHttpOptions } from './admin/admin-http.js';
+export { PulsarAdmin } from './admin/pulsar.admin.js';
+export { restAdmin } from './admin/rest.admin.js';
 export type {
   AsyncApiChannel,
   AsyncApiDocument,

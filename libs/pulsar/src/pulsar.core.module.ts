@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { PulsarAdmin } from './admin/pulsar.admin.js';
 import { PulsarAsyncApi } from './asyncapi/pulsar.async-api.js';
 import { PulsarConnection } from './connection/pulsar.connection.js';
 import { PulsarConsumers } from './consumer/pulsar.consumers.js';
@@ -11,6 +12,7 @@ import { PulsarShutdown } from './pulsar.shutdown.js';
 import { PulsarTelemetry } from './pulsar.telemetry.js';
 
 const SHARED = [
+  PulsarAdmin,
   PulsarAsyncApi,
   PulsarClaim,
   PulsarConnection,

@@ -164,6 +164,11 @@ export interface PulsarModuleOptions {
    * transport of your own, used instead of the URL's; borrowed, closed by its owner. Default `wire`.
    */
   readonly transport?: PulsarTransport | 'wire' | 'native' | undefined;
+  /**
+   * Where the admin API is, for `PulsarAdmin`: `http://host:8080` or `https://host:8443`, several of one cluster after commas. Needs `token` and
+   * `tls` as the connection has them. Default: none, `memory://` needs none.
+   */
+  readonly adminUrl?: string | undefined;
   /** A JSON web token or what supplies one, asked for each connection. Default: no authentication. */
   readonly token?: PulsarToken | undefined;
   /** Certificates of `pulsar+ssl://` and `wss://`. Default: the authorities that Node trusts. */
@@ -211,6 +216,7 @@ export interface ResolvedPulsarOptions extends ConnectionOptions {
   /** One of the application's own, or the name of the one that the URL asks for. */
   readonly transport: PulsarTransport | TransportName;
   readonly ownTransport: boolean;
+  readonly adminUrl: string | undefined;
   readonly namespace: string;
   readonly producer: ProducerDefaults;
   readonly consumer: ConsumerDefaults;
@@ -308,6 +314,7 @@ export const pulsarOptionsSchema = z.strictObject({
       { error: 'expected wire, native or a PulsarTransport' },
     )
     .optional(),
+  adminUrl: z.string({ error: 'expected a text such as http://host:8080' }).optional(),
   token: z
     .custom<PulsarToken>((value) => typeof value === 'function' || (typeof value === 'string' && value !== ''), {
       error: 'expected a token or a function that supplies one',

@@ -140,6 +140,17 @@ export class InProcessBroker {
     return topic;
   }
 
+  /** @internal The topic of that full name, or `undefined`. */
+  findTopic(name: string): InProcessTopic | undefined {
+    return this.#topics.get(name);
+  }
+
+  /** @internal Forgets a topic; its consumers hear that they are closed. */
+  deleteTopic(name: string): void {
+    this.#topics.get(name)?.close();
+    this.#topics.delete(name);
+  }
+
   /** @internal A producer name nobody else has. */
   nextProducerName(): string {
     return `${this.instance}-${this.#producers++}`;

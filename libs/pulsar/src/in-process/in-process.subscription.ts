@@ -154,6 +154,31 @@ export class InProcessSubscription {
     this.wake();
   }
 
+  /** Acknowledges the oldest messages without delivering them. */
+  skip(count: number): void {
+    const { head, end } = this.#home.log;
+    let left = count;
+    for (let position = Math.max(this.#cursor.floor, head); position < end && left > 0; position++) {
+      if (!this.#cursor.has(position)) {
+        this.#cursor.add(position);
+        left--;
+      }
+    }
+  }
+
+  /** The oldest messages that are not acknowledged. */
+  peek(count: number): readonly StoredMessage[] {
+    const { head, end } = this.#home.log;
+    const messages: StoredMessage[] = [];
+    for (let position = Math.max(this.#cursor.floor, head); position < end && messages.length < count; position++) {
+      const message = this.#cursor.has(position) ? undefined : this.#home.log.at(position);
+      if (message !== undefined) {
+        messages.push(message);
+      }
+    }
+    return messages;
+  }
+
   /** What consumers have and have not acknowledged comes again, as after a move to another broker. */
   returnAll(): void {
     for (const consumer of this.#consumers) {

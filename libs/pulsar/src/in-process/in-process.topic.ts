@@ -129,6 +129,16 @@ export class InProcessTopic {
     return subscription;
   }
 
+  /** The subscription of that name, or `undefined`. */
+  findSubscription(name: string): InProcessSubscription | undefined {
+    return this.#subscriptions.get(name);
+  }
+
+  /** Producers that are on it. */
+  get producers(): number {
+    return this.#producerNames.size;
+  }
+
   /** Deletes a subscription with its cursor. */
   deleteSubscription(subscription: InProcessSubscription): void {
     if (this.#subscriptions.get(subscription.name) === subscription) {

@@ -8,6 +8,8 @@ import {
   type TransportProducerOptions,
   type TransportSubscribeOptions,
 } from '../transport/pulsar.transport.js';
+import type { BrokerAdmin } from '../admin/broker-admin.js';
+import { InProcessAdmin } from './in-process.admin.js';
 import type { InProcessBroker } from './in-process.broker.js';
 import { InProcessConsumer } from './in-process.consumer.js';
 import { InProcessProducer } from './in-process.producer.js';
@@ -44,6 +46,7 @@ export class InProcessTransport extends PulsarTransport {
   readonly #broker: InProcessBroker;
   readonly #producers = new Set<InProcessProducer>();
   readonly #consumers = new Set<InProcessConsumer>();
+  readonly #admin: BrokerAdmin;
   #closed = false;
 
   readonly name = 'in-process';
@@ -55,7 +58,12 @@ export class InProcessTransport extends PulsarTransport {
   constructor(broker: InProcessBroker) {
     super();
     this.#broker = broker;
+    this.#admin = new InProcessAdmin(broker);
     this.brokerInstance = broker.instance;
+  }
+
+  override get admin(): BrokerAdmin {
+    return this.#admin;
   }
 
   override async connect(): Promise<void> {

@@ -56,6 +56,10 @@ export class MessageSource {
     this.#skipTrimmed();
     for (let message = this.#log.at(this.#read); message !== undefined; message = this.#log.at(this.#read)) {
       this.#read++;
+      if (this.#cursor.has(message.position)) {
+        // Skipped by an operator before its turn came.
+        continue;
+      }
       const delayMs = honourDelays && message.deliverAtMs !== undefined ? message.deliverAtMs - this.#clock.now() : 0;
       if (delayMs <= 0) {
         return message;

@@ -1,3 +1,4 @@
+import type { BrokerAdmin } from '../admin/broker-admin.js';
 import { PulsarError } from '../pulsar.errors.js';
 import {
   type MessageId,
@@ -82,6 +83,10 @@ export class FaultInjectingTransport extends PulsarTransport {
 
   get capabilities(): TransportCapabilities {
     return this.#inner.capabilities;
+  }
+
+  override get admin(): BrokerAdmin | undefined {
+    return this.#inner.admin;
   }
 
   /** How often a point was passed, failures included. */

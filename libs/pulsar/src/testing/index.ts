@@ -27,3 +27,4 @@ export {
 export { type FaultTarget, HarnessFaults, type PlannedFailure } from './harness/harness-faults.js';
 export { RecordedDeadLetter, RecordedMessage } from './harness/harness-records.js';
 export { type SettleOptions, type Stillness, UnsettledError } from './harness/stillness.js';
+export { type AdminFixture, brokerAdminContract } from './admin.contract.js';

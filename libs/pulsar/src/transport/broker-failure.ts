@@ -6,11 +6,13 @@ export type BrokerFailureCode =
   | 'SMARTPULSE_PULSAR_AUTHORIZATION'
   | 'SMARTPULSE_PULSAR_BACKLOG_QUOTA'
   | 'SMARTPULSE_PULSAR_BROKER'
+  | 'SMARTPULSE_PULSAR_CONFLICT'
   | 'SMARTPULSE_PULSAR_CONNECTION'
   | 'SMARTPULSE_PULSAR_CONSUMER_BUSY'
   | 'SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA'
   | 'SMARTPULSE_PULSAR_INVALID_TOPIC'
   | 'SMARTPULSE_PULSAR_NOT_ALLOWED'
+  | 'SMARTPULSE_PULSAR_NOT_FOUND'
   | 'SMARTPULSE_PULSAR_PRODUCER_BUSY'
   | 'SMARTPULSE_PULSAR_PRODUCER_FENCED'
   | 'SMARTPULSE_PULSAR_TIMEOUT'
@@ -25,6 +27,7 @@ const MEANINGS: Readonly<Record<BrokerFailureCode, readonly [PulsarErrorKind, st
     'Publish again when the consumers have caught up, or raise the quota.',
   ],
   SMARTPULSE_PULSAR_BROKER: ['transient', 'Try again later; see the cause.'],
+  SMARTPULSE_PULSAR_CONFLICT: ['permanent', 'Use what is there, or another name.'],
   SMARTPULSE_PULSAR_CONNECTION: [
     'transient',
     'Check that the broker runs and that address, network and TLS settings are right.',
@@ -36,6 +39,7 @@ const MEANINGS: Readonly<Record<BrokerFailureCode, readonly [PulsarErrorKind, st
   SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA: ['permanent', 'Publish what fits the schema of the topic.'],
   SMARTPULSE_PULSAR_INVALID_TOPIC: ['permanent', 'Correct the name of the topic.'],
   SMARTPULSE_PULSAR_NOT_ALLOWED: ['permanent', 'See what the broker says.'],
+  SMARTPULSE_PULSAR_NOT_FOUND: ['permanent', 'Create it, or correct its name.'],
   SMARTPULSE_PULSAR_PRODUCER_BUSY: [
     'recreate',
     'One producer of a name may be on a topic, in the whole cluster. Give each instance of the app a producerName of its own, let one instance at a time publish to this topic, or leave producerName out. After a crash the name is free when the broker has noticed, which takes up to a minute.',

@@ -1,3 +1,5 @@
+import type { BrokerAdmin } from '../admin/broker-admin.js';
+
 /** How a subscription shares its messages among consumers. */
 export type SubscriptionType = 'Exclusive' | 'Failover' | 'Shared' | 'Key_Shared';
 
@@ -177,6 +179,11 @@ export abstract class PulsarTransport {
    */
   abstract readonly brokerInstance: string;
   abstract readonly capabilities: TransportCapabilities;
+
+  /** The broker's administration, where the transport itself has it. Default: none. */
+  get admin(): BrokerAdmin | undefined {
+    return undefined;
+  }
 
   /** Makes the connection, or fails within the connect timeout. */
   abstract connect(): Promise<void>;

@@ -64,7 +64,18 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
   if (options.token !== undefined && !offered) {
     issues.push({ option: 'token', problem: 'is given to memory://, which has no authentication' });
   }
-  if (options.tls !== undefined && own === undefined && scheme !== 'pulsar+ssl:' && scheme !== 'wss:') {
+  const adminProblem = options.adminUrl === undefined ? undefined : adminUrlProblem(options.adminUrl);
+  if (adminProblem !== undefined) {
+    issues.push({ option: 'adminUrl', problem: adminProblem });
+  }
+  if (options.adminUrl !== undefined && !offered) {
+    issues.push({
+      option: 'adminUrl',
+      problem: 'is given to memory://, whose broker is in this process and needs none',
+    });
+  }
+  const adminByTls = options.adminUrl?.startsWith('https:') === true;
+  if (options.tls !== undefined && own === undefined && scheme !== 'pulsar+ssl:' && scheme !== 'wss:' && !adminByTls) {
     issues.push({ option: 'tls', problem: `is given to ${scheme ?? 'no scheme'}//, expected pulsar+ssl:// or wss://` });
   }
   if (options.ownTransport === true && own === undefined) {
@@ -90,6 +101,7 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     connectTimeoutMs: options.connectTimeoutMs ?? CONNECTION_DEFAULTS.connectTimeoutMs,
     operationTimeoutMs: options.operationTimeoutMs ?? CONNECTION_DEFAULTS.operationTimeoutMs,
     ownTransport: options.ownTransport ?? false,
+    adminUrl: options.adminUrl,
     namespace,
     producer: Object.freeze({
       ...PRODUCER_DEFAULTS,
@@ -109,6 +121,17 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     instanceId: options.instanceId,
     telemetry: Object.freeze({ ...TELEMETRY_DEFAULTS, ...given(options.telemetry) }),
   });
+}
+
+/** What is wrong with the addresses of the admin API, or `undefined`. The text never shows them: one may carry a credential. */
+function adminUrlProblem(text: string): string | undefined {
+  const urls = text.split(',').map((url) => URL.parse(url.trim()));
+  if (urls.some((url) => url?.protocol !== 'http:' && url?.protocol !== 'https:')) {
+    return 'expected http://host:8080 or https://host:8443, several after commas';
+  }
+  return urls.some((url) => url?.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    ? 'carries more than host, port and path; credentials belong to token'
+    : undefined;
 }
 
 type Topics = NonNullable<ProducerDefaults['topics']>;
