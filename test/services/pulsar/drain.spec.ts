@@ -1,0 +1,185 @@
+import { resolve } from 'node:path';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { PulsarConsumers, PulsarModule, PulsarPublisher } from '@smartpulse/pulsar';
+import { enableGracefulShutdown, ResilienceModule, ShutdownCoordinator } from '@smartpulse/resilience';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { StartedProcess } from '../../consumer/started-process.js';
+import { runtimeForTests } from '../../support/pulsar/runtime.js';
+import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const NAMESPACE = 'public/default';
+const BACKLOG = 200;
+const HANDLER_MS = 150;
+
+const runtime = await runtimeForTests();
+let pulsar: PulsarStandalone;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function start(url: string) {
+  @Module({
+    imports: [
+      ResilienceModule.forRoot(),
+      PulsarModule.forRoot({ url, namespace: NAMESPACE, producer: { batching: false } }),
+    ],
+  })
+  class AppModule {}
+  return await NestFactory.createApplicationContext(AppModule, { logger: false, abortOnError: false });
+}
+
+describe.runIf(runtime !== undefined)('the stop on a real broker', () => {
+  beforeAll(async () => {
+    if (runtime !== undefined) {
+      pulsar = await PulsarStandalone.start(runtime);
+    }
+  });
+  afterAll(async () => {
+    await pulsar?.stop();
+  });
+
+  describe.each([
+    ['wire', () => pulsar.serviceUrl],
+    ['websocket', () => pulsar.webSocketUrl],
+  ])('by %s', (transport, url) => {
+    it.each([
+      ['enableGracefulShutdown', false],
+      ['enableGracefulShutdown', true],
+      ['app.close() alone', false],
+      ['app.close() alone', true],
+    ])(
+      '%s, batches: %s: no handler starts after it began, what runs ends and is acknowledged, no send is lost, the rest goes back',
+      { timeout: 120_000 },
+      async (mode, batched) => {
+        const name = `${transport}-${mode.replaceAll(/\W/g, '')}-${batched}`;
+        const app = await start(url());
+        if (mode === 'enableGracefulShutdown') {
+          enableGracefulShutdown(app, { signals: false });
+        }
+        const coordinator = app.get(ShutdownCoordinator);
+        const publisher = app.get(PulsarPublisher);
+        let startedAfterStop = 0;
+        let handled = 0;
+        let stored = 0;
+        const work = async (numbers: readonly number[]): Promise<void> => {
+          startedAfterStop += coordinator.isStopping ? 1 : 0;
+          await pause(HANDLER_MS);
+          // What comes out of a handler that ends during the stop.
+          await Promise.all(numbers.map((n) => publisher.publish(`${name}-out`, n)));
+          stored += numbers.length;
+          handled += numbers.length;
+        };
+        const common = { topic: name, subscription: 's', type: 'Key_Shared', concurrency: 4 } as const;
+        const consumers = app.get(PulsarConsumers);
+        const handle = batched
+          ? await consumers.register({ ...common, batch: { maxMessages: 8 } }, (numbers: number[]) => work(numbers))
+          : await consumers.register(common, (n: number) => work([n]));
+        await Promise.all(Array.from({ length: BACKLOG }, (_, n) => publisher.publish(name, n, { key: `k${n % 20}` })));
+        await vi.waitFor(() => expect(handled).toBeGreaterThan(10), { timeout: 30_000 });
+        let receivedAtStop = -1;
+        coordinator.register({
+          name: 'look',
+          phase: 'intake',
+          stop: () => void (receivedAtStop = handle.stats().received),
+        });
+        await app.close();
+        const { received, acked, unsettled } = handle.stats();
+        expect({ startedAfterStop, received, unsettled }).toEqual({
+          startedAfterStop: 0,
+          received: receivedAtStop,
+          unsettled: 0,
+        });
+        expect(coordinator.report.clean).toBe(true);
+        expect([acked, stored]).toEqual([handled, handled]);
+        expect(handled).toBeLessThan(BACKLOG);
+        expect(await pulsar.admin.entries(`${NAMESPACE}/${name}-out`)).toBe(stored);
+        // The rest goes back: another instance of the app gets each of them, and nothing that was handled.
+        const next = await start(url());
+        const seen = new Set<number>();
+        await next.get(PulsarConsumers).register({ ...common, concurrency: 50 }, (n: number) => void seen.add(n));
+        await vi.waitFor(() => expect(seen.size).toBe(BACKLOG - handled), { timeout: 30_000 });
+        await pause(300);
+        expect(seen.size).toBe(BACKLOG - handled);
+        await next.close();
+      },
+    );
+
+    it(
+      'cuts the wait of a retry, and gives back at its deadline what a handler holds',
+      { timeout: 120_000 },
+      async () => {
+        const name = `${transport}-waits`;
+        const app = await start(url());
+        enableGracefulShutdown(app, { signals: false, phaseTimeoutsMs: { work: 1_000 } });
+        const consumers = app.get(PulsarConsumers);
+        const begun = new Set<string>();
+        let aborted = false;
+        await consumers.register(
+          { topic: name, subscription: 'retry', backoff: { initialMs: 3_600_000, maxMs: 3_600_000 } },
+          () => {
+            begun.add('retry');
+            throw new Error('not yet');
+          },
+        );
+        await consumers.register({ topic: name, subscription: 'hang', timeoutMs: 0 }, (_: unknown, { signal }) => {
+          begun.add('hang');
+          return new Promise<void>(() => signal.addEventListener('abort', () => (aborted = true)));
+        });
+        await app.get(PulsarPublisher).publish(name, 1);
+        await vi.waitFor(() => expect(begun.size).toBe(2), { timeout: 30_000 });
+        const startMs = performance.now();
+        await app.close();
+        expect(performance.now() - startMs).toBeLessThan(20_000);
+        expect(aborted).toBe(true);
+        expect(app.get(ShutdownCoordinator).report).toMatchObject({ clean: false, leftOver: 1 });
+        const next = await start(url());
+        const again = new Set<string>();
+        for (const subscription of ['retry', 'hang']) {
+          await next.get(PulsarConsumers).register({ topic: name, subscription }, () => void again.add(subscription));
+        }
+        await vi.waitFor(() => expect(again.size).toBe(2), { timeout: 30_000 });
+        await next.close();
+      },
+    );
+
+    it(
+      'by SIGTERM, with requests open and handlers busy: every request is answered, every send stored, the process ends with 0',
+      { timeout: 180_000 },
+      async () => {
+        const name = `${transport}-sigterm`;
+        const sender = await start(url());
+        await Promise.all(
+          Array.from({ length: BACKLOG }, (_, n) =>
+            sender.get(PulsarPublisher).publish(name, n, { key: `k${n % 20}` }),
+          ),
+        );
+        await sender.close();
+        const child = new StartedProcess(
+          process.execPath,
+          ['test/support/process/run-source.mjs', 'test/services/pulsar/drain-app.ts'],
+          { cwd: ROOT, env: { PULSAR_URL: url(), DRAIN_TOPIC: name } },
+        );
+        try {
+          const [, address = ''] = await child.until(/listening (\S+)/);
+          const requests = [1, 2, 3].map(async () => await (await fetch(`${address}/slow`)).text());
+          await child.until(/(?:request begun\n[^]*){3}/);
+          await child.until(/handler begun/);
+          child.kill('SIGTERM');
+          expect(await Promise.all(requests)).toEqual(['stored', 'stored', 'stored']);
+          const { code, output } = await child.ended;
+          expect(code).toBe(0);
+          const told = JSON.parse(/told (.*)/.exec(output)?.[1] ?? '{}') as Record<string, number>;
+          expect(told['startedAfterStop']).toBe(0);
+          expect(told['handled']).toBeGreaterThan(0);
+          expect(told['stored']).toBe((told['handled'] ?? 0) + 3);
+          expect(await pulsar.admin.entries(`${NAMESPACE}/${name}-out`)).toBe(told['stored']);
+          const stats = await pulsar.admin.topicStats(`${NAMESPACE}/${name}`);
+          expect(stats.subscriptions['s']?.msgBacklog).toBe(BACKLOG - (told['handled'] ?? 0));
+        } finally {
+          await child.clear();
+        }
+      },
+    );
+  });
+});
