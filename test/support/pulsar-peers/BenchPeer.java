@@ -104,6 +104,8 @@ public final class BenchPeer {
         try (Consumer<byte[]> consumer = client.newConsumer().topic(job.get("topic").asText())
                 .subscriptionName(job.get("subscription").asText()).subscriptionType(SubscriptionType.Shared)
                 .subscriptionInitialPosition(SubscriptionInitialPosition.Earliest).receiverQueueSize(window)
+                // By default the last acknowledgements wait for 100 ms, which would be a tenth of a run.
+                .acknowledgmentGroupTime(lingerMs, TimeUnit.MILLISECONDS)
                 .isAckReceiptEnabled(true).enableBatchIndexAcknowledgment(true).subscribe()) {
             CountDownLatch acknowledged = new CountDownLatch(messages);
             for (int received = 0; received < messages; received++) {
