@@ -77,10 +77,14 @@ export {
   PulsarDeadLetters,
   type ReplayOptions,
 } from './dead-letters/pulsar.dead-letters.js';
+export { DEDUPE_DEFAULTS, type DedupeDefaults, type DedupeOptions } from './dedupe/dedupe-options.js';
+export { type DedupeClaim, DedupeStore } from './dedupe/dedupe.store.js';
+export { MemoryDedupeStore, type MemoryDedupeStoreOptions } from './dedupe/memory.dedupe-store.js';
 export { PulsarHealthProbe } from './health/pulsar.health-probe.js';
 export { PulsarCoreModule } from './pulsar.core.module.js';
 export {
   BacklogQuotaError,
+  DedupeUnavailableError,
   ConsumerBusyError,
   HandlerTimeoutError,
   InvalidPayloadError,

@@ -19,6 +19,7 @@ export type PulsarErrorCode =
   | 'SMARTPULSE_PULSAR_CONNECTION'
   | 'SMARTPULSE_PULSAR_CONSUMER_BUSY'
   | 'SMARTPULSE_PULSAR_ENCODING'
+  | 'SMARTPULSE_PULSAR_DEDUPE_UNAVAILABLE'
   | 'SMARTPULSE_PULSAR_HANDLER_TIMEOUT'
   | 'SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA'
   | 'SMARTPULSE_PULSAR_INJECTED'
@@ -221,6 +222,23 @@ export class HandlerTimeoutError extends PulsarError {
 
   static override is(this: void, error: unknown): error is HandlerTimeoutError {
     return SmartPulseError.hasCode(error, HandlerTimeoutError.code);
+  }
+}
+
+/** The store of what was handled does not answer: the consumer pauses until it does. */
+export class DedupeUnavailableError extends PulsarError {
+  static readonly code = 'SMARTPULSE_PULSAR_DEDUPE_UNAVAILABLE';
+
+  constructor(cause: unknown) {
+    super(DedupeUnavailableError.code, 'The store of handled messages does not answer.', {
+      kind: 'transient',
+      remedy: 'Look at the store, see the cause; messages wait, none is lost.',
+      cause,
+    });
+  }
+
+  static override is(this: void, error: unknown): error is DedupeUnavailableError {
+    return SmartPulseError.hasCode(error, DedupeUnavailableError.code);
   }
 }
 

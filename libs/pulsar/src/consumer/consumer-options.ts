@@ -3,10 +3,11 @@ import type { PulsarCodec } from '../codec/pulsar-codec.js';
 import type { IncomingMessage, InitialPosition, SubscriptionType } from '../transport/pulsar.transport.js';
 import type { StartupOptions } from '../pulsar.options.js';
 import type { DeliveryMode } from './delivery.js';
+import type { DedupeOptions } from '../dedupe/dedupe-options.js';
 import type { PauseOnOptions } from './pause-on.js';
 import type { PulsarContext } from './pulsar-context.js';
 import type { RetryOptions } from './retry/retry-options.js';
-import type { Settlement } from './settlement.js';
+import type { HandlerAnswer, Settlement } from './settlement.js';
 
 /** How long to wait between two handler runs of one message. */
 export interface RetryBackoff {
@@ -70,6 +71,8 @@ export interface ConsumerOptions<T> {
    * after it returned. Until then the lane of the key is held and `timeoutMs` runs. Not with `batch`. Default `auto`.
    */
   readonly ack?: 'auto' | 'manual' | undefined;
+  /** Remembers what was handled, so that a message that is delivered or published twice is handled once. Not with `batch`. Default: none. */
+  readonly dedupe?: DedupeOptions | undefined;
   /** Where a message waits for its next run: in its lane, or on a retry topic, which gives up the order of keys. Default `{ mode: 'lane' }`. */
   readonly retry?: RetryOptions | undefined;
   /** A handler run that takes longer, in milliseconds, is aborted and counts as failed. 0 = never. Default 30,000. */
@@ -94,6 +97,12 @@ export interface ConsumerOptions<T> {
 /** Handles one message: nothing or {@link Settlement} `ack` = done, a throw = retry. */
 export type MessageHandler<T> = (payload: T, context: PulsarContext) => Promise<Settlement | void> | Settlement | void;
 
+/** What stands in front of a handler answers more than a handler may. */
+export type AnsweringHandler<T> = (
+  payload: T,
+  context: PulsarContext,
+) => Promise<HandlerAnswer | void> | HandlerAnswer | void;
+
 /** Counts since the consumer began; they only grow, except `inFlight` and `waiting`. */
 export interface ConsumerStats {
   readonly received: number;
@@ -111,6 +120,8 @@ export interface ConsumerStats {
   readonly trips: number;
   /** Acknowledgements that the broker refused; those messages come again. */
   readonly unsettled: number;
+  /** Messages that were handled before and were acknowledged without another run (`dedupe`). */
+  readonly duplicates: number;
   /** Messages taken and neither acknowledged nor given back yet. */
   readonly inFlight: number;
   /** Messages of `inFlight` that wait for a free handler, their key or their retry. */

@@ -11,7 +11,7 @@ import type { IncomingMessage, SubscriptionType } from '../transport/pulsar.tran
 import { BatchDelivery } from './batch/batch-delivery.js';
 import type { BatchDefaults, BatchHandler } from './batch/batch-options.js';
 import { KeyedBatches } from './batch/keyed-batches.js';
-import type { ConsumerState, ConsumerStats, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
+import type { AnsweringHandler, ConsumerState, ConsumerStats, PulsarConsumerHandle } from './consumer-options.js';
 import { linksOf } from './consumer-links.js';
 import { Deferred } from './deferred.js';
 import { MessageSettler, type SettlementCounts, type TakenMessage } from './message-settler.js';
@@ -34,7 +34,7 @@ export interface RunnerParts {
 
 /** What is done with messages: one by one, or many at once. */
 export type RunnerWork<T> =
-  | { readonly kind: 'single'; readonly handler: MessageHandler<T> }
+  | { readonly kind: 'single'; readonly handler: AnsweringHandler<T> }
   | { readonly kind: 'batch'; readonly handler: BatchHandler<T>; readonly batch: BatchDefaults };
 
 /** Where messages wait for their turn, key by key. */
@@ -88,6 +88,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     outages: 0,
     trips: 0,
     unsettled: 0,
+    duplicates: 0,
     inFlight: 0,
   };
   readonly #subscribed = new Deferred();

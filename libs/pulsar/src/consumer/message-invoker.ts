@@ -1,7 +1,7 @@
 import type { Clock } from '@smartpulse/resilience';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
-import type { MessageHandler } from './consumer-options.js';
+import type { AnsweringHandler } from './consumer-options.js';
 import { MessageContext } from './message-context.js';
 import type { PayloadReader } from './payload-reader.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
@@ -17,7 +17,7 @@ export type RunResult =
 export interface MessageInvokerOptions<T> {
   readonly consumer: ResolvedConsumerOptions;
   readonly reader: PayloadReader<T>;
-  readonly handler: MessageHandler<T>;
+  readonly handler: AnsweringHandler<T>;
   readonly telemetry: PulsarTelemetry;
   readonly series: ConsumerSeries;
   readonly clock: Clock;

@@ -37,6 +37,7 @@ export interface SettlementCounts {
   outages: number;
   trips: number;
   unsettled: number;
+  duplicates: number;
   inFlight: number;
 }
 

@@ -3,7 +3,7 @@ import { PulsarError } from '../pulsar.errors.js';
 import { asError, type RunResult } from './message-invoker.js';
 import type { MessageSettler, SettleLater, SettlementCounts, TakenMessage } from './message-settler.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
-import { isSettlement, type Settlement } from './settlement.js';
+import { type HandlerAnswer, isSettlement } from './settlement.js';
 import type { SubscriptionLinks } from './subscription-links.js';
 
 /** What a {@link MessageVerdict} is made of. */
@@ -63,8 +63,11 @@ export class MessageVerdict {
     return settler.retry(taken, backoffDelayMs(consumer.backoff, taken.attempts, random));
   }
 
-  #settle(taken: TakenMessage, settlement: Settlement | undefined): Promise<SettleLater | void> | SettleLater | void {
-    const { consumer, settler } = this.#options;
+  #settle(
+    taken: TakenMessage,
+    settlement: HandlerAnswer | undefined,
+  ): Promise<SettleLater | void> | SettleLater | void {
+    const { consumer, counts, settler } = this.#options;
     switch (settlement?.settlement) {
       case 'nack':
         taken.attempts++;
@@ -77,6 +80,11 @@ export class MessageVerdict {
       case 'deadLetter':
         taken.attempts++;
         return settler.deadLetter(taken, 'requested', refusal(taken, settlement.reason));
+      case 'later':
+        return settler.nack(taken, settlement.delayMs);
+      case 'duplicate':
+        counts.duplicates++;
+        return settler.ack(taken);
       case 'ack':
       case undefined:
         return settler.ack(taken);

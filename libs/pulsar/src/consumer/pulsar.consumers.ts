@@ -7,19 +7,15 @@ import { PulsarClosedError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import { PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { ConsumerOptions, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
-import {
-  BATCH_HANDLER_DEFAULTS,
-  type BatchConsumerOptions,
-  type BatchDefaults,
-  type BatchHandler,
-} from './batch/batch-options.js';
+import { BATCH_HANDLER_DEFAULTS, type BatchConsumerOptions, type BatchHandler } from './batch/batch-options.js';
 import { ConsumerRunner, type RunnerWork } from './consumer-runner.js';
 import { Deferred, ignoreUnasked } from './deferred.js';
 import { asError } from './message-invoker.js';
+import { idempotentHandler } from '../dedupe/idempotent-handler.js';
 import { manualHandler } from './manual-settlement.js';
 import { PayloadReader } from './payload-reader.js';
 import { PulsarRegistry } from './pulsar.registry.js';
-import { resolveConsumerOptions } from './resolve-consumer-options.js';
+import { type ResolvedConsumerOptions, resolveConsumerOptions } from './resolve-consumer-options.js';
 
 /** A consumer with the handler's name, for the start log. */
 export type NamedConsumer = PulsarConsumerHandle & {
@@ -32,6 +28,8 @@ export type Registration<T> =
   | readonly [options: ConsumerOptions<T>, handler: MessageHandler<T>]
   | readonly [options: BatchConsumerOptions<T>, handler: BatchHandler<T>];
 
+/** How long a handler without a time limit is taken to run at most before its message is another's, in milliseconds. */
+const LONGEST_RUN_MS = 3_600_000;
 /** How long somebody may wait for the app's start before the log asks why, in milliseconds. */
 const START_WATCH_MS = 10_000;
 
@@ -239,7 +237,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
         consumer,
         event: typeof options.topic === 'string' ? undefined : options.topic,
         reader: new PayloadReader(options),
-        work: workOf(registration, consumer.batch),
+        work: workOf(registration, consumer),
         onClosed: () => {
           this.#registry.remove(id);
           this.#consumers.delete(runner);
@@ -305,10 +303,23 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   }
 }
 
-function workOf<T>(registration: Registration<T>, batch: BatchDefaults = BATCH_HANDLER_DEFAULTS): RunnerWork<T> {
-  return isOfBatches(registration)
-    ? { kind: 'batch', handler: registration[1], batch }
-    : { kind: 'single', handler: registration[0].ack === 'manual' ? manualHandler(registration[1]) : registration[1] };
+function workOf<T>(registration: Registration<T>, consumer: ResolvedConsumerOptions): RunnerWork<T> {
+  if (isOfBatches(registration)) {
+    return { kind: 'batch', handler: registration[1], batch: consumer.batch ?? BATCH_HANDLER_DEFAULTS };
+  }
+  const [{ ack, dedupe }, asGiven] = registration;
+  const handler = ack === 'manual' ? manualHandler(asGiven) : asGiven;
+  const { abortGraceMs, subscription, timeoutMs } = consumer;
+  return {
+    kind: 'single',
+    handler:
+      dedupe === undefined
+        ? handler
+        : idempotentHandler(handler, dedupe, {
+            subscription,
+            claimMs: timeoutMs === 0 ? LONGEST_RUN_MS : timeoutMs + abortGraceMs,
+          }),
+  };
 }
 
 function isOfBatches<T>(

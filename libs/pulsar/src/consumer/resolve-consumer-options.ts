@@ -26,6 +26,8 @@ import {
 } from './batch/batch-options.js';
 import { deliveryIssue, resolveDelivery } from './delivery.js';
 import type { ConsumerOptions } from './consumer-options.js';
+import { dedupeSchema } from '../dedupe/dedupe-options.js';
+import { DedupeUnavailableError } from '../pulsar.errors.js';
 import { retrySchema, retryTopicOf } from './retry/retry-options.js';
 import { PAUSE_ON_DEFAULTS, type PauseOnDefaults, pauseOnSchema } from './pause-on.js';
 
@@ -56,6 +58,7 @@ const consumerOptionsSchema = z.strictObject({
   maxAttempts: maxAttemptsSchema.optional(),
   backoff: backoffSchema.optional(),
   ack: z.enum(['auto', 'manual'], { error: 'expected auto or manual' }).optional(),
+  dedupe: dedupeSchema.optional(),
   retry: retrySchema.optional(),
   timeoutMs: timeoutSchema.optional(),
   deadLetter: z
@@ -138,6 +141,12 @@ export function resolveConsumerOptions<T>(
         ? 'manual is for handlers of one message; a batch names what failed by BatchItemsFailed'
         : undefined,
     ),
+    issue(
+      'dedupe',
+      options.dedupe !== undefined && options.batch !== undefined
+        ? 'is for handlers of one message; a batch handler asks a DedupeStore itself'
+        : undefined,
+    ),
     issue('retry.topic', topic.topic === undefined ? undefined : retry.problem),
     issue('topic', topic.problem),
     issue('subscription', subscriptionProblem(options.subscription)),
@@ -173,7 +182,7 @@ export function resolveConsumerOptions<T>(
     deadLetter: deadLetter.target,
     batch,
     pauseOn: options.pauseOn && { ...PAUSE_ON_DEFAULTS, ...given(options.pauseOn) },
-    isOutage: options.isOutage,
+    isOutage: options.dedupe === undefined ? options.isOutage : orDedupeUnavailable(options.isOutage),
     probe: options.probe,
     onDeadLetter: options.onDeadLetter,
   };
@@ -248,4 +257,9 @@ function isCodec(value: unknown): boolean {
     'decode' in value &&
     typeof value.decode === 'function'
   );
+}
+
+/** A store that does not answer is infrastructure that is down: nothing is given up for it. */
+function orDedupeUnavailable(isOutage: ((error: unknown) => boolean) | undefined): (error: unknown) => boolean {
+  return (error) => DedupeUnavailableError.is(error) || (isOutage?.(error) ?? false);
 }

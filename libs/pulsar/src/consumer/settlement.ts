@@ -35,12 +35,29 @@ export function deadLetter(reason: string): Settlement {
   return { settlement: 'deadLetter', reason };
 }
 
+/** What a handler may answer, and what those that stand in front of one may. */
+export type HandlerAnswer =
+  | Settlement
+  /** It was handled before: acknowledged, and counted. */
+  | { readonly settlement: 'duplicate' }
+  /** Another one handles it: given back, without an attempt spent. */
+  | { readonly settlement: 'later'; readonly delayMs: number };
+
+export const DUPLICATE: HandlerAnswer = Object.freeze({ settlement: 'duplicate' });
+
+export function later(delayMs: number): HandlerAnswer {
+  return { settlement: 'later', delayMs };
+}
+
+const SETTLEMENTS: ReadonlySet<unknown> = new Set<HandlerAnswer['settlement']>([
+  'ack',
+  'nack',
+  'deadLetter',
+  'duplicate',
+  'later',
+]);
+
 /** Whether what a handler answered is a settlement; anything else means done. */
-export function isSettlement(value: unknown): value is Settlement {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'settlement' in value &&
-    (value.settlement === 'ack' || value.settlement === 'nack' || value.settlement === 'deadLetter')
-  );
+export function isSettlement(value: unknown): value is HandlerAnswer {
+  return typeof value === 'object' && value !== null && 'settlement' in value && SETTLEMENTS.has(value.settlement);
 }

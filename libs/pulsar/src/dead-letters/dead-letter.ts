@@ -5,6 +5,9 @@ import type { IncomingMessage, OutgoingMessage } from '../transport/pulsar.trans
 /** What a replayed message carries: the dead letter that it was. */
 export const REPLAYED_FROM = 'x-replayed-from';
 
+/** The replay that a message was published by: one that dies again in the same is not taken once more. */
+export const REPLAY_RUN = 'x-replay-run';
+
 /** Headers that tell of the death; a message that lives again has none of them. */
 const OF_DEATH: ReadonlySet<string> = new Set([
   ...Object.values(RETRY_PROPERTIES),
@@ -78,7 +81,7 @@ export function readLetter(message: IncomingMessage): DeadLetter {
 }
 
 /** The message as it was before it died, with a word of where it comes from. */
-export function revived(message: IncomingMessage, deadLetterTopic: string): OutgoingMessage {
+export function revived(message: IncomingMessage, deadLetterTopic: string, run: string): OutgoingMessage {
   const { eventTimeMs, id, key, orderingKey, payload, properties, tombstone } = message;
   return {
     payload,
@@ -89,6 +92,7 @@ export function revived(message: IncomingMessage, deadLetterTopic: string): Outg
     properties: {
       ...Object.fromEntries(Object.entries(properties).filter(([name]) => !OF_DEATH.has(name))),
       [REPLAYED_FROM]: `${deadLetterTopic} ${id.toString()}`,
+      [REPLAY_RUN]: run,
     },
   };
 }

@@ -106,7 +106,14 @@ describe('PulsarDeadLetters', () => {
     );
     expect(await drive(letters.replay('jobs/worker', { to: 'elsewhere' }))).toEqual({ done: 1, left: 0 });
     await test.clock.advance(1_000);
-    expect(seen).toEqual([{ own: 'x', key: 'k1', 'x-replayed-from': expect.stringContaining(DLQ) as string }]);
+    expect(seen).toEqual([
+      {
+        own: 'x',
+        key: 'k1',
+        'x-replayed-from': expect.stringContaining(DLQ) as string,
+        'x-replay-run': expect.any(String) as string,
+      },
+    ]);
     expect(handled).toEqual([]);
   });
 
@@ -160,6 +167,15 @@ describe('PulsarDeadLetters', () => {
     );
     expect(result).toEqual({ done: 2, left: 0 });
     expect(await drive(letters.count('jobs/worker'))).toBe(3);
+  });
+
+  it('takes no letter twice in one replay, though its message dies again', async () => {
+    await bury(3);
+    expect(await drive(letters.replay('jobs/worker', { idleMs: 30_000 }))).toEqual({ done: 3, left: 3 });
+    broken = false;
+    expect(await drive(letters.replay('jobs/worker'))).toEqual({ done: 3, left: 0 });
+    await test.clock.advance(1_000);
+    expect(handled.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
   });
 
   it('purges for good what the filter wants, and nothing else', async () => {

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Clock, ConfigurationError } from '@smartpulse/resilience';
+import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarRegistry } from '../consumer/pulsar.registry.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
-import { type DeadLetter, readLetter, revived } from './dead-letter.js';
+import { type DeadLetter, readLetter, REPLAY_RUN, revived } from './dead-letter.js';
 import { LetterReader } from './letter-reader.js';
 
 /** How letters are looked at. */
@@ -55,6 +55,7 @@ const DEFAULT_LIMIT = 10_000;
 const DEFAULT_PEEK = 20;
 const DEFAULT_IDLE_MS = 1_000;
 const WINDOW = 100;
+const PARTITION = /-partition-\d+$/;
 
 /**
  * Looks at dead letters, and brings them back: by every transport, and without access to the broker's administration. What is still to be dealt with is the
@@ -74,17 +75,20 @@ export class PulsarDeadLetters {
   readonly #registry: PulsarRegistry;
   readonly #publisher: PulsarPublisher;
   readonly #clock: Clock;
+  readonly #random: Random;
 
   constructor(
     @Inject(PulsarConnection) connection: PulsarConnection,
     @Inject(PulsarRegistry) registry: PulsarRegistry,
     @Inject(PulsarPublisher) publisher: PulsarPublisher,
     @Inject(Clock) clock: Clock,
+    @Inject(Random) random: Random,
   ) {
     this.#connection = connection;
     this.#registry = registry;
     this.#publisher = publisher;
     this.#clock = clock;
+    this.#random = random;
   }
 
   /** The dead letter topics of this app's consumers. */
@@ -125,19 +129,20 @@ export class PulsarDeadLetters {
 
   /**
    * Publishes letters again, each to the topic where it was first; a letter leaves when the broker has stored its message. When that fails it stays, and the
-   * replay ends; dying in between leaves a message twice, never none. Messages come without the headers of their death and with `x-replayed-from`; order per
+   * replay ends; dying in between leaves a message twice, never none. One that dies again meanwhile is left. Messages come without the headers of their death and with `x-replayed-from`; order per
    * key is that of the letters.
    *
    * @throws see {@link count}; PulsarError when a message is refused or a letter cannot be acknowledged.
    */
   replay(source: string, options: ReplayOptions = {}): Promise<LetterProgress> {
     const to = options.to === undefined ? undefined : this.#connection.topicName(options.to);
+    const run = this.#random.id();
     return this.#each(source, options, async (message, topic) => {
-      const target = to ?? readLetter(message).originalTopic;
-      if (target === undefined || target === topic) {
+      const target = to ?? readLetter(message).originalTopic?.replace(PARTITION, '');
+      if (target === undefined || target === topic || message.properties[REPLAY_RUN] === run) {
         return false;
       }
-      await this.#publisher.sendDirect(this.#connection.topicName(target), revived(message, topic));
+      await this.#publisher.sendDirect(this.#connection.topicName(target), revived(message, topic, run));
       return true;
     });
   }

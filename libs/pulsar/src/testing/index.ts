@@ -6,6 +6,7 @@ export {
   injectedFault,
 } from './fault-injecting.transport.js';
 export { brokerFixture, type BrokerFixtureOptions } from './broker.fixture.js';
+export { dedupeStoreContract, type DedupeStoreSubject } from './dedupe-store.contract.js';
 export { IN_PROCESS_ACTS, inProcessFixture } from './in-process.fixture.js';
 export { pulsarTransportContract } from './pulsar-transport.contract.js';
 export type { BrokerControl, PulsarTransportFixture } from './transport-fixture.js';

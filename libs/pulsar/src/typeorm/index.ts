@@ -1,0 +1,1 @@
+export { dedupeEntity, type DedupeRow, SqlDedupeStore, type SqlDedupeStoreOptions } from './sql.dedupe-store.js';
