@@ -51,6 +51,11 @@ export class LiveSocket {
     socket.on('close', (code, reason) => this.#end(code, reason.toString('utf8')));
   }
 
+  /** Whether frames can leave: from the first sign of its end on none can, while `onClose` is still to come. */
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
   listen(listener: LiveSocketListener): void {
     this.#listener = listener;
     if (this.#ended !== undefined) {
@@ -96,7 +101,7 @@ export class LiveSocket {
 
   #ping(): string {
     const name = String(++this.#pings);
-    if (this.#socket.readyState === this.#socket.OPEN) {
+    if (this.isOpen) {
       this.#socket.ping(name);
     }
     return name;

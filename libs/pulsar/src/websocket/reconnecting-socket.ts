@@ -49,9 +49,9 @@ export class ReconnectingSocket {
     private readonly listener: ReconnectingSocketListener,
   ) {}
 
-  /** The socket, while it is open. */
+  /** The socket, while frames can leave. What is tried on one that ends fails in this very turn, and tried again so for ever keeps its end from being heard. */
   get live(): LiveSocket | undefined {
-    return this.#live;
+    return this.#live?.isOpen === true ? this.#live : undefined;
   }
 
   /**

@@ -251,6 +251,31 @@ describe('WebSocketTransport', () => {
     await until(() => broker.accepted.length === 2, 'another');
   });
 
+  it('keeps acknowledgements for the next connection while one is ending, and lets its end be heard', async () => {
+    const { broker, transport, clock } = await open();
+    const { consumer, messages } = await consume(transport, TOPIC, { permits: 100 });
+    const first = broker.accepted[0]!;
+    for (let at = 0; at < 40; at++) {
+      first.socket.send(delivery(`M${String(at).padStart(3, '0')}`));
+    }
+    await until(() => messages.length === 40, 'delivered');
+    first.socket.close(1001);
+    const acks: Promise<void>[] = [];
+    // One in each turn: some of them meet a socket that is closing and not closed.
+    await until(() => {
+      const next = messages[acks.length];
+      if (next !== undefined) {
+        acks.push(consumer.ack(next.id));
+      }
+      return acks.length === 40 && first.socket.readyState === 3;
+    }, 'ended');
+    await clock.settle();
+    await clock.advance(100);
+    await until(() => broker.accepted.length === 2, 'back');
+    await Promise.all(acks);
+    await transport.close();
+  });
+
   it('permits in one command per turn, and after a reconnect what is outstanding; what is being handled is not delivered twice', async () => {
     const { broker, transport, clock } = await open();
     const { consumer, messages } = await consume(transport, TOPIC, { permits: 0 });
