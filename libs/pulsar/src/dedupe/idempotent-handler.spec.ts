@@ -1,7 +1,7 @@
 import { SeededRandom } from '@smartpulse/resilience/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ConsumerOptions } from '../consumer/consumer-options.js';
-import { nack } from '../consumer/settlement.js';
+import { deadLetter, nack } from '../consumer/settlement.js';
 import { injectedFault } from '../testing/fault-injecting.transport.js';
 import { startApp, type TestApp } from '../testing/test-app.js';
 import { type DedupeClaim, DedupeStore } from './dedupe.store.js';
@@ -147,6 +147,21 @@ describe('an idempotent consumer', () => {
     await test.clock.advance(120_000);
     expect(runs).toEqual([1]);
     expect(attempts).toEqual([1]);
+    expect(test.broker.stats(TOPIC).backlog('worker')).toBe(0);
+  });
+
+  it('counts no message as handled whose dead letter could not be stored: it comes again, and its letter is stored once', async () => {
+    const consumer = await test.consumers.register(options(), ({ id }) => {
+      runs.push(id);
+      return deadLetter('it is of no use');
+    });
+    let refusals = 2;
+    test.transport.plan = ({ point, topic }) =>
+      point === 'send' && topic.endsWith('-DLQ') && refusals-- > 0 ? injectedFault(topic) : undefined;
+    await test.publisher.publish('jobs', { id: 1 });
+    await test.clock.advance(120_000);
+    expect(consumer.stats()).toMatchObject({ deadLettered: 1, duplicates: 0 });
+    expect(test.broker.stats(`${TOPIC}-worker-DLQ`).messages).toBe(1);
     expect(test.broker.stats(TOPIC).backlog('worker')).toBe(0);
   });
 

@@ -23,6 +23,8 @@ interface Handled {
 
 /** How soon a message comes again that another one is handling, milliseconds, at most. */
 const MOST_WAIT_MS = 5_000;
+/** Messages that came back to another process stay untold here. */
+const MOST_UNTOLD = 10_000;
 
 /**
  * Runs a handler once per message: claimed before it, completed after it and before the acknowledgement. A handler that fails releases its claim; one that dies
@@ -33,10 +35,16 @@ export function idempotentHandler<T>(
   { store, key = defaultKey, ttlMs = DEDUPE_DEFAULTS.ttlMs }: DedupeOptions,
   { subscription, claimMs }: IdempotentConsumer,
 ): (payload: T, context: PulsarContext) => Promise<HandlerAnswer | void> {
-  /** Handled here, and the store could not be told: it is told when the message comes again, without another run. At most those in flight. */
+  /** Handled here, and the store could not be told: it is told when the message comes again, without another run. Of very many the oldest are forgotten. */
   const untold = new Map<string, Handled>();
   const complete = async (name: string, handled: Handled): Promise<HandlerAnswer | void> => {
     untold.set(name, handled);
+    for (const oldest of untold.keys()) {
+      if (untold.size <= MOST_UNTOLD) {
+        break;
+      }
+      untold.delete(oldest);
+    }
     // A claim that was lost was another's to complete: the work is done all the same.
     await available(() => store.complete(name, handled.token, ttlMs));
     untold.delete(name);
@@ -63,7 +71,8 @@ export function idempotentHandler<T>(
       await available(() => store.release(name, claim.token));
       throw error;
     }
-    if (isSettlement(answer) && answer.settlement === 'nack') {
+    if (isSettlement(answer) && (answer.settlement === 'nack' || answer.settlement === 'deadLetter')) {
+      // Not done yet: a dead letter that cannot be stored brings the message again, and it must not count as handled then.
       await available(() => store.release(name, claim.token));
       return answer;
     }
