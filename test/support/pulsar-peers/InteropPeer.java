@@ -12,10 +12,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.apache.pulsar.client.api.CompressionType;
 import org.apache.pulsar.client.api.Consumer;
+import org.apache.pulsar.client.api.DeadLetterPolicy;
 import org.apache.pulsar.client.api.Message;
 import org.apache.pulsar.client.api.Producer;
 import org.apache.pulsar.client.api.PulsarClient;
 import org.apache.pulsar.client.api.SubscriptionInitialPosition;
+import org.apache.pulsar.client.api.SubscriptionType;
 import org.apache.pulsar.client.api.TypedMessageBuilder;
 
 /** The official Java client as the other end: writes the messages that it is told, and tells those that it reads. Bytes are base64. */
@@ -29,10 +31,10 @@ public final class InteropPeer {
             ObjectNode answer = JSON.createObjectNode();
             try {
                 JsonNode task = JSON.readTree(line);
-                if (task.get("kind").asText().equals("write")) {
-                    write(client, task);
-                } else {
-                    read(client, task, answer.putArray("messages"));
+                switch (task.get("kind").asText()) {
+                    case "write" -> write(client, task);
+                    case "reconsume" -> reconsume(client, task, answer.putArray("messages"));
+                    default -> read(client, task, answer.putArray("messages"));
                 }
             } catch (Exception error) {
                 answer.put("error", error.toString());
@@ -99,6 +101,30 @@ public final class InteropPeer {
                 }
                 told.set("properties", JSON.valueToTree(message.getProperties()));
                 consumer.acknowledge(message);
+            }
+        }
+    }
+
+    /** Takes messages of a topic and of its retry topic; those that have come less often than they are to be reconsumed, later, the others are acknowledged. */
+    private static void reconsume(PulsarClient client, JsonNode task, ArrayNode messages) throws Exception {
+        try (Consumer<byte[]> consumer = client.newConsumer().topic(task.get("topic").asText())
+                .subscriptionName(task.get("subscription").asText()).subscriptionType(SubscriptionType.Shared)
+                .subscriptionInitialPosition(SubscriptionInitialPosition.Earliest).enableRetry(true)
+                .deadLetterPolicy(DeadLetterPolicy.builder().maxRedeliverCount(10).build()).subscribe()) {
+            while (messages.size() < task.get("count").asInt()) {
+                Message<byte[]> message = consumer.receive(20, TimeUnit.SECONDS);
+                if (message == null) {
+                    throw new IllegalStateException("only " + messages.size() + " messages came");
+                }
+                ObjectNode told = messages.addObject();
+                told.put("payload", Base64.getEncoder().encodeToString(message.getData()));
+                told.put("topic", message.getTopicName());
+                told.set("properties", JSON.valueToTree(message.getProperties()));
+                if (Integer.parseInt(message.getProperties().getOrDefault("RECONSUMETIMES", "0")) < task.get("times").asInt()) {
+                    consumer.reconsumeLater(message, task.get("delayMs").asLong(), TimeUnit.MILLISECONDS);
+                } else {
+                    consumer.acknowledge(message);
+                }
             }
         }
     }
