@@ -132,6 +132,9 @@ export class RedisInvalidationBus extends InvalidationBus {
 
   #pass(channel: Channel, message: WireMessage): void {
     if (message.kind === 'news') {
+      if (message.generation !== undefined) {
+        this.#link.heardOf(message.generation, message.message.key, channel.name);
+      }
       this.#tellAll(channel, (listener) => listener.onMessage(message.message));
     }
   }

@@ -5,7 +5,7 @@ import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
 import { ChannelSequences } from './channel-sequences.js';
 import { SCRIPTS, type ScriptName } from './scripts.js';
 import { type ServerLife, settleGeneration } from './server-generation.js';
-import { plainMessage } from './wire-message.js';
+import { messageHead, plainMessage } from './wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {
@@ -52,6 +52,7 @@ export class RedisLink {
   #server: ServerLife | undefined;
   /** The generation of this connection is known: until then nothing is asked. */
   #settled = false;
+  #settling: Promise<void> | undefined;
   #timers: readonly Timer[] = [];
   #closing: Promise<void> | undefined;
 
@@ -97,6 +98,18 @@ export class RedisLink {
   }
 
   /**
+   * A change came to a key of another generation: looks which one it is, and where it is this one, the key is evicted from it, for the change has not reached
+   * it. Whoever made the change hears of that, and looks too.
+   */
+  heardOf(generation: number, key: string, channel: string): void {
+    if (this.#settled && generation !== this.#server?.generation) {
+      this.#comeTogether(generation, key, channel).catch((error: unknown) =>
+        this.#logger.debug(`Redis did not answer (${String(error)}).`),
+      );
+    }
+  }
+
+  /**
    * Connects both, and loads the scripts.
    *
    * @throws {@link CacheStoreUnavailableError} when there is no Redis, or it refuses.
@@ -112,7 +125,11 @@ export class RedisLink {
       throw new CacheStoreUnavailableError('connect', cause);
     }
     this.#every(this.#options.heartbeatMs, () => this.#beat());
-    this.#every(CLOCK_EVERY_MS, () => this.#readClock());
+    this.#every(CLOCK_EVERY_MS, async () => {
+      await this.#readClock();
+      // It also keeps the mark of the generation from being the key unused for longest.
+      await this.#look();
+    });
   }
 
   async get(key: string): Promise<string | null> {
@@ -222,11 +239,30 @@ export class RedisLink {
   /** What the connection needs before anybody asks by it. */
   async #settle(): Promise<void> {
     await Promise.all(Object.values(SCRIPTS).map((lua) => this.#data.script('LOAD', lua)));
-    const server = await settleGeneration(this.#data, this.#options.prefix);
-    const isNew = this.#server !== undefined && server.life !== this.#server.life;
-    this.#server = server;
+    await this.#look();
     this.#settled = true;
-    if (isNew) {
+  }
+
+  /** Takes up the generation that the server is in; one look at a time. */
+  #look(): Promise<void> {
+    this.#settling ??= this.#takeUp().finally(() => {
+      this.#settling = undefined;
+    });
+    return this.#settling;
+  }
+
+  async #comeTogether(generation: number, key: string, channel: string): Promise<void> {
+    await this.#look();
+    if (generation !== this.#server?.generation) {
+      await this.run('smartpulseEvict', key, channel, messageHead(this.sequences.next(channel, PROCESS_SOURCE)));
+    }
+  }
+
+  async #takeUp(): Promise<void> {
+    const server = await settleGeneration(this.#data, this.#options.prefix);
+    const before = this.#server;
+    this.#server = server;
+    if (before !== undefined && (server.life !== before.life || server.generation !== before.generation)) {
       this.#listener?.onNewGeneration();
     }
   }
@@ -295,7 +331,7 @@ export class RedisLink {
   }
 
   #heartbeat(channel: string): string {
-    return plainMessage(this.sequences.last(channel, HEARTBEAT_SOURCE), 'heartbeat');
+    return plainMessage(this.sequences.last(channel, PROCESS_SOURCE), 'heartbeat');
   }
 
   /** The offset of the narrowest of a few round trips is off by half of that trip at most. */
@@ -315,5 +351,5 @@ export class RedisLink {
   }
 }
 
-/** Heartbeats are of the process, whatever its writers call themselves. */
-const HEARTBEAT_SOURCE = '-';
+/** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
+const PROCESS_SOURCE = '-';

@@ -1,14 +1,17 @@
 import type { Redis } from 'ioredis';
 
 /**
- * Once per life of a server: a new one begins a new generation, in one step with the mark that it did. Both keys lie in one slot. ARGV: life of a mark in
- * milliseconds.
+ * Once per life of a server: a new one begins a new generation, in one step with the mark that it did. So does one that has lost its generation, to an eviction
+ * or a flush. The server's clock keeps it from coming to a number that was used before. Both keys lie in one slot. ARGV: life of a mark in milliseconds.
  */
 const SETTLE = `
-if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[1]) then
-  return redis.call('INCR', KEYS[1])
+local known = tonumber(redis.call('GET', KEYS[1]) or '0')
+if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[1]) and known > 0 then
+  return known
 end
-return tonumber(redis.call('GET', KEYS[1]) or '0')
+local generation = math.max(known + 1, tonumber(redis.call('TIME')[1]))
+redis.call('SET', KEYS[1], string.format('%d', generation))
+return generation
 `;
 
 /** One life of a server, and the generation that it holds. */

@@ -20,7 +20,13 @@ export interface MessageOrigin {
 
 /** What comes over a channel: news, a number that was used for nothing, or a sign of life with the last number used. */
 export type WireMessage =
-  | { readonly kind: 'news'; readonly origin: MessageOrigin; readonly message: InvalidationMessage }
+  | {
+      readonly kind: 'news';
+      readonly origin: MessageOrigin;
+      readonly message: InvalidationMessage;
+      /** The generation that the writer keeps the key in; `undefined` where no key is concerned. */
+      readonly generation: number | undefined;
+    }
   | { readonly kind: 'void' | 'heartbeat'; readonly origin: MessageOrigin };
 
 /** The beginning of a message; scripts add action, version and key. */
@@ -47,11 +53,12 @@ export function readMessage(text: string): WireMessage | undefined {
   if (!isAction(action)) {
     return undefined;
   }
+  const named = /^(.*)\.(\d+)$/s.exec(key);
   return {
     kind: 'news',
     origin,
-    // A script knows a key by its name in one life of the server.
-    message: { source, action, key: key.replace(/\.\d+$/, ''), version: readVersion(version) ?? null },
+    message: { source, action, key: named?.[1] ?? key, version: readVersion(version) ?? null },
+    generation: named === null ? undefined : Number(named[2]),
   };
 }
 
