@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { generateSeries, type RegionSeries, type SmokeReport } from '@smartpulse/demo';
-import { SeededRandom } from '@smartpulse/resilience';
+import { type SmokeReport } from '@smartpulse/demo';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StartedProcess } from '../../consumer/started-process.js';
@@ -10,28 +9,15 @@ import { runFolder } from '../../support/process/cache-folder.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
 import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { writeSmallStory } from '../../support/story/small-story.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
-const DAYS = 4;
-const ROWS_PER_DAY = 96;
 
 const version = redisForTests();
 const runtime = await runtimeForTests();
 const folder = runFolder('redis-story');
 const dataFile = join(folder, 'data.csv');
 const started: StartedProcess[] = [];
-
-/** The story's data in small, as a file. */
-function csvOf(regions: readonly RegionSeries[]): string {
-  const rows = regions.flatMap(({ zone, technology, intervals }) =>
-    intervals
-      .slice(0, DAYS * ROWS_PER_DAY)
-      .map(({ startMs, forecast, actual }) =>
-        [zone, technology, new Date(startMs).toISOString().replace('.000Z', 'Z'), forecast / 100, actual / 100].join(),
-      ),
-  );
-  return ['zone,technology,interval_start,forecast_mw,actual_mw', ...rows, ''].join('\n');
-}
 
 describe.runIf(version !== undefined && runtime !== undefined)(
   'the whole story on a real Redis and a real Pulsar',
@@ -44,7 +30,7 @@ describe.runIf(version !== undefined && runtime !== undefined)(
         throw new Error('There is no runtime: the suite is skipped then');
       }
       execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
-      writeFileSync(dataFile, csvOf(generateSeries(new SeededRandom(1))));
+      writeSmallStory(dataFile);
       [redis, pulsar] = await Promise.all([RedisServer.start({ password: 'p' }), PulsarStandalone.start(runtime)]);
     });
     afterEach(async () => {

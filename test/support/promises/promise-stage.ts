@@ -154,6 +154,8 @@ export class PromiseStage {
   readonly #leadership = new InProcessLeadership();
   readonly #pollSignal = new InProcessPollSignal();
   readonly #replicas: StageReplica[] = [];
+  /** Of the watcher; the stage's broker refuses none, and a refusal fails the test when the stage closes. */
+  readonly #acknowledged: Promise<void>[] = [];
   #level = 0;
 
   constructor(seed = 1) {
@@ -271,6 +273,7 @@ export class PromiseStage {
   /** Stops every replica, then what they shared; answers how many timers are left. */
   async close(): Promise<number> {
     await this.drive(Promise.all(this.#replicas.map(({ app }) => app.close())));
+    await Promise.all(this.#acknowledged);
     await this.broker.close();
     this.server.close();
     return this.clock.pendingTimers;
@@ -290,8 +293,7 @@ export class PromiseStage {
         this.delivered.set(id, version);
       }
     }
-    // The broker of the stage refuses none; one that it did would come again, which is no harm here.
-    void acknowledged;
+    this.#acknowledged.push(acknowledged);
   }
 }
 

@@ -1,6 +1,6 @@
 import { InvalidPayloadError, pathOf } from '../pulsar.errors.js';
 import type { IncomingMessage, OutgoingMessage } from '../transport/pulsar.transport.js';
-import { type MessageOrigin, originProperties } from './retry/retry-letter.js';
+import { FIRST_PUBLISHED, type MessageOrigin, originProperties } from './retry/retry-letter.js';
 
 /** Why a message became a dead letter. */
 export type DeadLetterReason = 'failed' | 'invalid' | 'nacked' | 'requested';
@@ -40,7 +40,7 @@ export function deadLetterMessage(message: IncomingMessage, facts: DeadLetterFac
       'x-original-topic': facts.origin.topic,
       'x-original-subscription': facts.subscription,
       'x-original-message-id': facts.origin.messageId,
-      'x-original-publish-time': new Date(message.publishTimeMs).toISOString(),
+      [FIRST_PUBLISHED]: firstPublished(message, facts.origin),
       'x-dead-lettered-at': new Date(facts.nowMs).toISOString(),
       'x-reason': facts.reason,
       'x-attempts': String(facts.attempts),
@@ -63,4 +63,10 @@ function issuesText({ issues }: InvalidPayloadError): string {
     plain.pop();
   }
   return JSON.stringify(plain).slice(0, MAX_ISSUES_LENGTH);
+}
+
+/** A message that is not the first one brings the time along; on the first it would be somebody else's header. */
+function firstPublished(message: IncomingMessage, origin: MessageOrigin): string {
+  const brought = origin.messageId === message.id.toString() ? undefined : message.properties[FIRST_PUBLISHED];
+  return brought ?? new Date(message.publishTimeMs).toISOString();
 }

@@ -1,36 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { generateSeries, type RegionSeries, type SmokeReport } from '@smartpulse/demo';
-import { SeededRandom } from '@smartpulse/resilience';
+import { type SmokeReport } from '@smartpulse/demo';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StartedProcess } from '../../../consumer/started-process.js';
 import { runFolder } from '../../../support/process/cache-folder.js';
 import { runtimeForTests } from '../../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
+import { ROWS_PER_DAY, STORY_DAYS, STORY_UNITS, writeSmallStory } from '../../../support/story/small-story.js';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
 const NAMESPACE = 'public/default';
-const UNITS = 50;
-const DAYS = 4;
-const ROWS_PER_DAY = 96;
 
 const runtime = await runtimeForTests();
 const folder = runFolder('story');
 const dataFile = join(folder, 'data.csv');
 const started: StartedProcess[] = [];
-
-/** The story's data in small, as a file: a month on three runs would take minutes. */
-function csvOf(regions: readonly RegionSeries[]): string {
-  const rows = regions.flatMap(({ zone, technology, intervals }) =>
-    intervals
-      .slice(0, DAYS * ROWS_PER_DAY)
-      .map(({ startMs, forecast, actual }) =>
-        [zone, technology, new Date(startMs).toISOString().replace('.000Z', 'Z'), forecast / 100, actual / 100].join(),
-      ),
-  );
-  return ['zone,technology,interval_start,forecast_mw,actual_mw', ...rows, ''].join('\n');
-}
 
 describe.runIf(runtime !== undefined)('the whole story on a real broker, as a process that is told its address', () => {
   let pulsar: PulsarStandalone;
@@ -40,7 +25,7 @@ describe.runIf(runtime !== undefined)('the whole story on a real broker, as a pr
       throw new Error('There is no runtime: the suite is skipped then');
     }
     execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
-    writeFileSync(dataFile, csvOf(generateSeries(new SeededRandom(1))));
+    writeSmallStory(dataFile);
     pulsar = await PulsarStandalone.start(runtime);
   });
   afterEach(async () => {
@@ -92,7 +77,9 @@ describe.runIf(runtime !== undefined)('the whole story on a real broker, as a pr
       quiet: true,
     });
     // Every row once, those saved off at first twice, and the measurements.
-    expect(report.committedRows).toBe(2 * UNITS * DAYS * ROWS_PER_DAY + (UNITS * DAYS * ROWS_PER_DAY) / 64);
+    expect(report.committedRows).toBe(
+      2 * STORY_UNITS * STORY_DAYS * ROWS_PER_DAY + (STORY_UNITS * STORY_DAYS * ROWS_PER_DAY) / 64,
+    );
     expect(report.deliveredEnvelopes).toBeGreaterThanOrEqual(report.publishedEnvelopes);
     expect(report.applied).toBeGreaterThan(0);
     expect(report.notifications).toBeGreaterThan(0);

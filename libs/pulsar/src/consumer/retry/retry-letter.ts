@@ -11,6 +11,9 @@ export const RETRY_PROPERTIES = Object.freeze({
   originMessageIdyTime: 'ORIGIN_MESSAGE_IDY_TIME',
 });
 
+/** When the first message was published, ISO 8601; of a message that another client put off it is when that one did. */
+export const FIRST_PUBLISHED = 'x-original-publish-time';
+
 /** The first message that a retry goes back to. */
 export interface MessageOrigin {
   readonly topic: string;
@@ -66,6 +69,7 @@ export function retryLetter(
     ...(message.eventTimeMs === undefined ? {} : { eventTimeMs: message.eventTimeMs }),
     deliverAtMs: facts.nowMs + delayMs,
     properties: {
+      [FIRST_PUBLISHED]: new Date(message.publishTimeMs).toISOString(),
       ...message.properties,
       ...originProperties(facts.origin, facts.subscription),
       [RETRY_PROPERTIES.reconsumeTimes]: String(facts.attempts),

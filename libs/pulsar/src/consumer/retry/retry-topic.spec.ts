@@ -155,7 +155,9 @@ describe('a consumer whose retries wait on a topic', () => {
     await test.clock.advance(10_000);
     expect(attempts.splice(0)).toEqual([1, 2, 3]);
     const [letter] = await read(DLQ);
+    const [original] = await read(TOPIC);
     expect(letter?.properties).toMatchObject({
+      'x-original-publish-time': new Date(original?.publishTimeMs ?? 0).toISOString(),
       'x-original-message-id': messageId,
       ORIGIN_MESSAGE_ID: messageId,
       REAL_TOPIC: TOPIC,
