@@ -10,6 +10,7 @@ export {
   type TopicReport,
 } from './admin/broker-admin.js';
 export type { AdminHttpOptions } from './admin/admin-http.js';
+export type { ProvisionedNamespace, ProvisionedTopic, ProvisionOptions } from './admin/provision-options.js';
 export { PulsarAdmin } from './admin/pulsar.admin.js';
 export { restAdmin } from './admin/rest.admin.js';
 export type {

@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { PulsarAdmin } from './admin/pulsar.admin.js';
+import { PulsarProvisioner } from './admin/pulsar.provisioner.js';
 import { PulsarAsyncApi } from './asyncapi/pulsar.async-api.js';
 import { PulsarConnection } from './connection/pulsar.connection.js';
 import { PulsarConsumers } from './consumer/pulsar.consumers.js';
@@ -25,5 +26,5 @@ const SHARED = [
 
 /** What there is exactly once in an app: the connection, the producers, the registered consumers. */
 @Global()
-@Module({ providers: [...SHARED, PulsarTelemetry, PulsarShutdown], exports: SHARED })
+@Module({ providers: [...SHARED, PulsarProvisioner, PulsarTelemetry, PulsarShutdown], exports: SHARED })
 export class PulsarCoreModule {}

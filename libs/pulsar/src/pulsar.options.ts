@@ -1,5 +1,6 @@
 import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
 import { z } from 'zod';
+import { type ProvisionOptions, provisionSchema } from './admin/provision-options.js';
 import type { DeclaredEvent } from './asyncapi/async-api-document.js';
 import type { RetryBackoff } from './consumer/consumer-options.js';
 import type { InitialPosition, SubscriptionType, TransportProducerOptions } from './transport/pulsar.transport.js';
@@ -169,6 +170,8 @@ export interface PulsarModuleOptions {
    * `tls` as the connection has them. Default: none, `memory://` needs none.
    */
   readonly adminUrl?: string | undefined;
+  /** Tenants, namespaces and topics that have to be there; made at start, before anything subscribes. Needs `adminUrl` outside `memory://`. Default: none. */
+  readonly provision?: ProvisionOptions | undefined;
   /** A JSON web token or what supplies one, asked for each connection. Default: no authentication. */
   readonly token?: PulsarToken | undefined;
   /** Certificates of `pulsar+ssl://` and `wss://`. Default: the authorities that Node trusts. */
@@ -217,6 +220,7 @@ export interface ResolvedPulsarOptions extends ConnectionOptions {
   readonly transport: PulsarTransport | TransportName;
   readonly ownTransport: boolean;
   readonly adminUrl: string | undefined;
+  readonly provision: ProvisionOptions | undefined;
   readonly namespace: string;
   readonly producer: ProducerDefaults;
   readonly consumer: ConsumerDefaults;
@@ -315,6 +319,7 @@ export const pulsarOptionsSchema = z.strictObject({
     )
     .optional(),
   adminUrl: z.string({ error: 'expected a text such as http://host:8080' }).optional(),
+  provision: provisionSchema.optional(),
   token: z
     .custom<PulsarToken>((value) => typeof value === 'function' || (typeof value === 'string' && value !== ''), {
       error: 'expected a token or a function that supplies one',

@@ -1,3 +1,4 @@
+import type { ProvisionOptions } from '../admin/provision-options.js';
 import { checkOptions, ConfigurationError, type ConfigurationIssue } from '@smartpulse/resilience';
 import {
   CONNECTION_DEFAULTS,
@@ -74,6 +75,10 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
       problem: 'is given to memory://, whose broker is in this process and needs none',
     });
   }
+  if (options.provision !== undefined && options.adminUrl === undefined && offered && own?.admin === undefined) {
+    issues.push({ option: 'adminUrl', problem: 'is missing, expected one such as http://host:8080 to provision by' });
+  }
+  issues.push(...provisionIssues(options.provision, options.namespace ?? 'public/default'));
   const adminByTls = options.adminUrl?.startsWith('https:') === true;
   if (options.tls !== undefined && own === undefined && scheme !== 'pulsar+ssl:' && scheme !== 'wss:' && !adminByTls) {
     issues.push({ option: 'tls', problem: `is given to ${scheme ?? 'no scheme'}//, expected pulsar+ssl:// or wss://` });
@@ -102,6 +107,7 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     operationTimeoutMs: options.operationTimeoutMs ?? CONNECTION_DEFAULTS.operationTimeoutMs,
     ownTransport: options.ownTransport ?? false,
     adminUrl: options.adminUrl,
+    provision: options.provision,
     namespace,
     producer: Object.freeze({
       ...PRODUCER_DEFAULTS,
@@ -124,6 +130,21 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
 }
 
 /** What is wrong with the addresses of the admin API, or `undefined`. The text never shows them: one may carry a credential. */
+/** Names that are none, before anything is asked of the broker. */
+function provisionIssues(provision: ProvisionOptions | undefined, namespace: string): ConfigurationIssue[] {
+  const topics = (provision?.topics ?? []).map(({ topic }, index) => ({
+    option: `provision.topics.${index}.topic`,
+    problem: resolveTopicName(topic, namespace).problem,
+  }));
+  const namespaces = (provision?.namespaces ?? []).map(({ name }, index) => ({
+    option: `provision.namespaces.${index}.name`,
+    problem: namespaceProblem(name),
+  }));
+  return [...topics, ...namespaces].flatMap(({ option, problem }) =>
+    problem === undefined ? [] : [{ option, problem }],
+  );
+}
+
 function adminUrlProblem(text: string): string | undefined {
   const urls = text.split(',').map((url) => URL.parse(url.trim()));
   if (urls.some((url) => url?.protocol !== 'http:' && url?.protocol !== 'https:')) {

@@ -1,0 +1,126 @@
+import { Logger } from '@nestjs/common';
+import { ConfigurationError } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { PulsarError } from '../pulsar.errors.js';
+import { resolveOptions } from '../transport/resolve-options.js';
+import { startApp } from '../testing/test-app.js';
+import { PulsarAdmin } from './pulsar.admin.js';
+import type { ProvisionOptions } from './provision-options.js';
+import { PulsarProvisioner } from './pulsar.provisioner.js';
+import { SeededRandom } from '@smartpulse/resilience/testing';
+
+const AWAY = new PulsarError('SMARTPULSE_PULSAR_CONNECTION', 'Nobody answers.', {
+  kind: 'transient',
+  remedy: 'It is part of the test.',
+});
+
+describe('PulsarProvisioner', () => {
+  beforeAll(() => Logger.overrideLogger(false));
+  afterAll(() => Logger.overrideLogger(true));
+
+  it('makes topics before anything subscribes, on the broker of the process too, and leaves what there is', async () => {
+    const provision: ProvisionOptions = {
+      tenants: ['wind'],
+      namespaces: [{ name: 'wind/north', deduplication: true }],
+      topics: [{ topic: 'orders' }, { topic: 'readings', partitions: 4 }],
+    };
+    const test = await startApp({ options: { provision } });
+    const admin = test.app.get(PulsarAdmin);
+    expect(await admin.topics()).toEqual([
+      'persistent://public/default/orders',
+      'persistent://public/default/readings',
+    ]);
+    const again = await startApp({ broker: test.broker, options: { provision } });
+    expect(await admin.topics()).toHaveLength(2);
+    await again.close();
+    await test.close();
+  });
+
+  it.each([
+    [{ topics: [{ topic: 'a b' }] }, /provision\.topics\.0\.topic/],
+    [{ topics: [{ topic: 'a', partitions: -1 }] }, /partitions/],
+    [{ namespaces: [{ name: 'wind' }] }, /provision\.namespaces\.0\.name/],
+    [{ namespaces: [{ name: 'wind/north', ttl: 1 }] }, /ttl/],
+  ])('refuses %j at start, naming what is wrong', (provision, message) => {
+    const options = { url: 'memory://', provision } as Parameters<typeof resolveOptions>[1];
+    expect(() => resolveOptions('test', options)).toThrow(message);
+  });
+
+  it('needs a way to the administration of a real broker', () => {
+    const options = { url: 'pulsar://host:6650', namespace: 'public/default', provision: { tenants: ['wind'] } };
+    expect(() => resolveOptions('test', options)).toThrow(/"adminUrl".*provision/);
+    expect(() => resolveOptions('test', { ...options, adminUrl: 'http://host:8080' })).not.toThrow();
+  });
+
+  it.each([
+    ['fail', 1, true],
+    ['retry', 3, false],
+    ['continue', 1, false],
+  ] as const)(
+    'deals with a broker that does not answer at first by the startup policy %s',
+    async (policy, asked, fails) => {
+      const test = await startApp();
+      const admin = test.app.get(PulsarAdmin);
+      const clock = new VirtualClock();
+      let left = 2;
+      const partitions = vi.spyOn(admin, 'partitions').mockImplementation(async () => {
+        if (left-- > 0) {
+          throw AWAY;
+        }
+        return 0;
+      });
+      const options = resolveOptions('test', {
+        url: 'memory://',
+        provision: { topics: [{ topic: 'orders' }] },
+        startup: { policy, timeoutMs: 60_000 },
+      });
+      const done = new PulsarProvisioner(admin, options, clock, new SeededRandom()).onModuleInit();
+      const outcome = done.then(
+        () => 'started',
+        (error: unknown) => (error === AWAY ? 'failed' : String(error)),
+      );
+      await clock.advance(60_000);
+      expect(await outcome).toBe(fails ? 'failed' : 'started');
+      expect(partitions).toHaveBeenCalledTimes(asked);
+      await test.close();
+    },
+  );
+
+  it('refuses to shrink a topic or to partition one that is not, and takes what another replica made meanwhile', async () => {
+    const test = await startApp();
+    const admin = test.app.get(PulsarAdmin);
+    vi.spyOn(admin, 'capabilities', 'get').mockReturnValue({
+      tenants: true,
+      policies: true,
+      partitions: true,
+      cursorReset: true,
+    });
+    const found: (number | undefined)[] = [];
+    vi.spyOn(admin, 'partitions').mockImplementation(async () => found.shift());
+    const create = vi
+      .spyOn(admin, 'createTopic')
+      .mockRejectedValue(
+        new PulsarError('SMARTPULSE_PULSAR_CONFLICT', 'There is one.', { kind: 'permanent', remedy: '' }),
+      );
+    const grow = vi.spyOn(admin, 'growTopic').mockResolvedValue();
+    const provision = (partitions: number): Promise<void> =>
+      new PulsarProvisioner(
+        admin,
+        resolveOptions('test', { url: 'memory://', provision: { topics: [{ topic: 'orders', partitions }] } }),
+        new VirtualClock(),
+        new SeededRandom(),
+      ).onModuleInit();
+
+    found.push(8);
+    await expect(provision(4)).rejects.toThrow(ConfigurationError);
+    found.push(0);
+    await expect(provision(4)).rejects.toThrow(/has 0 partitions, which cannot become 4/);
+    expect(create).not.toHaveBeenCalled();
+    found.push(undefined, 2);
+    await provision(4);
+    expect(create).toHaveBeenCalledTimes(1);
+    expect(grow).toHaveBeenCalledWith('orders', 4);
+    await test.close();
+  });
+});
