@@ -92,7 +92,7 @@ describe('the promises', () => {
       await stage.drive(publisher.publish('jobs', { name: 'poison' }));
       await stage.clock.advance(60_000);
       expect(steps.splice(0)).toEqual(
-        'send,afterSend,handled poison,handled poison,createProducer,send,afterSend,ack'.split(','),
+        'send,afterSend,handled poison,handled poison,subscribe,createProducer,send,afterSend,ack'.split(','),
       );
     });
 

@@ -69,8 +69,8 @@ export {
 } from './producer/publish-options.js';
 export { PulsarPublisher } from './producer/pulsar.publisher.js';
 export type { DeadLetter } from './dead-letters/dead-letter.js';
+export { DEAD_LETTER_SUBSCRIPTION } from './dead-letters/letter-keeper.js';
 export {
-  DEAD_LETTER_SUBSCRIPTION,
   type DeadLetterTopic,
   type LetterProgress,
   type LetterSelection,

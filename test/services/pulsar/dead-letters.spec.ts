@@ -63,6 +63,9 @@ describe.runIf(runtime !== undefined)('dead letters on a real broker', () => {
       interval: 100,
     });
 
+    // Nothing retains them but the subscription that they came with.
+    await pulsar.admin.unloadTopic(`public/default/${topic}-s-DLQ`);
+    await expect(letters.count(topic, IDLE)).resolves.toBe(MESSAGES);
     const shown = await letters.peek(topic, { ...IDLE, limit: 5 });
     expect(shown).toHaveLength(5);
     expect(shown[0]).toMatchObject({

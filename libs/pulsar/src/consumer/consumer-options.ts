@@ -25,6 +25,11 @@ export interface RetryBackoff {
 export interface DeadLetterOptions {
   /** Short or full name. Default `<topic>-<subscription>-DLQ`. */
   readonly topic?: string | undefined;
+  /**
+   * A subscription that the topic gets before its first letter: what nobody is subscribed to, a broker drops as soon as its retention allows. `false`: none;
+   * then retention alone keeps letters. Default `smartpulse-dead-letters`, the one that `PulsarDeadLetters` works off.
+   */
+  readonly initialSubscription?: string | false | undefined;
   /** Adds the error's stack as `x-exception-stack`. Default `false`: a stack tells more than a topic's readers may know. */
   readonly includeStack?: boolean | undefined;
 }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { AutoConcurrentPartitionedQueue } from '@smartpulse/batch';
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { DeclaredEvent, DocumentedHandler } from '../asyncapi/async-api-document.js';
+import { LetterKeeper } from '../dead-letters/letter-keeper.js';
 import type { PulsarConnection } from '../connection/pulsar.connection.js';
 import { tryWithin } from '../connection/startup.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
@@ -122,6 +123,13 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       handler: options.handlerName,
       consumer,
       publisher: parts.publisher,
+      keeper:
+        consumer.deadLetter &&
+        new LetterKeeper(
+          parts.connection.transport,
+          consumer.deadLetter.topic,
+          consumer.deadLetter.initialSubscription,
+        ),
       links: this.#links,
       counts: this.#counts,
       telemetry: parts.telemetry,

@@ -1,5 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
+import type { LetterKeeper } from '../dead-letters/letter-keeper.js';
 import { PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
@@ -47,6 +48,8 @@ export interface MessageSettlerOptions {
   readonly handler: string;
   readonly consumer: ResolvedConsumerOptions;
   readonly publisher: PulsarPublisher;
+  /** Of the dead letter topic, where there is one. */
+  readonly keeper: LetterKeeper | undefined;
   readonly links: SubscriptionLinks;
   readonly counts: SettlementCounts;
   readonly telemetry: PulsarTelemetry;
@@ -229,6 +232,7 @@ export class MessageSettler {
       includeStack,
       nowMs: clock.now(),
     });
+    await this.#options.keeper?.keep();
     await publisher.sendDirect(topic, letter);
     taken.deadLetterStored = true;
     logger.warn(`${id}: a message became a dead letter (${reason}, ${error.name}) after ${taken.attempts} attempts.`);

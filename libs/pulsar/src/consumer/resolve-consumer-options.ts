@@ -1,5 +1,6 @@
 import { checkOptions, ConfigurationError, type ConfigurationIssue } from '@smartpulse/resilience';
 import { z } from 'zod';
+import { DEAD_LETTER_SUBSCRIPTION } from '../dead-letters/letter-keeper.js';
 import type { PulsarConnection } from '../connection/pulsar.connection.js';
 import { topicOf } from '../event/define-event.js';
 import {
@@ -62,9 +63,19 @@ const consumerOptionsSchema = z.strictObject({
   retry: retrySchema.optional(),
   timeoutMs: timeoutSchema.optional(),
   deadLetter: z
-    .union([z.literal(false), z.strictObject({ topic: text.optional(), includeStack: z.boolean().optional() })], {
-      error: 'expected false or { topic?, includeStack? }',
-    })
+    .union(
+      [
+        z.literal(false),
+        z.strictObject({
+          topic: text.optional(),
+          includeStack: z.boolean().optional(),
+          initialSubscription: z.union([z.literal(false), text]).optional(),
+        }),
+      ],
+      {
+        error: 'expected false or { topic?, includeStack?, initialSubscription? }',
+      },
+    )
     .optional(),
   isOutage: callback,
   pauseOn: pauseOnSchema.optional(),
@@ -95,7 +106,9 @@ export interface ResolvedConsumerOptions {
   readonly timeoutMs: number;
   readonly abortGraceMs: number;
   readonly drainTimeoutMs: number;
-  readonly deadLetter: { readonly topic: string; readonly includeStack: boolean } | undefined;
+  readonly deadLetter:
+    | { readonly topic: string; readonly includeStack: boolean; readonly initialSubscription: string | undefined }
+    | undefined;
   readonly batch: BatchDefaults | undefined;
   readonly pauseOn: PauseOnDefaults | undefined;
   readonly isOutage: ((error: unknown) => boolean) | undefined;
@@ -234,7 +247,14 @@ function deadLetterOf<T>(
   if (name.topic === topic) {
     return { target: undefined, problem: 'is the topic itself, expected another one' };
   }
-  return { target: { topic: name.topic, includeStack: deadLetter?.includeStack ?? false }, problem: undefined };
+  const { includeStack = false, initialSubscription = DEAD_LETTER_SUBSCRIPTION } = deadLetter ?? {};
+  if (initialSubscription === false) {
+    return { target: { topic: name.topic, includeStack, initialSubscription: undefined }, problem: undefined };
+  }
+  const problem = subscriptionProblem(initialSubscription);
+  return problem === undefined
+    ? { target: { topic: name.topic, includeStack, initialSubscription }, problem }
+    : { target: undefined, problem: `its initialSubscription: ${problem}` };
 }
 
 function issue(option: string, problem: string | undefined): ConfigurationIssue | undefined {

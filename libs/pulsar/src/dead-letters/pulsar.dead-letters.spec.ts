@@ -2,7 +2,8 @@ import { ConfigurationError } from '@smartpulse/resilience';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { injectedFault } from '../testing/fault-injecting.transport.js';
 import { startApp, type TestApp } from '../testing/test-app.js';
-import { DEAD_LETTER_SUBSCRIPTION, PulsarDeadLetters } from './pulsar.dead-letters.js';
+import { DEAD_LETTER_SUBSCRIPTION } from './letter-keeper.js';
+import { PulsarDeadLetters } from './pulsar.dead-letters.js';
 
 const TOPIC = 'persistent://public/default/jobs';
 const DLQ = `${TOPIC}-worker-DLQ`;
@@ -55,6 +56,44 @@ describe('PulsarDeadLetters', () => {
 
   it('names the dead letter topics of this app’s consumers', () => {
     expect(letters.topics()).toEqual([{ topic: DLQ, consumers: ['jobs/worker'] }]);
+  });
+
+  it('has a subscription on the topic before the first letter: what nobody is subscribed to, a broker may drop', async () => {
+    const steps: string[] = [];
+    let refusals = 2;
+    test.transport.plan = ({ point, topic }) => {
+      if (topic === DLQ || (topic === TOPIC && point === 'ack')) {
+        steps.push(point);
+      }
+      return topic === DLQ && point === 'subscribe' && refusals-- > 0 ? injectedFault(topic) : undefined;
+    };
+    await bury(2);
+    await test.clock.advance(60_000);
+    expect(test.broker.stats(DLQ).backlog(DEAD_LETTER_SUBSCRIPTION)).toBe(2);
+    expect(steps.lastIndexOf('subscribe')).toBeLessThan(steps.indexOf('send'));
+    expect(steps.indexOf('ack')).toBeGreaterThan(steps.indexOf('afterSend'));
+  });
+
+  it('leaves the keeping to the topic’s retention where it is told to, and refuses a subscription that is no name', async () => {
+    const register = (initialSubscription: string | false) =>
+      test.consumers.register<Job>(
+        {
+          topic: 'other',
+          subscription: 's',
+          initialPosition: 'earliest',
+          maxAttempts: 1,
+          deadLetter: { initialSubscription },
+        },
+        () => {
+          throw new Error('Never.');
+        },
+      );
+    await expect(register('a b')).rejects.toThrow(/initialSubscription/);
+    await register(false);
+    await test.publisher.publish<Job>('other', { id: 1 });
+    await test.clock.advance(1_000);
+    const stats = test.broker.stats('persistent://public/default/other-s-DLQ');
+    expect([stats.messages, Object.keys(stats.subscriptions)]).toEqual([1, []]);
   });
 
   it('counts and shows letters with what their headers tell, and leaves them as they are', async () => {

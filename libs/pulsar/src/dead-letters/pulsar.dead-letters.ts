@@ -5,6 +5,7 @@ import { PulsarRegistry } from '../consumer/pulsar.registry.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
 import { type DeadLetter, readLetter, REPLAY_RUN, revived } from './dead-letter.js';
+import { DEAD_LETTER_SUBSCRIPTION } from './letter-keeper.js';
 import { LetterReader } from './letter-reader.js';
 
 /** How letters are looked at. */
@@ -46,9 +47,6 @@ export interface DeadLetterTopic {
   /** Ids of this app's consumers whose letters it takes. */
   readonly consumers: readonly string[];
 }
-
-/** The subscription whose backlog are the letters that nobody has replayed or purged yet. */
-export const DEAD_LETTER_SUBSCRIPTION = 'smartpulse-dead-letters';
 
 const MOST_LETTERS = 100_000;
 const DEFAULT_LIMIT = 10_000;
