@@ -152,6 +152,8 @@ describe('the promises', () => {
         error: { message: expect.any(String) as string },
       });
       expect(replica.dataSync.stats().syncs[0]?.publish).toMatchObject({ poison: 1 });
+      // A broker drops what nobody is subscribed to.
+      expect(stage.broker.stats(`${STOCK_TOPIC}-publish-DLQ`).backlog('smartpulse-dead-letters')).toBe(1);
     });
 
     it('tells of changes that the log had forgotten by a resync, and every reader has the table afterwards', async () => {

@@ -5,7 +5,7 @@ import { ENVELOPE_PROPERTIES } from '../envelope/envelope-properties.js';
 import type { PoisonChange } from './key-groups.js';
 
 /** What sinks need of the publisher. */
-export type MessagePublisher = Pick<PulsarPublisher, 'publishMany' | 'flush'>;
+export type MessagePublisher = Pick<PulsarPublisher, 'publishMany' | 'flush' | 'keepLetters'>;
 
 /** What is kept of a change that cannot travel: enough to find the row, and nothing of its content. */
 export interface PoisonLetter {
@@ -42,6 +42,7 @@ export class PoisonLetters {
 
   /** Resolves when every letter is stored; a change is answered as poison only then. */
   async store(poison: readonly PoisonChange[], handOff: HandOff): Promise<void> {
+    await this.#publisher.keepLetters(this.topic);
     const outcomes = await this.#publisher.publishMany(
       this.topic,
       poison.map((one) => ({

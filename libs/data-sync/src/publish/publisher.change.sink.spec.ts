@@ -121,6 +121,7 @@ describe('ChangePublisher', () => {
     expect(outcomes[0]).toEqual({ status: 'accepted' });
     expect(outcomes[1]).toMatchObject({ status: 'poison', error: { name: 'InvalidKeyTextError' } });
     expect(publisher.messages.map(({ topic }) => topic)).toEqual(['stock-changes-publish-DLQ', 'stock-changes']);
+    expect(publisher.kept).toEqual(['stock-changes-publish-DLQ']);
     expect(envelopes()).toHaveLength(1);
     expect(sink.stats).toMatchObject({ poison: 1, publishedChanges: 1 });
   });

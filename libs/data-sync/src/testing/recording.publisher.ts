@@ -16,6 +16,8 @@ export class RecordingPublisher {
   readonly messages: RecordedMessage[] = [];
   /** Topics in the order in which they were flushed. */
   readonly flushed: string[] = [];
+  /** Topics of letters that were given a subscription, once for each letter or page of them. */
+  readonly kept: string[] = [];
   /** Called per message; an error refuses it. */
   refuse: ((message: RecordedMessage) => PulsarError | undefined) | undefined;
 
@@ -38,6 +40,11 @@ export class RecordingPublisher {
       this.messages.push(message);
       return { status: 'fulfilled', value: { topic: name, messageId: String(this.messages.length) } };
     });
+  }
+
+  /** Notes for which topics a subscription was asked. */
+  async keepLetters(topic: string): Promise<void> {
+    this.kept.push(topic);
   }
 
   /** Keeps that it was called. */

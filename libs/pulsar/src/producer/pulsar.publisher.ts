@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Clock } from '@smartpulse/resilience';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
+import { DEAD_LETTER_SUBSCRIPTION, LetterKeeper } from '../dead-letters/letter-keeper.js';
 import { type EventContract, topicOf } from '../event/define-event.js';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
@@ -38,6 +39,8 @@ export class PulsarPublisher {
   readonly #nowMs = (): number => this.#clock.monotonic();
   /** Calls so far: their order. */
   #turns = 0;
+  /** By topic; topics of letters are configured, not made of data. */
+  readonly #keepers = new Map<string, LetterKeeper>();
   #closed = false;
 
   constructor(
@@ -122,6 +125,23 @@ export class PulsarPublisher {
   /** Sends what lingers and resolves when everything published before is settled; on one topic, or on all. */
   async flush<T>(topic?: string | EventContract<T>): Promise<void> {
     await this.#pool.flush(topic === undefined ? undefined : this.#connection.topicName(topicOf(topic)));
+  }
+
+  /**
+   * Sees to it that a topic of letters has the subscription that `PulsarDeadLetters` works off, so that no retention drops what is put there. Ask before each
+   * letter: the broker is asked once.
+   *
+   * @throws PulsarError when it cannot be made.
+   */
+  async keepLetters(topic: string): Promise<void> {
+    const name = this.#connection.topicName(topic);
+    let keeper = this.#keepers.get(name);
+    if (keeper === undefined) {
+      await this.#connection.ready();
+      keeper = new LetterKeeper(this.#connection.transport, name, DEAD_LETTER_SUBSCRIPTION);
+      this.#keepers.set(name, keeper);
+    }
+    await keeper.keep();
   }
 
   /**
