@@ -1,0 +1,100 @@
+import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
+import { SystemClock, SystemRandom, type Timer, type TimerOptions } from '@smartpulse/resilience';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Direction, FaultProxy } from '../../../support/fault-proxy/fault-proxy.js';
+import { runtimeForTests } from '../../../support/pulsar/runtime.js';
+import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
+import { Traffic } from '../traffic.js';
+
+/** Thirty times as fast: a heartbeat is every second. */
+const SPEED = 30;
+const WAIT = { timeout: 60_000, interval: 20 };
+const runtime = await runtimeForTests();
+let pulsar: PulsarStandalone;
+let topics = 0;
+
+class FastClock extends SystemClock {
+  override monotonic(): number {
+    return super.monotonic() * SPEED;
+  }
+
+  override setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer {
+    return super.setTimer(delayMs / SPEED, callback, options);
+  }
+}
+
+/** Messages that go and come through the proxy. */
+function traffic(url: string, clock: SystemClock): Promise<Traffic> {
+  const make = (): WebSocketTransport =>
+    new WebSocketTransport(
+      { url, token: undefined, tls: undefined, connectTimeoutMs: 10_000 * SPEED, operationTimeoutMs: 60_000 * SPEED },
+      { clock, random: new SystemRandom() },
+    );
+  return Traffic.between(make(), make(), `persistent://public/default/websocket-faults-${topics++}`);
+}
+
+/** Sends until a message comes that was sent after the fault: what was on its way may have been refused. */
+async function goesOn(one: Traffic): Promise<void> {
+  const before = one.received;
+  await expect
+    .poll(async () => {
+      await Promise.all(one.send(10));
+      return one.received > before;
+    }, WAIT)
+    .toBe(true);
+}
+
+describe.runIf(runtime !== undefined)('the WebSocket transport on a real broker behind a bad line', () => {
+  beforeAll(async () => {
+    if (runtime !== undefined) {
+      pulsar = await PulsarStandalone.start(runtime);
+    }
+  });
+  afterAll(async () => {
+    await pulsar?.stop();
+  });
+
+  const cuts = (['toServer', 'toClient'] as const).flatMap((direction: Direction) =>
+    [1, 2, 3, 7, 50, 127, 500, 2_000, 8_000].map((bytes) => ({ direction, bytes })),
+  );
+
+  it.each(cuts)(
+    'loses nothing when it is cut after $bytes bytes $direction, in the middle of a frame',
+    async ({ direction, bytes }) => {
+      await using proxy = await FaultProxy.before(pulsar.webSocketUrl);
+      const one = await traffic(proxy.url, new SystemClock());
+      const cut = proxy.cutAfter(direction, bytes);
+      const sent = one.send(500);
+      await cut;
+      await Promise.all(sent);
+      await goesOn(one);
+      expect(proxy.accepted).toBeGreaterThan(2);
+      await one.check(false);
+    },
+  );
+
+  it('finds out by its heartbeat that a line is silent, and goes on by another', async () => {
+    await using proxy = await FaultProxy.before(pulsar.webSocketUrl);
+    const one = await traffic(proxy.url, new FastClock());
+    await Promise.all(one.send(100));
+    const { accepted } = proxy;
+    proxy.silence();
+    const lost = one.send(100);
+    await expect.poll(() => proxy.accepted, WAIT).toBeGreaterThanOrEqual(accepted + 2);
+    await Promise.all(lost);
+    await goesOn(one);
+    await one.check(false);
+  });
+
+  it('bears a line that is slow and one that brings each byte by itself', async () => {
+    await using proxy = await FaultProxy.before(pulsar.webSocketUrl);
+    const one = await traffic(proxy.url, new SystemClock());
+    proxy.slow(20);
+    await Promise.all(one.send(200));
+    proxy.calm();
+    proxy.split(1);
+    await Promise.all(one.send(50));
+    await expect.poll(() => one.received, WAIT).toBeGreaterThanOrEqual(250);
+    await one.check(false);
+  });
+});
