@@ -73,6 +73,28 @@ describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
     ),
   );
 
+  it('costs no trust by requests that are refused and have nothing to tell', async () => {
+    const subject = await redisSubject(server);
+    const { bus, store } = subject;
+    const heard: string[] = [];
+    const origin = { channel: CHANNEL, source: 'a', synced: true };
+    const stamp = new EntryVersion(1n, 5n);
+    const write = { ...origin, key: KEYS[0], version: stamp, payload: '1', ttlMs: 60_000 };
+    await bus.subscribe(CHANNEL, {
+      onMessage: ({ action }) => heard.push(action),
+      onTrusted: () => heard.push('trusted'),
+      onUntrusted: () => heard.push('untrusted'),
+    });
+    await store.evict(KEYS[0], origin);
+    expect((await store.set(write)).outcome).toBe('absent');
+    expect((await store.set(write, 'gone')).outcome).toBe('leaseLost');
+    await store.releaseLease(KEYS[0], 'gone', origin);
+    await store.evict(KEYS[0], origin);
+    await subject.published();
+    expect(heard).toEqual(['trusted', 'evict', 'evict']);
+    await subject.close();
+  });
+
   it(`answers, leaves and publishes what the store in memory does, for ${RUNS} random lists of requests`, async () => {
     const redis = await redisSubject(server);
     const clock = new VirtualClock();

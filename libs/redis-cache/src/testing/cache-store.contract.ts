@@ -231,6 +231,19 @@ function changes(check: Check): readonly ContractCase[] {
       await c.holds('lease', 6);
       await c.sets(5, 'stale', 't');
     }),
+    check('gives a lease no longer life when its floor rises, nor when it is freed', async (c, subject) => {
+      await c.lease('t');
+      await subject.elapse(LEASE_MS / 2);
+      await c.invalidates(4, 'deferred');
+      assert.equal((await c.store.refresh(write(5))).outcome, 'deferred');
+      await subject.elapse(LEASE_MS / 2 + 1);
+      await c.holds('absent');
+      await c.lease('u');
+      await c.invalidates(9, 'deferred');
+      await c.sets(8, 'stale', 'u');
+      await subject.elapse(LEASE_MS + 1);
+      await c.holds('absent');
+    }),
     check('raises the floor of a lease that is free', async (c) => {
       await c.lease('t');
       await c.invalidates(3, 'deferred');
