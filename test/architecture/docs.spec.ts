@@ -12,7 +12,12 @@ import {
   TELEMETRY_DEFAULTS,
 } from '@smartpulse/pulsar';
 import { IN_PROCESS_RETENTION } from '@smartpulse/pulsar/in-process';
-import { CACHE_NAMESPACE_DEFAULTS, REDIS_CACHE_DEFAULTS } from '@smartpulse/redis-cache';
+import {
+  CACHE_NAMESPACE_DEFAULTS,
+  CACHE_TOPIC_DEFAULTS,
+  REDIS_CACHE_DEFAULTS,
+  SUBSCRIBE_DEFAULTS,
+} from '@smartpulse/redis-cache';
 import { EMBEDDED_CACHE_SERVER_DEFAULTS } from '@smartpulse/redis-cache/embedded';
 import { BREAKER_DEFAULTS, RETRY_BUDGET_DEFAULTS, RETRY_DEFAULTS, SHUTDOWN_DEFAULTS } from '@smartpulse/resilience';
 import { execFile } from 'node:child_process';
@@ -44,6 +49,8 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['pulsar', 'Options of `retention` of an `InProcessBroker`', 'InProcessRetention', IN_PROCESS_RETENTION],
   ['redis-cache', 'Options of `RedisCacheModule.forRoot`', 'RedisCacheModuleOptions', REDIS_CACHE_DEFAULTS],
   ['redis-cache', 'Options of `defineCache`', 'CacheNamespaceOptions', CACHE_NAMESPACE_DEFAULTS],
+  ['redis-cache', 'Options of `defineTopic`', 'CacheTopicOptions', CACHE_TOPIC_DEFAULTS],
+  ['redis-cache', 'Options of `subscribe`', 'SubscribeOptions', SUBSCRIBE_DEFAULTS],
   ['redis-cache', 'Options of `EmbeddedCacheServer`', 'EmbeddedCacheServerOptions', EMBEDDED_CACHE_SERVER_DEFAULTS],
   ['resilience', 'Options of a policy', 'PolicyOptions', {}],
   ['resilience', 'Options of `retry`', 'RetryOptions', { ...RETRY_DEFAULTS, budget: RETRY_BUDGET_DEFAULTS }],

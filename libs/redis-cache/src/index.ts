@@ -1,6 +1,19 @@
 export type { CacheHit, CacheLevel, LoadContext, Loaded, Loader } from './cache/cache-hit.js';
 export type { CacheStats } from './cache/cache.stats.js';
 export { VersionedCache, type VersionedCacheParts } from './cache/versioned-cache.js';
+export { CacheChannel, type CacheChannelParts } from './channel/cache.channel.js';
+export { CACHE_TOPIC_DEFAULTS, type CacheTopic, type CacheTopicOptions, defineTopic } from './channel/cache-topic.js';
+export {
+  type ChannelContext,
+  type ChannelGap,
+  type ChannelHandler,
+  type ChannelMessage,
+  type ChannelStats,
+  type ChannelSubscription,
+  SUBSCRIBE_DEFAULTS,
+  type SubscribeOptions,
+} from './channel/channel-message.js';
+export { type ChannelListener, ChannelTransport, type TransportSubscription } from './channel/channel.transport.js';
 export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
 export { RedisCacheProbe } from './health/redis-cache.probe.js';
 export {
@@ -20,6 +33,7 @@ export {
   type UntrustedPolicy,
 } from './namespace/define-cache.js';
 export {
+  CacheChannelClosedError,
   CacheClosedError,
   CacheLoadTimeoutError,
   CacheOverloadedError,

@@ -1,8 +1,11 @@
 import { Global, Module } from '@nestjs/common';
 import { Clock, Random, ShutdownCoordinator } from '@smartpulse/resilience';
+import { CacheChannel } from './channel/cache.channel.js';
+import { registerChannelShutdown } from './channel/channel-shutdown.js';
+import { openChannelTransport } from './channel/open-channel-transport.js';
 import { RedisCacheProbe } from './health/redis-cache.probe.js';
 import { RedisCacheClaim } from './redis-cache.claim.js';
-import { REDIS_CACHE_OPTIONS, type RedisCacheModuleOptions } from './redis-cache.options.js';
+import { REDIS_CACHE_DEFAULTS, REDIS_CACHE_OPTIONS, type RedisCacheModuleOptions } from './redis-cache.options.js';
 import { CacheConnection } from './registry/cache.connection.js';
 import { CacheLifecycle } from './registry/cache.lifecycle.js';
 import { CacheRegistry } from './registry/cache.registry.js';
@@ -33,11 +36,31 @@ import { CacheRegistry } from './registry/cache.registry.js';
       ): CacheLifecycle => new CacheLifecycle(connection, registry, shutdown),
     },
     {
+      provide: CacheChannel,
+      inject: [REDIS_CACHE_OPTIONS, CacheConnection, ShutdownCoordinator],
+      useFactory: (
+        options: RedisCacheModuleOptions,
+        { prefix, nodeId, clock, random }: CacheConnection,
+        shutdown: ShutdownCoordinator,
+      ): CacheChannel => {
+        const channel = new CacheChannel({
+          open: () => openChannelTransport(options, clock, random),
+          prefix,
+          source: nodeId,
+          heartbeatMs: options.heartbeatMs ?? REDIS_CACHE_DEFAULTS.heartbeatMs,
+          clock,
+          random,
+        });
+        registerChannelShutdown(channel, shutdown);
+        return channel;
+      },
+    },
+    {
       provide: RedisCacheProbe,
       inject: [CacheRegistry],
       useFactory: (registry: CacheRegistry): RedisCacheProbe => new RedisCacheProbe(registry),
     },
   ],
-  exports: [RedisCacheClaim, CacheRegistry, RedisCacheProbe],
+  exports: [RedisCacheClaim, CacheRegistry, CacheChannel, RedisCacheProbe],
 })
 export class RedisCacheCoreModule {}

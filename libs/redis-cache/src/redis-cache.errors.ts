@@ -217,3 +217,17 @@ export class CacheServerFullError extends SmartPulseError {
     return SmartPulseError.hasCode(error, CacheServerFullError.code);
   }
 }
+
+/** The app stops or has stopped: its channel takes no work any more. */
+export class CacheChannelClosedError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CACHE_CHANNEL_CLOSED';
+  readonly code = CacheChannelClosedError.code;
+
+  constructor() {
+    super('The cache channel is closed.', { remedy: 'Publish and subscribe before the app is closed.' });
+  }
+
+  static is(error: unknown): error is CacheChannelClosedError {
+    return SmartPulseError.hasCode(error, CacheChannelClosedError.code);
+  }
+}

@@ -5,10 +5,12 @@ import { VirtualClock } from '@smartpulse/resilience/testing';
 import { describe, expect, it } from 'vitest';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import {
+  CacheChannel,
   CacheRegistry,
   CacheStoreUnavailableError,
   CacheTransportNotBuiltInError,
   defineCache,
+  defineTopic,
   EntryVersion,
   InjectCache,
   RedisCacheModule,
@@ -92,6 +94,34 @@ describe('RedisCacheModule', () => {
     server.close();
     expect(probe.check()).toMatchObject({ status: 'degraded' });
     await module.close();
+  });
+
+  it('injects a channel by its class; when the app stops it takes nothing new and waits for the handler that runs', async () => {
+    const clock = new VirtualClock();
+    const server = new EmbeddedCacheServer({ clock });
+    const [one, two] = [
+      await app(clock, { url: 'memory://', prefix: 'shop', server }),
+      await app(clock, { url: 'memory://', prefix: 'bank', server }),
+    ];
+    const topic = defineTopic<number>({ owner: 'shop', name: 'signals' });
+    const heard: string[] = [];
+    const publisher = two.get(CacheChannel);
+    await one.get(CacheChannel).subscribe(topic, async ({ payload }) => {
+      heard.push(`begun ${payload}`);
+      await clock.sleep(100);
+      heard.push(`ended ${payload}`);
+    });
+    await publisher.publish(topic, 'k', 1);
+    await clock.settle();
+    const closing = one.close();
+    await clock.settle();
+    await publisher.publish(topic, 'k', 2);
+    await clock.advance(100);
+    await closing;
+    expect(heard).toEqual(['begun 1', 'ended 1']);
+    await two.close();
+    server.close();
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('takes options that a factory makes, and checks them at start', async () => {

@@ -1,13 +1,20 @@
 import { Logger } from '@nestjs/common';
-import type {
-  InvalidationListener,
-  InvalidationMessage,
-  InvalidationSubscription,
-} from '../invalidation/invalidation.bus.js';
 
-interface Subscriber {
-  readonly listener: InvalidationListener;
-  readonly inbox: InvalidationMessage[];
+/** What a subscriber hears from a {@link ChannelHub}. */
+export interface HubListener<TMessage> {
+  onMessage(message: TMessage): void;
+  onUntrusted(reason: string): void;
+  onTrusted(): void;
+}
+
+/** A subscription of a {@link ChannelHub}. */
+export interface HubSubscription {
+  close(): Promise<void>;
+}
+
+interface Subscriber<TMessage> {
+  readonly listener: HubListener<TMessage>;
+  readonly inbox: TMessage[];
   draining: boolean;
   /** Messages were dropped: the subscription is to be acknowledged anew. */
   lost: boolean;
@@ -18,9 +25,9 @@ interface Subscriber {
  * The channels of the embedded server: every message reaches every subscriber of its channel in the order of publication, never inside
  * `publish`. A subscriber that does not keep up is told that messages were lost, as a broker would do by cutting it off.
  */
-export class ChannelHub {
+export class ChannelHub<TMessage> {
   readonly #logger = new Logger(ChannelHub.name);
-  readonly #channels = new Map<string, Set<Subscriber>>();
+  readonly #channels = new Map<string, Set<Subscriber<TMessage>>>();
   #published = 0;
   #delivered = 0;
   #pending = 0;
@@ -35,7 +42,7 @@ export class ChannelHub {
     return { published: this.#published, delivered: this.#delivered, pending: this.#pending, subscribers };
   }
 
-  publish(channel: string, message: InvalidationMessage): void {
+  publish(channel: string, message: TMessage): void {
     this.#published++;
     for (const subscriber of this.#channels.get(channel) ?? []) {
       if (subscriber.lost) {
@@ -52,9 +59,9 @@ export class ChannelHub {
     }
   }
 
-  async subscribe(channel: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
-    const subscriber: Subscriber = { listener, inbox: [], draining: false, lost: false, closed: false };
-    const subscribers = this.#channels.get(channel) ?? new Set();
+  async subscribe(channel: string, listener: HubListener<TMessage>): Promise<HubSubscription> {
+    const subscriber: Subscriber<TMessage> = { listener, inbox: [], draining: false, lost: false, closed: false };
+    const subscribers = this.#channels.get(channel) ?? new Set<Subscriber<TMessage>>();
     subscribers.add(subscriber);
     this.#channels.set(channel, subscribers);
     listener.onTrusted();
@@ -82,7 +89,7 @@ export class ChannelHub {
     this.#channels.clear();
   }
 
-  #drain(subscriber: Subscriber): void {
+  #drain(subscriber: Subscriber<TMessage>): void {
     if (subscriber.draining) {
       return;
     }

@@ -1,6 +1,10 @@
 import { checkOptions, Clock } from '@smartpulse/resilience';
 import { z } from 'zod';
-import type { InvalidationListener, InvalidationSubscription } from '../invalidation/invalidation.bus.js';
+import type {
+  InvalidationListener,
+  InvalidationMessage,
+  InvalidationSubscription,
+} from '../invalidation/invalidation.bus.js';
 import type {
   ChangeOutcome,
   ChangeReply,
@@ -13,7 +17,7 @@ import type {
   SweepRequest,
 } from '../store/cache.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
-import { ChannelHub } from './channel.hub.js';
+import { ChannelHub, type HubListener, type HubSubscription } from './channel.hub.js';
 import { EntryProtocol, type EntryState, type Step } from './entry.protocol.js';
 import { Keyspace, type WhenFull } from './keyspace.js';
 
@@ -51,6 +55,7 @@ export interface EmbeddedCacheServerStats {
   readonly delivered: number;
   /** Messages on their way; 0 = the backplane is drained. */
   readonly pending: number;
+  /** Listeners of the backplane and of channels. */
   readonly subscribers: number;
 }
 
@@ -80,7 +85,8 @@ const schema = z.strictObject({
  */
 export class EmbeddedCacheServer {
   readonly #keyspace: Keyspace;
-  readonly #hub: ChannelHub;
+  readonly #hub: ChannelHub<InvalidationMessage>;
+  readonly #texts: ChannelHub<string>;
   readonly #protocol: EntryProtocol;
   #closed = false;
 
@@ -89,6 +95,7 @@ export class EmbeddedCacheServer {
     const { clock, maxPendingMessages, protocol, ...bounds } = checkOptions('EmbeddedCacheServer', schema, options);
     this.#keyspace = new Keyspace(bounds, clock);
     this.#hub = new ChannelHub(maxPendingMessages);
+    this.#texts = new ChannelHub(maxPendingMessages);
     this.#protocol = protocol ?? new EntryProtocol();
   }
 
@@ -99,6 +106,7 @@ export class EmbeddedCacheServer {
       bytes: this.#keyspace.bytes,
       evicted: this.#keyspace.evicted,
       ...this.#hub.counts,
+      subscribers: this.#hub.counts.subscribers + this.#texts.counts.subscribers,
     };
   }
 
@@ -106,6 +114,7 @@ export class EmbeddedCacheServer {
   close(): void {
     this.#closed = true;
     this.#hub.close('The embedded cache server was closed.');
+    this.#texts.close('The embedded cache server was closed.');
     this.#keyspace.clear();
   }
 
@@ -203,6 +212,18 @@ export class EmbeddedCacheServer {
   async subscribe(channel: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
     this.#checkOpen();
     return await this.#hub.subscribe(channel, listener);
+  }
+
+  /** Tells a text to everybody who listens to its channel now: apart from the backplane, whose messages its stats count. */
+  publishText(channel: string, text: string): void {
+    this.#checkOpen();
+    this.#texts.publish(channel, text);
+  }
+
+  /** Listens to the texts of a channel. */
+  async listen(channel: string, listener: HubListener<string>): Promise<HubSubscription> {
+    this.#checkOpen();
+    return await this.#texts.subscribe(channel, listener);
   }
 
   /** Reads, decides, writes and publishes without a pause: nothing can come in between. */

@@ -7,4 +7,5 @@ export {
 export { EntryProtocol, type EntryState, type EntryWrite, type Life, type Step } from './entry.protocol.js';
 export type { WhenFull } from './keyspace.js';
 export { MemoryInvalidationBus } from './memory.bus.js';
+export { MemoryChannelTransport } from './memory.channel-transport.js';
 export { MemoryCacheStore } from './memory.store.js';

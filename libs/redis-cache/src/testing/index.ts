@@ -2,6 +2,7 @@ export type { Flight, SharedLoad } from '../cache/local-view.js';
 export { LocalView } from '../cache/local-view.js';
 export type { CacheStoreSubject } from './cache-store.checks.js';
 export { cacheStoreContract } from './cache-store.contract.js';
+export { channelTransportContract, type ChannelTransportSubject } from './channel-transport.contract.js';
 export { invalidationBusContract, type InvalidationBusSubject } from './invalidation-bus.contract.js';
 export { simulate } from './simulator/simulation.js';
 export {
@@ -13,5 +14,6 @@ export {
   type SimulationWeights,
   type Violation,
 } from './simulator/simulation.options.js';
+export { LossyChannelTransport } from './twins/lossy.channel-transport.js';
 export { LossyInvalidationBus } from './twins/lossy.bus.js';
 export { type StoreWeather, UnreliableCacheStore } from './twins/unreliable.store.js';

@@ -1,0 +1,42 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
+import { MemoryChannelTransport } from '../embedded/memory.channel-transport.js';
+import type * as RedisAdapter from '../redis/index.js';
+import { RedisClientMissingError } from '../redis-cache.errors.js';
+import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
+import type { ChannelTransport } from './channel.transport.js';
+
+/**
+ * Opens what the module's URL names.
+ *
+ * @throws CacheStoreUnavailableError when Redis cannot be reached; RedisClientMissingError without its package.
+ */
+export async function openChannelTransport(
+  options: RedisCacheModuleOptions,
+  clock: Clock,
+  random: Random,
+): Promise<ChannelTransport> {
+  if (options.url.startsWith('memory:')) {
+    return new MemoryChannelTransport(options.server ?? new EmbeddedCacheServer({ clock }));
+  }
+  const {
+    url,
+    prefix = REDIS_CACHE_DEFAULTS.prefix,
+    connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
+    heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
+  } = options;
+  const { RedisChannelTransport, RedisLink } = await loadAdapter();
+  const link = new RedisLink({ url, prefix, connectTimeoutMs, heartbeatMs, clock, random });
+  const transport = new RedisChannelTransport(link);
+  await link.connect();
+  return transport;
+}
+
+/** The adapter loads `ioredis`, which only those have who need it. */
+async function loadAdapter(): Promise<typeof RedisAdapter> {
+  try {
+    return await import('../redis/index.js');
+  } catch (cause) {
+    throw new RedisClientMissingError(cause);
+  }
+}

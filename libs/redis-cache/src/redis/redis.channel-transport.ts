@@ -1,0 +1,129 @@
+import { Logger } from '@nestjs/common';
+import { type ChannelListener, ChannelTransport, type TransportSubscription } from '../channel/channel.transport.js';
+import type { RedisLink } from './redis.link.js';
+
+interface Channel {
+  readonly name: string;
+  readonly listeners: Set<ChannelListener>;
+  standing: boolean;
+  /** Callers that wait until it stands. */
+  readonly waiting: Set<() => void>;
+}
+
+/** Channels over Redis publish and subscribe, on a link of their own. */
+export class RedisChannelTransport extends ChannelTransport {
+  readonly shared = true;
+  readonly #logger = new Logger('RedisCacheModule');
+  readonly #channels = new Map<string, Channel>();
+  readonly #link: RedisLink;
+
+  /** @param link for this transport alone, which closes it. */
+  constructor(link: RedisLink) {
+    super();
+    this.#link = link;
+    link.listen({
+      onReady: () => this.#resubscribe(),
+      // Nothing is kept in the server, so that nothing can go back with it.
+      onNewGeneration: () => {},
+      onLost: (reason) => this.#lose(reason),
+      onMessage: (name, text) => this.#hear(name, text),
+    });
+  }
+
+  override publish(channel: string, text: string): Promise<void> {
+    return this.#link.publish(channel, text);
+  }
+
+  override async subscribe(name: string, listener: ChannelListener): Promise<TransportSubscription> {
+    const known = this.#channels.get(name);
+    const channel = known ?? { name, listeners: new Set(), standing: false, waiting: new Set() };
+    channel.listeners.add(listener);
+    if (known === undefined) {
+      this.#channels.set(name, channel);
+      try {
+        await this.#acknowledge(channel);
+      } catch (error) {
+        this.#forget(channel);
+        throw error;
+      }
+    } else if (channel.standing) {
+      this.#tell(() => listener.onStanding());
+    } else {
+      await new Promise<void>((resolve) => channel.waiting.add(resolve));
+    }
+    return { close: () => this.#leave(channel, listener) };
+  }
+
+  override renew(): void {
+    this.#link.reconnectSubscriber();
+  }
+
+  override async close(): Promise<void> {
+    for (const channel of this.#channels.values()) {
+      this.#forget(channel);
+    }
+    await this.#link.close();
+  }
+
+  /** Whoever still waits for it need not: nothing will come. */
+  #forget(channel: Channel): void {
+    this.#channels.delete(channel.name);
+    channel.waiting.forEach((resolve) => resolve());
+    channel.waiting.clear();
+  }
+
+  async #leave(channel: Channel, listener: ChannelListener): Promise<void> {
+    if (channel.listeners.delete(listener) && channel.listeners.size === 0) {
+      this.#forget(channel);
+      await this.#link.unsubscribe(channel.name);
+    }
+  }
+
+  async #acknowledge(channel: Channel): Promise<void> {
+    await this.#link.subscribe(channel.name);
+    channel.standing = true;
+    this.#tellAll(channel, (listener) => listener.onStanding());
+    channel.waiting.forEach((resolve) => resolve());
+    channel.waiting.clear();
+  }
+
+  #resubscribe(): void {
+    for (const channel of this.#channels.values()) {
+      this.#acknowledge(channel).catch((error: unknown) => {
+        // The connection was lost again: the next one begins anew.
+        this.#logger.debug(`A channel could not be subscribed again (${String(error)}).`);
+      });
+    }
+  }
+
+  #lose(reason: string): void {
+    for (const channel of this.#channels.values()) {
+      if (channel.standing) {
+        channel.standing = false;
+        this.#tellAll(channel, (listener) => listener.onLost(reason));
+      }
+    }
+  }
+
+  #hear(name: string, text: string): void {
+    const channel = this.#channels.get(name);
+    if (channel?.standing === true) {
+      this.#tellAll(channel, (listener) => listener.onText(text));
+    }
+  }
+
+  #tellAll(channel: Channel, call: (listener: ChannelListener) => void): void {
+    for (const listener of channel.listeners) {
+      this.#tell(() => call(listener));
+    }
+  }
+
+  /** One listener's mistake is not the next one's. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#logger.error('A listener of a channel failed.', error instanceof Error ? error.stack : undefined);
+    }
+  }
+}

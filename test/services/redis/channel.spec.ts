@@ -1,0 +1,182 @@
+import { Logger } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { CacheChannel, type ChannelGap, defineTopic, RedisCacheModule } from '@smartpulse/redis-cache';
+import { RedisChannelTransport, RedisLink } from '@smartpulse/redis-cache/redis';
+import { channelTransportContract } from '@smartpulse/redis-cache/testing';
+import { ResilienceModule, SystemClock, SystemRandom } from '@smartpulse/resilience';
+import { runContract } from '@smartpulse/resilience/testing';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
+import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+
+const version = redisForTests();
+const WAIT = { timeout: 15_000, interval: 20 };
+const HEARTBEAT_MS = 200;
+const topic = defineTopic<number>({ owner: 'shop', name: 'signals' });
+
+describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
+  let server: RedisServer;
+  let admin: Redis;
+  const apps: TestingModule[] = [];
+
+  beforeAll(() => Logger.overrideLogger(false));
+  afterAll(() => Logger.overrideLogger(true));
+  beforeEach(async () => {
+    server = await RedisServer.start();
+    admin = new Redis(server.url, { retryStrategy: () => 50 });
+    admin.on('error', () => {});
+  });
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+    admin.disconnect();
+    await server.stop();
+  });
+
+  runContract(
+    { describe, it },
+    'ChannelTransport: Redis',
+    channelTransportContract(
+      async () => {
+        const [publisher, subscriber] = [await connect(server.url), await connect(server.url)];
+        return {
+          publisher,
+          subscriber,
+          drained: () => heardBy(subscriber, publisher),
+          loseAndRecover: async () => {
+            const clients = Number(await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'));
+            expect(clients).toBeGreaterThan(0);
+            await expect
+              .poll(() => admin.pubsub('NUMSUB', 'test:contract:!msg'), WAIT)
+              .toEqual(['test:contract:!msg', 1]);
+            await heardBy(subscriber, publisher);
+          },
+          close: async () => {
+            await Promise.all([publisher.close(), subscriber.close()]);
+          },
+        };
+      },
+      { losesMessages: true },
+    ),
+  );
+
+  async function start(prefix: string, url = server.url): Promise<CacheChannel> {
+    const app = await Test.createTestingModule({
+      imports: [ResilienceModule.forRoot(), RedisCacheModule.forRoot({ url, prefix, heartbeatMs: HEARTBEAT_MS })],
+    }).compile();
+    await app.init();
+    apps.push(app);
+    return app.get(CacheChannel);
+  }
+
+  /** Follows the topic; `wait` resolves when `payload` was handled. */
+  async function follow(channel: CacheChannel): Promise<{ heard: number[]; gaps: ChannelGap[] }> {
+    const [heard, gaps]: [number[], ChannelGap[]] = [[], []];
+    await channel.subscribe(topic, ({ payload }) => void heard.push(payload), { onGap: (gap) => gaps.push(gap) });
+    return { heard, gaps };
+  }
+
+  it('reaches apps of other prefixes, 10,000 messages in order, and opens no connection for an app that has no message', async () => {
+    const before = await connections(admin);
+    const idle = await start('idle');
+    const cacheOnly = (await connections(admin)) - before;
+    const [publisher, follower] = [await start('shop'), await start('bank')];
+    const { heard, gaps } = await follow(follower);
+    const payloads = Array.from({ length: 10_000 }, (_, index) => index);
+    await Promise.all(payloads.map((payload) => publisher.publish(topic, 'k', payload)));
+    await expect.poll(() => heard.length, WAIT).toBe(payloads.length);
+    expect(heard).toEqual(payloads);
+    expect(gaps).toEqual([]);
+    expect(cacheOnly).toBe(2);
+    expect((await connections(admin)) - before).toBe(3 * cacheOnly + 2 * 2);
+    expect(idle.stats()).toMatchObject({ published: 0, received: 0 });
+  });
+
+  it('tells the gap when the subscription was killed and stands again, and hears what follows', async () => {
+    const [publisher, follower] = [await start('shop'), await start('bank')];
+    const { heard, gaps } = await follow(follower);
+    await publisher.publish(topic, 'k', 1);
+    await expect.poll(() => heard, WAIT).toEqual([1]);
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await publisher.publish(topic, 'k', 2);
+    await expect.poll(() => gaps.length, WAIT).toBeGreaterThan(0);
+    expect(gaps[0]?.reason).toBe('connectionLost');
+    await publisher.publish(topic, 'k', 3);
+    await expect.poll(() => heard.at(-1), WAIT).toBe(3);
+  });
+
+  it('rejects while the server is down, and goes on by itself when it is back', async () => {
+    const [publisher, follower] = [await start('shop'), await start('bank')];
+    const { heard, gaps } = await follow(follower);
+    await server.kill();
+    await expect(publisher.publish(topic, 'k', 1)).rejects.toMatchObject({
+      code: 'SMARTPULSE_CACHE_STORE_UNAVAILABLE',
+    });
+    await server.restart();
+    await expect.poll(() => gaps.length, WAIT).toBeGreaterThan(0);
+    await expect
+      .poll(async () => {
+        await publisher.publish(topic, 'k', 2).catch((error: unknown) => expect(error).toBeInstanceOf(Error));
+        return heard.at(-1);
+      }, WAIT)
+      .toBe(2);
+  });
+
+  it('finds out by its own signs of life that a connection is half open, and takes another one', async () => {
+    await using proxy = await FaultProxy.before(server.url);
+    const [publisher, follower] = [await start('shop'), await start('bank', proxy.url)];
+    const { heard, gaps } = await follow(follower);
+    await publisher.publish(topic, 'k', 1);
+    await expect.poll(() => heard, WAIT).toEqual([1]);
+    const accepted = proxy.accepted;
+    proxy.silence();
+    await expect.poll(() => gaps.length > 0 && proxy.accepted > accepted, WAIT).toBe(true);
+    await publisher.publish(topic, 'k', 2);
+    await expect.poll(() => heard.at(-1), WAIT).toBe(2);
+  });
+
+  it('finds a message that vanished in the server by its number', async () => {
+    const [publisher, follower] = [await start('shop'), await start('bank')];
+    const { gaps } = await follow(follower);
+    await publisher.publish(topic, 'k', 1);
+    await expect.poll(() => follower.stats().received, WAIT).toBe(1);
+    // Numbers of a process that goes on: 1, then 3.
+    await admin.publish('shop:signals:!msg', '1 ghost life 1 message k 7');
+    await admin.publish('shop:signals:!msg', '1 ghost life 3 message k 9');
+    await expect.poll(() => gaps, WAIT).toEqual([{ reason: 'missing', source: 'ghost' }]);
+  });
+});
+
+async function connect(url: string): Promise<RedisChannelTransport> {
+  const link = new RedisLink({
+    url,
+    prefix: 'test',
+    connectTimeoutMs: 5_000,
+    heartbeatMs: HEARTBEAT_MS,
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+  });
+  const transport = new RedisChannelTransport(link);
+  await link.connect();
+  return transport;
+}
+
+/** One connection brings all channels in the order of publication: what was published before has arrived when this has. */
+async function heardBy(subscriber: RedisChannelTransport, publisher: RedisChannelTransport): Promise<void> {
+  let onMark = (): void => {};
+  const heard = new Promise<void>((resolve) => {
+    onMark = resolve;
+  });
+  const subscription = await subscriber.subscribe('test:mark:!msg', {
+    onText: () => onMark(),
+    onLost: () => {},
+    onStanding: () => {},
+  });
+  await publisher.publish('test:mark:!msg', 'mark');
+  await heard;
+  await subscription.close();
+}
+
+async function connections(admin: Redis): Promise<number> {
+  return Number(/^connected_clients:(\d+)/m.exec(await admin.info('clients'))?.[1]);
+}
