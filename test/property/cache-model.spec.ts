@@ -1,18 +1,7 @@
-import { type EntryVersion } from '@smartpulse/redis-cache';
-import { EntryProtocol, type EntryState, type EntryWrite, type Step } from '@smartpulse/redis-cache/embedded';
-import {
-  type Flight,
-  type Invariant,
-  LocalView,
-  type SharedLoad,
-  simulate,
-  type SimulatedValue,
-  type SimulationOptions,
-} from '@smartpulse/redis-cache/testing';
+import { type Invariant, simulate, type SimulationOptions, withoutRule } from '@smartpulse/redis-cache/testing';
 import { describe, expect, it } from 'vitest';
 
 type History = Omit<SimulationOptions, 'seed'>;
-type SetStep = ReturnType<EntryProtocol['set']>;
 
 interface Finding {
   readonly seed: number;
@@ -83,118 +72,66 @@ describe('random histories of the cache', () => {
   });
 });
 
-class FloorNotRaised extends EntryProtocol {
-  protected override raisedFloor(floor: EntryVersion): EntryVersion {
-    return floor;
-  }
-}
-
-class SilentWhenNothingFound extends EntryProtocol {
-  protected override foundNothing(
-    action: 'refresh' | 'invalidate',
-    version: EntryVersion,
-  ): ReturnType<EntryProtocol['refresh']> {
-    return { ...super.foundNothing(action, version), publish: undefined };
-  }
-}
-
-class LateSetLandsOnNothing extends EntryProtocol {
-  protected override setAfterLeaseWasLost(state: EntryState | undefined, write: EntryWrite): SetStep {
-    return state === undefined ? this.stored(write) : super.setAfterLeaseWasLost(state, write);
-  }
-}
-
-class SetWithoutLeaseCreates extends EntryProtocol {
-  protected override setWithoutLeaseOnNothing(_state: EntryState | undefined, write: EntryWrite): SetStep {
-    return this.stored(write);
-  }
-}
-
-class ChangesCreate extends EntryProtocol {
-  override refresh(
-    state: EntryState | undefined,
-    version: EntryVersion,
-    payload: string,
-  ): Step<'applied' | 'duplicate' | 'stale' | 'absent' | 'deferred'> {
-    const step = super.refresh(state, version, payload);
-    return step.outcome === 'absent' ? { ...step, next: { kind: 'value', version, payload }, life: 'own' } : step;
-  }
-}
-
-class LeasesOutliveSweeps extends EntryProtocol {
-  protected override isSwept(state: Exclude<EntryState, { kind: 'tombstone' }>, version: EntryVersion): boolean {
-    return state.kind !== 'lease' && super.isSwept(state, version);
-  }
-}
-
-class SweepsBelowOnly extends EntryProtocol {
-  protected override isSwept(state: Exclude<EntryState, { kind: 'tombstone' }>, version: EntryVersion): boolean {
-    return state.kind === 'lease' || state.version.compare(version) < 0;
-  }
-}
-
-class FlightsNotMarked extends LocalView<SimulatedValue> {
-  protected override mark(): void {}
-}
-
-class OldLoadsJoined extends LocalView<SimulatedValue> {
-  protected override takeOutIfBehind(_load: SharedLoad<SimulatedValue>): void {}
-}
-
-class RepliesTeachNothing extends LocalView<SimulatedValue> {
-  override learn(key: string, version: EntryVersion, showing?: Flight): void {
-    if (showing === undefined) {
-      super.learn(key, version);
-    }
-  }
-}
-
-class FlushForgetsFlights extends LocalView<SimulatedValue> {
-  protected override begunBeforeFlush(): boolean {
-    return false;
-  }
-}
-
 const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
-  ['the floor is not raised on a lease', ['I3'], { shape: 'aggregate', protocol: new FloorNotRaised() }],
+  [
+    'the floor is not raised on a lease',
+    ['I3'],
+    { shape: 'aggregate', ...withoutRule('a change raises the floor of a lease') },
+  ],
   [
     'nothing is published when a change finds nothing',
     ['I3'],
-    { shape: 'aggregate', protocol: new SilentWhenNothingFound() },
+    { shape: 'aggregate', ...withoutRule('a change that finds nothing is published') },
   ],
-  ['reads and loads in flight are not marked', ['I3', 'I4'], { shape: 'row', view: (o) => new FlightsNotMarked(o) }],
-  ['a set whose lease is gone lands on an absent key', ['I3'], { shape: 'row', protocol: new LateSetLandsOnNothing() }],
+  [
+    'reads and loads in flight are not marked',
+    ['I3', 'I4'],
+    { shape: 'row', ...withoutRule('what is learned marks flights') },
+  ],
+  [
+    'a set whose lease is gone lands on an absent key',
+    ['I3'],
+    { shape: 'row', ...withoutRule('a set whose lease is gone is refused on an absent key') },
+  ],
   [
     'a set without a lease creates',
     ['I3', 'I4'],
-    { shape: 'row', protocol: new SetWithoutLeaseCreates(), weights: { userSet: 3 } },
+    { shape: 'row', ...withoutRule('a set without a lease creates nothing'), weights: { userSet: 3 } },
   ],
-  ['changes create', ['I3'], { shape: 'row', protocol: new ChangesCreate() }],
-  ['a load with a lower stamp is still joined', ['I1', 'I4'], { shape: 'row', view: (o) => new OldLoadsJoined(o) }],
+  ['changes create', ['I3'], { shape: 'row', ...withoutRule('changes never create a value') }],
+  [
+    'a load with a lower stamp is still joined',
+    ['I1', 'I4'],
+    { shape: 'row', ...withoutRule('a load that is behind is joined by nobody') },
+  ],
   ['the stamp is read after the data', ['I2'], { shape: 'row', stamp: 'later' }],
   ['a lost connection is not announced', ['I3'], { shape: 'row', announcesLoss: false, weights: { cutLine: 3 } }],
   ['committed() does not clean its own replica', ['I4'], { shape: 'row', committedThrough: 'another' }],
   [
     'a read begun before a flush fills',
     ['I3'],
-    { shape: 'row', view: (o) => new FlushForgetsFlights(o), weights: { cutLine: 5, read: 8 } },
+    { shape: 'row', ...withoutRule('what began before a flush never fills'), weights: { cutLine: 5, read: 8 } },
   ],
   [
     'leases outlive a sweep',
     ['I3'],
-    { shape: 'row', protocol: new LeasesOutliveSweeps(), weights: { truncate: 3, otherRow: 0 } },
+    { shape: 'row', ...withoutRule('a sweep kills leases'), weights: { truncate: 3, otherRow: 0 } },
   ],
   [
     'a sweep leaves what is stamped at its version',
     ['I3'],
-    { shape: 'row', protocol: new SweepsBelowOnly(), weights: { truncate: 3, otherRow: 0 } },
+    {
+      shape: 'row',
+      ...withoutRule('a sweep takes what is stamped at its version'),
+      weights: { truncate: 3, otherRow: 0 },
+    },
   ],
   [
     'a read begun before a sweep fills',
     ['I3'],
     {
       shape: 'row',
-      view: (o) => new FlushForgetsFlights(o),
+      ...withoutRule('what began before a flush never fills'),
       weights: { truncate: 5, read: 8, cutLine: 0, otherRow: 0, commit: 0.5, foreignCommit: 0 },
     },
   ],
@@ -204,7 +141,7 @@ const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
     {
       shape: 'row',
       actions: 14,
-      view: (o) => new RepliesTeachNothing(o),
+      ...withoutRule('stamps of replies act like messages'),
       weights: {
         commit: 0,
         foreignCommit: 3,

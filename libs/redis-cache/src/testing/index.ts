@@ -17,3 +17,4 @@ export {
 export { LossyChannelTransport } from './twins/lossy.channel-transport.js';
 export { LossyInvalidationBus } from './twins/lossy.bus.js';
 export { type StoreWeather, UnreliableCacheStore } from './twins/unreliable.store.js';
+export { type CacheRule, withoutRule } from './twins/without-rule.js';

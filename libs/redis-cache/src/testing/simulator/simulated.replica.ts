@@ -1,10 +1,24 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import { LocalView } from '../../cache/local-view.js';
 import { VersionedCache } from '../../cache/versioned-cache.js';
-import type { CacheNamespace } from '../../namespace/define-cache.js';
+import { defineCache } from '../../namespace/define-cache.js';
 import type { SimulatedBus } from './simulated.bus.js';
 import type { SimulatedStore } from './simulated.store.js';
 import type { SimulatedValue, SimulationOptions } from './simulation.options.js';
+
+const HOUR_MS = 3_600_000;
+
+/** Expiry happens as a step of its own, never by time passing: an error must not be healed by it unseen. */
+export const SIMULATED_NAMESPACE = defineCache<SimulatedValue>({
+  name: 'model',
+  synced: true,
+  l1TtlMs: 24 * HOUR_MS,
+  l2TtlMs: 24 * HOUR_MS,
+  leaseMs: 600_000,
+  loadTimeoutMs: HOUR_MS,
+  waitTimeoutMs: HOUR_MS,
+  storeTimeoutMs: HOUR_MS,
+});
 
 /** One replica with what it has shown and promised. */
 export class SimulatedReplica {
@@ -19,7 +33,6 @@ export class SimulatedReplica {
     readonly name: string,
     readonly bus: SimulatedBus,
     parts: {
-      readonly namespace: CacheNamespace<SimulatedValue>;
       readonly store: SimulatedStore;
       readonly clock: Clock;
       readonly random: Random;
@@ -27,7 +40,13 @@ export class SimulatedReplica {
     },
   ) {
     const { view, ...rest } = parts;
-    this.view = view?.(parts.namespace) ?? new LocalView<SimulatedValue>(parts.namespace);
-    this.cache = new VersionedCache({ ...rest, prefix: 'sim', nodeId: name, view: this.view });
+    this.view = view?.(SIMULATED_NAMESPACE) ?? new LocalView<SimulatedValue>(SIMULATED_NAMESPACE);
+    this.cache = new VersionedCache({
+      ...rest,
+      namespace: SIMULATED_NAMESPACE,
+      prefix: 'sim',
+      nodeId: name,
+      view: this.view,
+    });
   }
 }

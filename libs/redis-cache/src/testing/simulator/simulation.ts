@@ -2,13 +2,12 @@ import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import type { CacheHit, LoadContext, Loaded } from '../../cache/cache-hit.js';
 import { MemoryInvalidationBus } from '../../embedded/memory.bus.js';
 import { MemoryCacheStore } from '../../embedded/memory.store.js';
-import { defineCache } from '../../namespace/define-cache.js';
 import { NamespaceNames } from '../../namespace/names.js';
 import type { StoredEntry } from '../../store/cache.store.js';
 import { ModelDatabase, stampOf } from './model.database.js';
 import { ObservedServer } from './observed.server.js';
 import { SimulatedBus } from './simulated.bus.js';
-import { SimulatedReplica } from './simulated.replica.js';
+import { SIMULATED_NAMESPACE, SimulatedReplica } from './simulated.replica.js';
 import { SimulatedStore } from './simulated.store.js';
 import {
   type Invariant,
@@ -36,19 +35,6 @@ const ACTIONS: readonly (keyof SimulationWeights)[] = [
   'truncate',
 ];
 const KEY = 'row';
-const HOUR_MS = 3_600_000;
-// Expiry happens as a step of its own, never by time passing: an error must not be healed by it unseen.
-const namespace = defineCache<SimulatedValue>({
-  name: 'model',
-  synced: true,
-  l1TtlMs: 24 * HOUR_MS,
-  l2TtlMs: 24 * HOUR_MS,
-  leaseMs: 600_000,
-  loadTimeoutMs: HOUR_MS,
-  waitTimeoutMs: HOUR_MS,
-  storeTimeoutMs: HOUR_MS,
-});
-
 class LoaderFailure extends Error {}
 
 /**
@@ -64,7 +50,7 @@ export class Simulation {
   readonly #replicas: readonly SimulatedReplica[];
   readonly #violations: Violation[] = [];
   readonly #running = new Set<Promise<void>>();
-  readonly #storedKey = new NamespaceNames('sim', namespace.name).stored(KEY);
+  readonly #storedKey = new NamespaceNames('sim', SIMULATED_NAMESPACE.name).stored(KEY);
   #commits = 0;
   #reads = 0;
   #staleAnswers = 0;
@@ -82,7 +68,6 @@ export class Simulation {
     this.#replicas = Array.from({ length: options.replicas ?? 2 }, (_, index) => {
       const name = `r${index + 1}`;
       return new SimulatedReplica(name, new SimulatedBus(bus, name, this.#scheduler, options.announcesLoss ?? true), {
-        namespace,
         store: new SimulatedStore(store, name, this.#scheduler),
         clock: this.#clock,
         random: this.#random,
@@ -290,7 +275,7 @@ export class Simulation {
   #checkContent(entry: StoredEntry | undefined): void {
     if (entry?.kind === 'value') {
       const least = this.#database.contentAt(Number(entry.version.version));
-      const { content } = namespace.codec.decode(entry.payload);
+      const { content } = SIMULATED_NAMESPACE.codec.decode(entry.payload);
       this.#check('I2', content >= least, `content ${content} was stored under the stamp ${entry.version.version}`);
     }
   }
@@ -299,7 +284,7 @@ export class Simulation {
     const latest = this.#database.content;
     const entry = this.#server.get(this.#storedKey);
     if (entry?.kind === 'value') {
-      const { content } = namespace.codec.decode(entry.payload);
+      const { content } = SIMULATED_NAMESPACE.codec.decode(entry.payload);
       this.#check('I3', content === latest, `the store kept ${content}, the latest is ${latest}`);
     }
     for (const replica of this.#replicas) {

@@ -38,7 +38,26 @@ export class StepScheduler {
 
   /** Lets one step happen, and everything that follows from it without another step. */
   async next(): Promise<void> {
-    const [step] = this.#steps.splice(this.random.int(this.#steps.length), 1);
+    await this.#happen(this.random.int(this.#steps.length));
+  }
+
+  /**
+   * Lets the first step happen whose label begins with `beginning`.
+   *
+   * @throws Error when none waits.
+   */
+  async let(beginning: string): Promise<void> {
+    const index = this.#steps.findIndex(({ label }) => label.startsWith(beginning));
+    if (index < 0) {
+      throw new Error(
+        `"${beginning}" cannot happen now; what can: ${this.#steps.map(({ label }) => label).join('; ')}`,
+      );
+    }
+    await this.#happen(index);
+  }
+
+  async #happen(index: number): Promise<void> {
+    const [step] = this.#steps.splice(index, 1);
     if (step !== undefined) {
       this.note(step.label);
       step.run();
