@@ -3,13 +3,13 @@ import { ScheduleModule } from '@nestjs/schedule';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { BatchModule } from '@smartpulse/batch';
 import { CdcModule } from '@smartpulse/cdc';
-import { embeddedCdc } from '@smartpulse/cdc/embedded';
-import { DataSyncModule } from '@smartpulse/data-sync';
+import { embeddedCdc, type EmbeddedCdcParts } from '@smartpulse/cdc/embedded';
+import { ChannelPollSignal, DataSyncModule } from '@smartpulse/data-sync';
 import { HealthModule } from '@smartpulse/health';
 import { forecastContracts } from '@smartpulse/production-forecast-contract';
 import { PulsarModule, type PulsarModuleOptions } from '@smartpulse/pulsar';
 import { InProcessBroker, InProcessTransport } from '@smartpulse/pulsar/in-process';
-import { defineCache, RedisCacheModule, type RedisCacheModuleOptions } from '@smartpulse/redis-cache';
+import { CacheChannel, defineCache, RedisCacheModule, type RedisCacheModuleOptions } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { ResilienceModule } from '@smartpulse/resilience';
 import { DataSource } from 'typeorm';
@@ -81,9 +81,9 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     }),
     RedisCacheModule.forFeature([defineCache<DayForecast>({ ...parts.cache, name: FORECAST_CACHE, synced: true })]),
     CdcModule.forRootAsync({
-      inject: [getDataSourceToken(dataSourceName(parts))],
-      useFactory: (dataSource: DataSource) => ({
-        ...embeddedCdc(parts.database, dataSource),
+      inject: [getDataSourceToken(dataSourceName(parts)), CacheChannel],
+      useFactory: (dataSource: DataSource, channel: CacheChannel) => ({
+        ...cdcParts(parts, dataSource, channel),
         ...(parts.tracker === undefined ? {} : { tracker: parts.tracker }),
       }),
     }),
@@ -94,6 +94,18 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     }),
     HealthModule.forRoot(),
   ];
+}
+
+/** On a shared cache, a writer wakes the tracker on any replica; in one process the database itself does. */
+function cdcParts(
+  { database, cacheServer }: ProductionForecastParts,
+  dataSource: DataSource,
+  channel: CacheChannel,
+): EmbeddedCdcParts {
+  const embedded = embeddedCdc(database, dataSource);
+  return cacheServer instanceof EmbeddedCacheServer
+    ? embedded
+    : { ...embedded, pollSignal: new ChannelPollSignal(channel, embedded.pollSignal) };
 }
 
 function pulsarOptions({ broker }: ProductionForecastParts): PulsarModuleOptions {
