@@ -40,7 +40,6 @@ export {
   CachePayloadTooLargeError,
   CacheServerFullError,
   CacheStoreUnavailableError,
-  CacheTransportNotBuiltInError,
   RedisClientMissingError,
   CacheValueNotEncodableError,
   InvalidCacheKeyError,
@@ -52,6 +51,7 @@ export {
   REDIS_CACHE_DEFAULTS,
   type RedisCacheModuleAsyncOptions,
   type RedisCacheModuleOptions,
+  type RedisClientTemplate,
 } from './redis-cache.options.js';
 export { CACHE_INSTRUMENTS } from './redis-cache.telemetry.js';
 export { CacheRegistry } from './registry/cache.registry.js';

@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { Clock, Random, ShutdownCoordinator } from '@smartpulse/resilience';
+import { Clock, Random, ResilienceRegistry, ShutdownCoordinator } from '@smartpulse/resilience';
 import { CacheChannel } from './channel/cache.channel.js';
 import { registerChannelShutdown } from './channel/channel-shutdown.js';
 import { openChannelTransport } from './channel/open-channel-transport.js';
@@ -17,9 +17,13 @@ import { CacheRegistry } from './registry/cache.registry.js';
     RedisCacheClaim,
     {
       provide: CacheConnection,
-      inject: [REDIS_CACHE_OPTIONS, Clock, Random],
-      useFactory: (options: RedisCacheModuleOptions, clock: Clock, random: Random): Promise<CacheConnection> =>
-        CacheConnection.open(options, clock, random),
+      inject: [REDIS_CACHE_OPTIONS, Clock, Random, ResilienceRegistry],
+      useFactory: (
+        options: RedisCacheModuleOptions,
+        clock: Clock,
+        random: Random,
+        policies: ResilienceRegistry,
+      ): Promise<CacheConnection> => CacheConnection.open(options, clock, random, policies),
     },
     {
       provide: CacheRegistry,

@@ -95,6 +95,17 @@ export class CacheStoreUnavailableError extends SmartPulseError {
     });
   }
 
+  /** Without a stack trace: in an outage it is made for every call. */
+  static light(operation: string, cause: unknown): CacheStoreUnavailableError {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    try {
+      return new CacheStoreUnavailableError(operation, cause);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  }
+
   static is(error: unknown): error is CacheStoreUnavailableError {
     return SmartPulseError.hasCode(error, CacheStoreUnavailableError.code);
   }
@@ -168,24 +179,7 @@ export class UnknownCacheError extends SmartPulseError {
   }
 }
 
-/** The URL names a transport that is known and not part of this version. */
-export class CacheTransportNotBuiltInError extends SmartPulseError {
-  static readonly code = 'SMARTPULSE_CACHE_TRANSPORT_NOT_BUILT_IN';
-  readonly code = CacheTransportNotBuiltInError.code;
-
-  constructor(readonly scheme: string) {
-    super(`RedisCacheModule.forRoot: the transport "${scheme}" is not built in yet.`, {
-      remedy:
-        'Use the url "memory://" for now, or hand in a CacheStore and an InvalidationBus of your own (store, bus).',
-    });
-  }
-
-  static is(error: unknown): error is CacheTransportNotBuiltInError {
-    return SmartPulseError.hasCode(error, CacheTransportNotBuiltInError.code);
-  }
-}
-
-/** A `redis://` URL was asked for and its client cannot be loaded. */
+/** Redis was asked for and its client cannot be loaded. */
 export class RedisClientMissingError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_REDIS_CLIENT_MISSING';
   readonly code = RedisClientMissingError.code;

@@ -8,7 +8,6 @@ import {
   CacheChannel,
   CacheRegistry,
   CacheStoreUnavailableError,
-  CacheTransportNotBuiltInError,
   defineCache,
   defineTopic,
   EntryVersion,
@@ -142,11 +141,15 @@ describe('RedisCacheModule', () => {
   });
 
   it('refuses what it cannot do, at start, and says what to do instead', async () => {
-    expect(() => RedisCacheModule.forRoot({ url: 'redis+cluster://user:secret@host', prefix: 'shop' })).toThrow(
-      CacheTransportNotBuiltInError,
+    expect(() => RedisCacheModule.forRoot({ url: 'redis+cluster://user:secret@host/1', prefix: 'shop' })).toThrow(
+      /^(?!.*secret).*option "url": a cluster has the database 0 only/,
     );
     expect(() => RedisCacheModule.forRoot({ url: 'redis+sentinel://user:secret@host', prefix: 'shop' })).toThrow(
-      /^(?!.*secret)/,
+      /^(?!.*secret).*option "url": the name of the master/,
+    );
+    expect(() => RedisCacheModule.forRoot({ prefix: 'shop' })).toThrow(/option "url".*or the option "client"/);
+    expect(() => RedisCacheModule.forRoot({ client: {}, prefix: 'shop' } as RedisCacheModuleOptions)).toThrow(
+      /option "client": expected a Redis or a Cluster/,
     );
     expect(() => RedisCacheModule.forRoot({ url: 'redis://host' })).toThrow(/option "prefix"/);
     expect(() => RedisCacheModule.forRoot({ url: 'redis://host', prefix: 'shop', heartbeatMs: 0 })).toThrow(

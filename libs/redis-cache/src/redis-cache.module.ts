@@ -32,8 +32,7 @@ export class RedisCacheModule {
   }
 
   /**
-   * @throws ConfigurationError that lists everything that is wrong with the options; {@link CacheTransportNotBuiltInError}
-   *   for a URL of Sentinel or Cluster; at start CacheStoreUnavailableError when Redis cannot be reached.
+   * @throws ConfigurationError that lists everything that is wrong with the options; at start CacheStoreUnavailableError when Redis cannot be reached.
    */
   static forRoot(options: RedisCacheModuleOptions): DynamicModule {
     return { module: RedisCacheModule, imports: [RedisCacheOptionsModule.with(options), RedisCacheCoreModule] };

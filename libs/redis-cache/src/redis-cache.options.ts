@@ -4,16 +4,32 @@ import { z } from 'zod';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import { InvalidationBus } from './invalidation/invalidation.bus.js';
 import { nameProblemOf } from './namespace/cache-key.js';
-import { CacheTransportNotBuiltInError } from './redis-cache.errors.js';
+import { namesSeveralServers, readRedisUrl, RedisUrlProblem } from './redis/redis-url.js';
 import { CacheStore } from './store/cache.store.js';
+
+/**
+ * A client of the package `ioredis` that the app has, a `Redis` or a `Cluster`: what its `duplicate()` answers is used, and closed, the client itself is left
+ * alone. Written as a shape, so that an app without that package compiles.
+ */
+export interface RedisClientTemplate {
+  readonly isCluster: boolean;
+  readonly options: object;
+  duplicate(...overrides: never[]): unknown;
+}
 
 /** The options of `RedisCacheModule.forRoot`. */
 export interface RedisCacheModuleOptions {
   /**
-   * Chooses the store: `memory://`, or `redis://[user:password@]host[:port][/database]`, `rediss://…` with TLS; these need the package `ioredis`.
-   * `redis+sentinel://` and `redis+cluster://` are recognised and not built in yet.
+   * Chooses the store; required, unless `client` is given. All but the first need the package `ioredis`, and `rediss` in the place of `redis` is TLS:
+   * - `memory://`
+   * - `redis://[user:password@]host[:port][/database]`
+   * - `redis+sentinel://[user:password@]host[:port][,host…]/masterName[/database][?sentinel_username=…&sentinel_password=…]`: the hosts are those of the
+   *   sentinels (26379), the user is that of the servers behind them
+   * - `redis+cluster://[user:password@]host[:port][,host…]`: some of the nodes, the others are found
    */
-  readonly url: string;
+  readonly url?: string | undefined;
+  /** In place of `url`: a client that the app has, taken as a template; it is duplicated with our options, never used and never closed. */
+  readonly client?: RedisClientTemplate | undefined;
   /** In front of every key and channel: names the owner in a store that others use too. Required outside `memory://`; default `app` there. */
   readonly prefix?: string | undefined;
   /** `memory://` only: the server that several apps of the process share; borrowed, its owner closes it. Default: one of this app's own. */
@@ -24,9 +40,9 @@ export interface RedisCacheModuleOptions {
   readonly bus?: InvalidationBus | undefined;
   /** This replica in messages, unique among those that share the store. Default: random. */
   readonly nodeId?: string | undefined;
-  /** `redis://`, `rediss://`: how long the first connection may take, milliseconds; the app does not start without one. Default 5,000. */
+  /** Redis: how long the first connection may take, milliseconds; the app does not start without one. Default 5,000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** `redis://`, `rediss://`: how often each replica gives a sign of life on the backplane, milliseconds; after three without one it is distrusted. Default 5,000. */
+  /** Redis: how often each replica gives a sign of life on the backplane, milliseconds; after three without one it is distrusted. Default 5,000. */
   readonly heartbeatMs?: number | undefined;
   /** Freeze the values that readers share, so that a mistaken change fails at once. Costs time for large values: pass `false` in production. Default `true`. */
   readonly freeze?: boolean | undefined;
@@ -53,10 +69,8 @@ export const REDIS_CACHE_DEFAULTS = Object.freeze({
 /** Injection token of the checked {@link RedisCacheModuleOptions}. */
 export const REDIS_CACHE_OPTIONS = Symbol('REDIS_CACHE_OPTIONS');
 
-/** Those that an adapter is built in for. */
-const BUILT_IN: ReadonlySet<string> = new Set(['redis:', 'rediss:']);
-const REDIS_SCHEMES: ReadonlySet<string> = new Set([...BUILT_IN, 'redis+sentinel:', 'redis+cluster:']);
-const SCHEMES = 'memory://, redis://, rediss://, redis+sentinel:// or redis+cluster://';
+const SCHEMES = 'memory://, redis://, redis+sentinel:// or redis+cluster://, with rediss for TLS';
+const SCHEME = /^(?:memory|rediss?(?:\+(?:sentinel|cluster))?):\/\//;
 
 const name = z
   .string('expected text')
@@ -75,10 +89,29 @@ const milliseconds = (max: number) =>
     .max(max, `expected milliseconds, 1 to ${max}`)
     .optional();
 
+const template = z.custom<RedisClientTemplate>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    'isCluster' in value &&
+    typeof value.isCluster === 'boolean' &&
+    'options' in value &&
+    'duplicate' in value &&
+    typeof value.duplicate === 'function',
+  'expected a Redis or a Cluster of the package ioredis',
+);
+
 const schema = z.strictObject({
   url: z
     .string(`expected a URL that begins with ${SCHEMES}`)
-    .refine((url) => schemeOf(url) !== undefined, `expected a URL that begins with ${SCHEMES}`),
+    .superRefine((url, context) => {
+      const problem = urlProblemOf(url);
+      if (problem !== undefined) {
+        context.addIssue({ code: 'custom', message: problem });
+      }
+    })
+    .optional(),
+  client: template.optional(),
   prefix: name,
   server: z.instanceof(EmbeddedCacheServer, { error: 'expected an EmbeddedCacheServer' }).optional(),
   store: z.instanceof(CacheStore, { error: 'expected an instance of a class that extends CacheStore' }).optional(),
@@ -94,34 +127,38 @@ const schema = z.strictObject({
 /**
  * Checks the options of `forRoot`.
  *
- * @throws ConfigurationError that names what is wrong; {@link CacheTransportNotBuiltInError} for a URL of Sentinel or Cluster.
+ * @throws ConfigurationError that names what is wrong.
  */
 export function checkRedisCacheOptions(owner: string, input: unknown): RedisCacheModuleOptions {
   const options = checkOptions(owner, schema, input);
-  const scheme = schemeOf(options.url) ?? '';
-  if (scheme === 'memory:') {
+  const refuse = (option: string, problem: string): never => {
+    throw new ConfigurationError(owner, [{ option, problem }]);
+  };
+  if ((options.url === undefined) === (options.client === undefined)) {
+    refuse('url', `expected either a URL that begins with ${SCHEMES}, or the option "client"`);
+  }
+  if (options.url?.startsWith('memory:') === true) {
     return options;
   }
   if (options.server !== undefined) {
-    throw new ConfigurationError(owner, [
-      { option: 'server', problem: 'an embedded server needs the url "memory://"' },
-    ]);
+    refuse('server', 'an embedded server needs the url "memory://"');
   }
   if (options.prefix === undefined) {
-    throw new ConfigurationError(owner, [
-      {
-        option: 'prefix',
-        problem: 'missing; outside memory:// it says whose keys these are in a store that others use too',
-      },
-    ]);
-  }
-  if (!BUILT_IN.has(scheme) && (options.store === undefined || options.bus === undefined)) {
-    throw new CacheTransportNotBuiltInError(`${scheme}//`);
+    refuse('prefix', 'missing; outside memory:// it says whose keys these are in a store that others use too');
   }
   return options;
 }
 
-function schemeOf(url: string): string | undefined {
-  const scheme = /^([a-z+]+:)\/\//.exec(url)?.[1];
-  return scheme === 'memory:' || (scheme !== undefined && REDIS_SCHEMES.has(scheme)) ? scheme : undefined;
+/** A problem never shows the URL: there may be a password in it. */
+function urlProblemOf(url: string): string | undefined {
+  if (!SCHEME.test(url)) {
+    return `expected a URL that begins with ${SCHEMES}`;
+  }
+  if (namesSeveralServers(url)) {
+    const read = readRedisUrl(url);
+    return read instanceof RedisUrlProblem ? read.text : undefined;
+  }
+  return url.startsWith('memory:') || URL.canParse(url)
+    ? undefined
+    : 'expected redis://[user:password@]host[:port][/database]';
 }

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '@smartpulse/resilience';
+import type { Clock, Policy, Random } from '@smartpulse/resilience';
 import type {
   InvalidationBus,
   InvalidationMessage,
@@ -33,6 +33,8 @@ export interface VersionedCacheParts<T> {
   readonly store: CacheStore;
   readonly clock: Clock;
   readonly random: Random;
+  /** A circuit in front of the store, shared by all caches on it: while it is open, no call waits for the store. Default: none. */
+  readonly breaker?: Policy | undefined;
   /** Freeze what readers share. Default `true`. */
   readonly freeze?: boolean | undefined;
   /** Told how long each loader took, in milliseconds. */
@@ -70,7 +72,7 @@ export class VersionedCache<T> {
       namespace,
       names,
       origin,
-      store: new TimedCacheStore(options.store, namespace.storeTimeoutMs, clock),
+      store: new TimedCacheStore(options.store, namespace.storeTimeoutMs, clock, options.breaker),
       view: options.view ?? new LocalView<T>(namespace),
       codec: new EntryCodec(namespace, options.freeze ?? true),
       waiters: new KeyWaiters(clock),

@@ -16,17 +16,18 @@ export async function openChannelTransport(
   clock: Clock,
   random: Random,
 ): Promise<ChannelTransport> {
-  if (options.url.startsWith('memory:')) {
+  if (options.url?.startsWith('memory:') === true) {
     return new MemoryChannelTransport(options.server ?? new EmbeddedCacheServer({ clock }));
   }
   const {
     url,
+    client,
     prefix = REDIS_CACHE_DEFAULTS.prefix,
     connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
     heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
   } = options;
   const { RedisChannelTransport, RedisLink } = await loadAdapter();
-  const link = new RedisLink({ url, prefix, connectTimeoutMs, heartbeatMs, clock, random });
+  const link = new RedisLink({ url, client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
   const transport = new RedisChannelTransport(link);
   await link.connect();
   return transport;

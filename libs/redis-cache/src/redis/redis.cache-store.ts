@@ -15,7 +15,7 @@ import { EntryVersion } from '../version/entry-version.js';
 import { entryText, expiryText, readEntry, readVersion } from './entry-text.js';
 import type { RedisLink } from './redis.link.js';
 import type { ScriptName } from './scripts.js';
-import { messageHead, plainMessage } from './wire-message.js';
+import { messageHead } from './wire-message.js';
 
 const SET_OUTCOMES: ReadonlySet<string> = new Set<SetOutcome>(['applied', 'duplicate', 'stale', 'leaseLost', 'absent']);
 const CHANGE_OUTCOMES: ReadonlySet<string> = new Set<ChangeOutcome>([
@@ -137,7 +137,7 @@ export class RedisCacheStore extends CacheStore {
     );
     const ended = found.cursor === BEGINNING;
     if (ended) {
-      await this.link.publish(channel, plainMessage(this.link.sequences.next(channel, source), 'flush'));
+      await this.link.flush(channel, source);
     }
     return { swept: swept.filter((one) => one === 1).length, cursor: ended ? null : found.cursor };
   }
@@ -149,7 +149,7 @@ export class RedisCacheStore extends CacheStore {
     { channel, source }: StoreOrigin,
     parameters: readonly (string | number)[],
   ): Promise<readonly unknown[]> {
-    const head = messageHead(this.link.sequences.next(channel, source));
+    const head = messageHead(this.link.next(key, channel, source));
     const reply = await this.link.run(name, key, channel, head, ...parameters);
     return Array.isArray(reply) ? reply : [];
   }

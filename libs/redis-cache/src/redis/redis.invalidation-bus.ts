@@ -5,6 +5,7 @@ import {
   type InvalidationListener,
   type InvalidationSubscription,
 } from '../invalidation/invalidation.bus.js';
+import { LaneWatch } from './lane-watch.js';
 import type { RedisLink } from './redis.link.js';
 import { SequenceWatch } from './sequence-watch.js';
 import { readMessage, type WireMessage } from './wire-message.js';
@@ -17,11 +18,10 @@ interface Channel {
   readonly listeners: Set<InvalidationListener>;
   readonly watch: SequenceWatch;
   trusted: boolean;
-  heardMs: number;
 }
 
 /**
- * The backplane over Redis publish and subscribe, which delivers at most once: so it checks itself. A lost connection, a missing number or a channel on which
+ * The backplane over Redis publish and subscribe, which delivers at most once: so it checks itself. A lost connection, a missing number or a server by which
  * not even the own heartbeat comes back makes the first level untrusted at once; it is trusted again when the server has acknowledged a new subscription.
  */
 export class RedisInvalidationBus extends InvalidationBus {
@@ -30,6 +30,9 @@ export class RedisInvalidationBus extends InvalidationBus {
   readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #silentMs: number;
+  readonly #lanes = new LaneWatch();
+  /** Losses so far: an acknowledgement that comes after one is of no use. */
+  #losses = 0;
   #silence: Timer | undefined;
 
   constructor(link: RedisLink, clock: Clock, heartbeatMs: number) {
@@ -40,19 +43,25 @@ export class RedisInvalidationBus extends InvalidationBus {
     link.listen({
       onReady: () => this.#resubscribe(),
       onNewGeneration: () => this.#flushAll('Redis was started again or another one took over.'),
-      onLost: (reason) => this.#distrustAll(reason),
+      onLost: (reason) => {
+        this.#losses++;
+        this.#distrustAll(reason);
+      },
       onMessage: (channel, text) => this.#hear(channel, text),
     });
   }
 
   override async subscribe(name: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
     const known = this.#channels.get(name);
-    const channel = known ?? { name, listeners: new Set(), watch: new SequenceWatch(), trusted: false, heardMs: 0 };
+    const channel = known ?? { name, listeners: new Set(), watch: new SequenceWatch(), trusted: false };
     channel.listeners.add(listener);
     if (known === undefined) {
       this.#channels.set(name, channel);
       this.#link.beatOn(name);
-      await this.#acknowledge(channel);
+      // Else it is subscribed when everything is there; until then nothing is trusted.
+      if (this.#link.whole) {
+        await this.#acknowledge(channel);
+      }
     } else if (channel.trusted) {
       this.#tell(() => listener.onTrusted());
     }
@@ -73,14 +82,18 @@ export class RedisInvalidationBus extends InvalidationBus {
 
   /** Subscribes; what listeners read before the acknowledgement they are told to drop by `onTrusted`. */
   async #acknowledge(channel: Channel): Promise<void> {
+    const losses = this.#losses;
     await this.#link.subscribe(channel.name);
+    if (losses !== this.#losses) {
+      return;
+    }
     channel.watch.clear();
-    channel.heardMs = this.#clock.monotonic();
     channel.trusted = true;
     this.#tellAll(channel, (listener) => listener.onTrusted());
   }
 
   #resubscribe(): void {
+    this.#lanes.clear();
     for (const channel of this.#channels.values()) {
       this.#acknowledge(channel).catch((error: unknown) => {
         // The connection was lost again: the next one begins anew.
@@ -120,10 +133,13 @@ export class RedisInvalidationBus extends InvalidationBus {
   #hear(name: string, text: string): void {
     const channel = this.#channels.get(name);
     const message = channel && readMessage(text);
+    const lane = message && this.#link.sequences.laneOf(message.origin);
+    if (lane !== undefined) {
+      this.#lanes.hear(lane, this.#clock.monotonic());
+    }
     if (channel === undefined || message === undefined || !channel.trusted) {
       return;
     }
-    channel.heardMs = this.#clock.monotonic();
     if (channel.watch.misses(message.origin, message.kind === 'heartbeat')) {
       this.#flush(channel, 'A message of the backplane is missing.');
     }
@@ -145,9 +161,8 @@ export class RedisInvalidationBus extends InvalidationBus {
       this.#silentMs / MISSING_HEARTBEATS,
       () => {
         this.#silence = undefined;
-        const oldestMs = this.#clock.monotonic() - this.#silentMs;
-        const silent = [...this.#channels.values()].filter(({ trusted, heardMs }) => trusted && heardMs < oldestMs);
-        if (silent.length > 0) {
+        const trusted = [...this.#channels.values()].some((channel) => channel.trusted);
+        if (trusted && this.#lanes.silent(this.#link.lanes, this.#clock.monotonic(), this.#silentMs)) {
           this.#distrustAll('The backplane has been silent for too long.');
           this.#link.reconnectSubscriber();
         }

@@ -1,16 +1,25 @@
 import { Logger } from '@nestjs/common';
 import type { Clock, Random, Timer } from '@smartpulse/resilience';
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
+import type { RedisClientTemplate } from '../redis-cache.options.js';
 import { ChannelSequences } from './channel-sequences.js';
-import { SCRIPTS, type ScriptName } from './scripts.js';
-import { type ServerLife, settleGeneration } from './server-generation.js';
-import { messageHead, plainMessage } from './wire-message.js';
+import { ClusterServers } from './cluster.servers.js';
+import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
+import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
+import type { ScriptName } from './scripts.js';
+import { NotConnectedError } from './server-connection.js';
+import { ServerGeneration } from './server-generation.js';
+import { SharedRun } from './shared-run.js';
+import { SingleServers } from './single.servers.js';
+import { type MessageOrigin, messageHead, plainMessage } from './wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {
-  /** `redis://[user:password@]host[:port][/database]` or `rediss://…`. */
-  readonly url: string;
+  /** One of the forms of `RedisCacheModuleOptions.url`; not needed with `client`. */
+  readonly url?: string | undefined;
+  /** A client that the app has: duplicated, and left alone otherwise. */
+  readonly client?: RedisClientTemplate | undefined;
   /** In front of every key. */
   readonly prefix: string;
   /** How long the first connection may take, milliseconds. */
@@ -23,68 +32,69 @@ export interface RedisLinkOptions {
 
 /** Hears of the connection that brings the messages. */
 export interface SubscriberListener {
-  /** It is there; nothing is subscribed yet. */
+  /** Messages and data can be had, from servers whose generation is settled; nothing is subscribed yet. */
   onReady(): void;
-  /** The server began a new life: what was read of the one before may be newer than what it holds now. */
+  /** A server began a new life: what was read of the one before may be newer than what it holds now. */
   onNewGeneration(): void;
   onLost(reason: string): void;
   onMessage(channel: string, text: string): void;
 }
 
 const CLOCK_EVERY_MS = 60_000;
-const PARTING_MS = 500;
-const RETRY_MAX_MS = 2_000;
 /** Heartbeats leave by the data connection and come back by the other one: one that is silent for so many of them is half open, and another one is made. */
 const SILENT_HEARTBEATS = 3;
 
 /**
- * The connections to one Redis: one for data, one for messages. Commands fail at once while there is no connection: the caller has its loader, and a queue
- * would only deliver what nobody waits for any more.
+ * The connections to one Redis, to the master that sentinels name, or to a cluster: for data, and for messages. Commands fail at once while there is no
+ * connection: the caller has its loader, and a queue would only deliver what nobody waits for any more.
  */
 export class RedisLink {
   readonly #logger = new Logger('RedisCacheModule');
   readonly #options: RedisLinkOptions;
-  readonly #data: Redis;
-  readonly #subscriber: Redis;
+  readonly #target: RedisTarget;
+  readonly #servers: RedisServers;
+  readonly #generation: ServerGeneration;
+  readonly #looking: SharedRun;
   readonly #channels = new Set<string>();
+  readonly #recoveries = new Set<() => void>();
   #listener: SubscriberListener | undefined;
   #serverAheadMs = 0;
-  #server: ServerLife | undefined;
-  /** The generation of this connection is known: until then nothing is asked. */
-  #settled = false;
-  #settling: Promise<void> | undefined;
+  #whole = false;
   #timers: readonly Timer[] = [];
   #closing: Promise<void> | undefined;
 
   /** The numbers of this process's messages. */
   readonly sequences: ChannelSequences;
 
+  /** @throws ConfigurationError when the client is none of `ioredis`. */
   constructor(options: RedisLinkOptions) {
-    const { random, url } = options;
+    const { random, clock, url = '', client, prefix, connectTimeoutMs, heartbeatMs } = options;
     this.#options = options;
     this.sequences = new ChannelSequences(random.id());
-    const shared: RedisOptions = {
-      lazyConnect: true,
-      connectTimeout: options.connectTimeoutMs,
-      retryStrategy: (attempt) => random.next() * Math.min(RETRY_MAX_MS, 50 * 2 ** Math.min(attempt, 10)),
-      autoResubscribe: false,
-      autoResendUnfulfilledCommands: false,
-      keepAlive: 30_000,
-      socketTimeout: options.heartbeatMs * SILENT_HEARTBEATS,
+    this.#generation = new ServerGeneration(prefix, () => this.#listener?.onNewGeneration());
+    this.#target = client === undefined ? targetOfUrl(url) : targetOfClient(client);
+    const context: ServersContext = {
+      prefix,
+      connectTimeoutMs,
+      silentMs: heartbeatMs * SILENT_HEARTBEATS,
+      clock,
+      random,
+      generation: this.#generation,
+      onChange: () => this.#changed(),
+      onSubscriber: (redis) => {
+        redis.on('message', (channel, text) => this.#listener?.onMessage(channel, text));
+      },
     };
-    this.#data = new Redis(url, {
-      ...shared,
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      enableAutoPipelining: true,
-      // A master that became a replica: go and look for the new one.
-      reconnectOnError: ({ message }) => message.startsWith('READONLY'),
-    });
-    this.#subscriber = new Redis(url, { ...shared, maxRetriesPerRequest: null });
-    for (const [name, lua] of Object.entries(SCRIPTS)) {
-      this.#data.defineCommand(name, { numberOfKeys: 1, lua });
-    }
-    this.#watch();
+    this.#servers =
+      this.#target.kind === 'cluster'
+        ? new ClusterServers(this.#target, context)
+        : new SingleServers(this.#target, context);
+    this.#looking = new SharedRun(() => this.#servers.look());
+  }
+
+  /** Where it leads, without credentials. */
+  get description(): string {
+    return this.#target.description;
   }
 
   /** Milliseconds of the server's clock, as far as it is known here. */
@@ -94,7 +104,12 @@ export class RedisLink {
 
   /** The name under which a key is kept in this life of the server. */
   stored(key: string): string {
-    return `${key}.${this.#server?.generation ?? 0}`;
+    return `${key}.${this.#generation.current}`;
+  }
+
+  /** The origin of the next message that concerns a key; the command that publishes it is sent for this key, and at once. */
+  next(key: string, channel: string, source: string): MessageOrigin {
+    return this.sequences.next(channel, source, this.#servers.laneOf(key));
   }
 
   /**
@@ -102,7 +117,7 @@ export class RedisLink {
    * it. Whoever made the change hears of that, and looks too.
    */
   heardOf(generation: number, key: string, channel: string): void {
-    if (this.#settled && generation !== this.#server?.generation) {
+    if (this.#generation.current !== 0 && generation !== this.#generation.current) {
       this.#comeTogether(generation, key, channel).catch((error: unknown) =>
         this.#logger.debug(`Redis did not answer (${String(error)}).`),
       );
@@ -110,56 +125,70 @@ export class RedisLink {
   }
 
   /**
-   * Connects both, and loads the scripts.
+   * Connects, and takes up the generation.
    *
    * @throws {@link CacheStoreUnavailableError} when there is no Redis, or it refuses.
    */
   async connect(): Promise<void> {
     try {
-      await Promise.all([this.#data.connect(), this.#subscriber.connect()]);
-      await this.#settle();
+      await this.#inTime(this.#servers.start());
       await this.#readClock();
     } catch (cause) {
-      this.#data.disconnect();
-      this.#subscriber.disconnect();
+      await this.close();
       throw new CacheStoreUnavailableError('connect', cause);
+    }
+    if (!this.#whole) {
+      this.#logger.warn('A part of Redis cannot be reached: until it can, the first level is not trusted.');
     }
     this.#every(this.#options.heartbeatMs, () => this.#beat());
     this.#every(CLOCK_EVERY_MS, async () => {
       await this.#readClock();
       // It also keeps the mark of the generation from being the key unused for longest.
-      await this.#look();
+      await this.#looking.run();
     });
   }
 
   async get(key: string): Promise<string | null> {
-    return await this.#ready().get(this.stored(key));
+    return this.#servers.run(key, (redis) => redis.get(this.stored(key)));
   }
 
   async getMany(keys: readonly string[]): Promise<readonly (string | null)[]> {
-    return keys.length === 0 ? [] : await this.#ready().mget(keys.map((key) => this.stored(key)));
+    if (this.#target.kind === 'cluster') {
+      return Promise.all(keys.map((key) => this.get(key)));
+    }
+    const [first] = keys;
+    return first === undefined
+      ? []
+      : this.#servers.run(first, (redis) => redis.mget(keys.map((key) => this.stored(key))));
   }
 
   /** Runs a script on a key. */
   async run(name: ScriptName, key: string, ...parameters: readonly (string | number)[]): Promise<unknown> {
-    const data = this.#ready();
-    const command: unknown = Reflect.get(data, name);
-    if (typeof command !== 'function') {
-      throw new TypeError(`The script ${name} is not defined.`);
-    }
-    const reply: unknown = await command.call(data, this.stored(key), ...parameters);
-    return reply;
+    return this.#servers.run(key, async (redis: Redis) => {
+      const command: unknown = Reflect.get(redis, name);
+      if (typeof command !== 'function') {
+        throw new TypeError(`The script ${name} is not defined.`);
+      }
+      const reply: unknown = await command.call(redis, this.stored(key), ...parameters);
+      return reply;
+    });
   }
 
   /** One step of a walk over the keys of this life of the server that match. */
-  async scan(cursor: string, pattern: string, count: number): Promise<{ cursor: string; keys: readonly string[] }> {
+  async scan(cursor: string, pattern: string, count: number): Promise<ScanStep> {
     const end = this.stored('');
-    const [next, stored] = await this.#ready().scan(cursor, 'MATCH', `${pattern}${end}`, 'COUNT', count);
-    return { cursor: next, keys: stored.map((name) => name.slice(0, -end.length)) };
+    const step = await this.#servers.scan(cursor, `${pattern}${end}`, count);
+    return { cursor: step.cursor, keys: step.keys.map((name) => name.slice(0, -end.length)) };
   }
 
+  /** Tells the replicas what concerns no single key. */
+  async flush(channel: string, source: string): Promise<void> {
+    await this.publish(channel, plainMessage(this.next(channel, channel, source), 'flush'));
+  }
+
+  /** What is published on one channel leaves by one server, in order. */
   async publish(channel: string, text: string): Promise<void> {
-    await this.#data.publish(channel, text);
+    await this.#servers.run(channel, (redis) => redis.publish(channel, text));
   }
 
   /** Who hears what comes over the connection for messages. One at a time. */
@@ -167,26 +196,41 @@ export class RedisLink {
     this.#listener = listener;
   }
 
-  /** Whether {@link subscribe} can be asked now. */
-  get subscriberReady(): boolean {
-    return this.#subscriber.status === 'ready';
+  /** Calls when Redis can be used again after it could not. */
+  onRecovery(call: () => void): void {
+    this.#recoveries.add(call);
+  }
+
+  /** Messages can be had, and every server that holds keys can be asked: what is subscribed now may be trusted. */
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  /** The ways by which messages of this process leave, and each is to be heard of; see {@link ChannelSequences.laneOf}. */
+  get lanes(): readonly string[] {
+    return this.#servers.lanes.map(({ name }) => name);
   }
 
   /** Resolves when the server has acknowledged it. */
   async subscribe(channel: string): Promise<void> {
-    await this.#subscriber.subscribe(channel);
+    const redis = this.#servers.subscriber.up;
+    if (redis === undefined) {
+      throw new NotConnectedError();
+    }
+    await redis.subscribe(channel);
   }
 
   async unsubscribe(channel: string): Promise<void> {
     this.#channels.delete(channel);
-    if (this.subscriberReady) {
-      await this.#parting(this.#subscriber.unsubscribe(channel));
+    const { subscriber } = this.#servers;
+    if (subscriber.up !== undefined) {
+      await subscriber.parting(subscriber.up.unsubscribe(channel));
     }
   }
 
   /** Ends the connection for messages as lost: another one follows. */
   reconnectSubscriber(): void {
-    this.#subscriber.disconnect(true);
+    this.#servers.subscriber.renew();
   }
 
   /** From now on this channel hears a heartbeat of this process, also when nothing else is to be told. */
@@ -194,7 +238,7 @@ export class RedisLink {
     this.#channels.add(channel);
   }
 
-  /** Ends both connections. Idempotent. */
+  /** Ends all connections. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -205,97 +249,42 @@ export class RedisLink {
       timer.cancel();
     }
     this.#listener = undefined;
-    for (const client of [this.#data, this.#subscriber]) {
-      if (client.status === 'ready') {
-        // oxlint-disable-next-line no-await-in-loop -- what was sent is answered before the connection ends
-        await this.#parting(client.quit());
-      }
-      client.disconnect();
-    }
+    await this.#servers.close();
   }
 
-  /** What is said at the end is not waited for any longer than this: the server may be gone, or frozen. */
-  #parting(said: Promise<unknown>): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.setTimer(PARTING_MS, resolve);
-      const end = (): void => {
-        timer.cancel();
-        resolve();
-      };
-      said.then(end, (error: unknown) => {
-        this.#logger.debug(`A connection ended first (${String(error)}).`);
-        end();
-      });
+  async #inTime(work: Promise<void>): Promise<void> {
+    const { clock, connectTimeoutMs } = this.#options;
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = clock.setTimer(connectTimeoutMs, () => reject(new Error(`No answer within ${connectTimeoutMs} ms.`)));
     });
-  }
-
-  #ready(): Redis {
-    if (!this.#settled) {
-      throw new Error('There is no connection to Redis.');
+    try {
+      await Promise.race([work, late]);
+    } finally {
+      timer?.cancel();
     }
-    return this.#data;
-  }
-
-  /** What the connection needs before anybody asks by it. */
-  async #settle(): Promise<void> {
-    await Promise.all(Object.values(SCRIPTS).map((lua) => this.#data.script('LOAD', lua)));
-    await this.#look();
-    this.#settled = true;
-  }
-
-  /** Takes up the generation that the server is in; one look at a time. */
-  #look(): Promise<void> {
-    this.#settling ??= this.#takeUp().finally(() => {
-      this.#settling = undefined;
-    });
-    return this.#settling;
   }
 
   async #comeTogether(generation: number, key: string, channel: string): Promise<void> {
-    await this.#look();
-    if (generation !== this.#server?.generation) {
-      await this.run('smartpulseEvict', key, channel, messageHead(this.sequences.next(channel, PROCESS_SOURCE)));
+    await this.#looking.run();
+    if (generation !== this.#generation.current) {
+      await this.run('smartpulseEvict', key, channel, messageHead(this.next(key, channel, PROCESS_SOURCE)));
     }
   }
 
-  async #takeUp(): Promise<void> {
-    const server = await settleGeneration(this.#data, this.#options.prefix);
-    const before = this.#server;
-    this.#server = server;
-    if (before !== undefined && (server.life !== before.life || server.generation !== before.generation)) {
-      this.#listener?.onNewGeneration();
+  #changed(): void {
+    const { whole } = this.#servers;
+    if (whole === this.#whole) {
+      return;
     }
-  }
-
-  #watch(): void {
-    this.#data.on('close', () => {
-      this.#settled = false;
-    });
-    this.#data.on('ready', () => {
-      if (this.#server !== undefined) {
-        this.#settle().catch((error: unknown) => {
-          this.#logger.warn(`Redis was connected and cannot be used yet (${String(error)}).`);
-          this.#data.disconnect(true);
-        });
-      }
-    });
-    this.#subscriber.on('ready', () => this.#listener?.onReady());
-    this.#subscriber.on('close', () => this.#listener?.onLost('The connection to Redis was lost.'));
-    this.#subscriber.on('message', (channel, text) => this.#listener?.onMessage(channel, text));
-    for (const [client, name] of [
-      [this.#data, 'data'],
-      [this.#subscriber, 'messages'],
-    ] as const) {
-      let failing = false;
-      client.on('error', (error) => {
-        if (!failing) {
-          failing = true;
-          this.#logger.warn(`Redis, connection for ${name}: ${error.message}; it is tried again.`);
-        }
-      });
-      client.on('ready', () => {
-        failing = false;
-      });
+    this.#whole = whole;
+    if (!whole) {
+      this.#listener?.onLost('A connection to Redis was lost.');
+      return;
+    }
+    this.#listener?.onReady();
+    for (const call of this.#recoveries) {
+      call();
     }
   }
 
@@ -325,13 +314,18 @@ export class RedisLink {
     arm();
   }
 
+  /** By every lane, so that the last message of each is missed if it was lost, and a lane that is cut off falls silent. */
   async #beat(): Promise<void> {
     const channels = new Set([...this.#channels, ...this.sequences.channels]);
-    await Promise.all([...channels].map((channel) => this.publish(channel, this.#heartbeat(channel))));
-  }
-
-  #heartbeat(channel: string): string {
-    return plainMessage(this.sequences.last(channel, PROCESS_SOURCE), 'heartbeat');
+    const beats = this.#servers.lanes.flatMap(({ name, redis }) =>
+      [...channels].map((channel) =>
+        redis.publish(channel, plainMessage(this.sequences.last(channel, PROCESS_SOURCE, name), 'heartbeat')),
+      ),
+    );
+    const failed = (await Promise.allSettled(beats)).find((beat) => beat.status === 'rejected');
+    if (failed !== undefined) {
+      throw failed.reason;
+    }
   }
 
   /** The offset of the narrowest of a few round trips is off by half of that trip at most. */
@@ -341,7 +335,7 @@ export class RedisLink {
     for (let sample = 0; sample < 3; sample++) {
       const beforeMs = clock.monotonic();
       // oxlint-disable-next-line no-await-in-loop -- one round trip after the other
-      const [seconds, micros] = await this.#data.time();
+      const [seconds, micros] = await this.#servers.time();
       const afterMs = clock.monotonic();
       if (afterMs - beforeMs < narrowestMs) {
         narrowestMs = afterMs - beforeMs;

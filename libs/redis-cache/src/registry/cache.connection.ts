@@ -1,9 +1,13 @@
-import type { Clock, Random } from '@smartpulse/resilience';
+import type { Clock, Policy, Random, ResilienceRegistry } from '@smartpulse/resilience';
 import type { VersionedCacheParts } from '../cache/versioned-cache.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
 import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
+import { storeBreaker } from '../store/store-breaker.js';
 import { openSecondLevel, type SecondLevel } from './second-level.js';
+
+/** The name of the circuit in front of the store. */
+const BREAKER = 'redis-cache.store';
 
 /** The app's store and backplane, and what of them is its own to close. */
 export class CacheConnection {
@@ -15,14 +19,23 @@ export class CacheConnection {
   readonly freeze: boolean;
   readonly clock: Clock;
   readonly random: Random;
+  /** In front of a store that is elsewhere. */
+  readonly breaker: Policy | undefined;
   readonly #description: string;
   readonly #close: () => Promise<void>;
 
-  private constructor(options: RedisCacheModuleOptions, clock: Clock, random: Random, level: SecondLevel) {
+  private constructor(
+    options: RedisCacheModuleOptions,
+    clock: Clock,
+    random: Random,
+    level: SecondLevel,
+    breaker: Policy | undefined,
+  ) {
     this.clock = clock;
     this.random = random;
     this.store = level.store;
     this.bus = level.bus;
+    this.breaker = breaker;
     this.#description = level.description;
     this.#close = level.close;
     this.prefix = options.prefix ?? REDIS_CACHE_DEFAULTS.prefix;
@@ -31,8 +44,18 @@ export class CacheConnection {
   }
 
   /** @throws {@link CacheStoreUnavailableError} when the store of the URL cannot be reached; {@link RedisClientMissingError} without its package. */
-  static async open(options: RedisCacheModuleOptions, clock: Clock, random: Random): Promise<CacheConnection> {
-    return new CacheConnection(options, clock, random, await openSecondLevel(options, clock, random));
+  static async open(
+    options: RedisCacheModuleOptions,
+    clock: Clock,
+    random: Random,
+    policies: ResilienceRegistry,
+  ): Promise<CacheConnection> {
+    const level = await openSecondLevel(options, clock, random);
+    const breaker = level.store.shared
+      ? policies.create(BREAKER, { retry: false, breaker: storeBreaker() })
+      : undefined;
+    level.onRecovery?.(() => breaker?.reset());
+    return new CacheConnection(options, clock, random, level, breaker);
   }
 
   /** One line for the start log. */
@@ -46,8 +69,8 @@ export class CacheConnection {
 
   /** What every cache of this app is made with. */
   parts(): Omit<VersionedCacheParts<never>, 'namespace' | 'onLoaded' | 'view'> {
-    const { store, prefix, nodeId, freeze, clock, random } = this;
-    return { store, prefix, nodeId, freeze, clock, random };
+    const { store, prefix, nodeId, freeze, clock, random, breaker } = this;
+    return { store, prefix, nodeId, freeze, clock, random, breaker };
   }
 
   /** Closes what this connection made itself; what it was handed stays open. */

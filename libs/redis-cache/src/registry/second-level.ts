@@ -14,6 +14,8 @@ export interface SecondLevel {
   readonly bus: InvalidationBus;
   /** For the start log; without credentials. */
   readonly description: string;
+  /** Calls when a store that could not be reached can be again. */
+  readonly onRecovery?: ((call: () => void) => void) | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -27,7 +29,8 @@ export async function openSecondLevel(
   if (store !== undefined && bus !== undefined) {
     return { store, bus, description: 'own store', close: async () => {} };
   }
-  const level = options.url.startsWith('memory:') ? embedded(options, clock) : await redis(options, clock, random);
+  const level =
+    options.url?.startsWith('memory:') === true ? embedded(options, clock) : await redis(options, clock, random);
   return {
     ...level,
     ...(store === undefined ? {} : { store, description: 'own store' }),
@@ -52,19 +55,20 @@ function embedded(options: RedisCacheModuleOptions, clock: Clock): SecondLevel {
 async function redis(options: RedisCacheModuleOptions, clock: Clock, random: Random): Promise<SecondLevel> {
   const {
     url,
+    client,
     prefix = REDIS_CACHE_DEFAULTS.prefix,
     connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
     heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
   } = options;
   const { RedisCacheStore, RedisInvalidationBus, RedisLink } = await loadAdapter();
-  const link = new RedisLink({ url, prefix, connectTimeoutMs, heartbeatMs, clock, random });
+  const link = new RedisLink({ url, client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
   const bus = new RedisInvalidationBus(link, clock, heartbeatMs);
   await link.connect();
-  const { protocol, host } = new URL(url);
   return {
     store: new RedisCacheStore(link),
     bus,
-    description: `Redis at ${protocol}//${host}`,
+    description: link.description,
+    onRecovery: (call) => link.onRecovery(call),
     close: () => link.close(),
   };
 }

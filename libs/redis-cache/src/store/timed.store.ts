@@ -1,4 +1,4 @@
-import type { Clock } from '@smartpulse/resilience';
+import { CircuitOpenError, type Clock, type Policy } from '@smartpulse/resilience';
 import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import {
@@ -25,10 +25,12 @@ export class TimedCacheStore extends CacheStore {
   #failures = 0;
   #failing = false;
 
+  /** @param breaker in front of it; a call that it refuses fails at once, like one that the store failed. */
   constructor(
     private readonly store: CacheStore,
     private readonly timeoutMs: number,
     private readonly clock: Clock,
+    private readonly breaker?: Policy,
   ) {
     super();
     this.durable = store.durable;
@@ -103,6 +105,22 @@ export class TimedCacheStore extends CacheStore {
     if (this.#closed) {
       return Promise.reject(new CacheStoreUnavailableError(operation, new Error('The cache was closed.')));
     }
+    if (this.breaker === undefined) {
+      return this.#timed(operation, call);
+    }
+    return this.breaker
+      .execute(() => this.#timed(operation, call))
+      .catch((error: unknown) => {
+        if (!CircuitOpenError.is(error)) {
+          throw error;
+        }
+        this.#failures++;
+        this.#failing = true;
+        throw CacheStoreUnavailableError.light(operation, error);
+      });
+  }
+
+  #timed<R>(operation: string, call: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       const settle = (): void => {
         timer.cancel();

@@ -1,0 +1,82 @@
+import type { Clock, Random } from '@smartpulse/resilience';
+import type { Redis, RedisOptions } from 'ioredis';
+import { SCRIPTS } from './scripts.js';
+import type { ServerConnection } from './server-connection.js';
+import type { ServerGeneration } from './server-generation.js';
+
+/** What {@link RedisServers} are made with. */
+export interface ServersContext {
+  readonly prefix: string;
+  /** How long one attempt to connect may take, milliseconds. */
+  readonly connectTimeoutMs: number;
+  /** A command that is not answered for so long has lost its connection, milliseconds. */
+  readonly silentMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly generation: ServerGeneration;
+  /** {@link RedisServers.whole} may be another one. */
+  readonly onChange: () => void;
+  /** A connection for messages is there; nothing is subscribed on it. */
+  readonly onSubscriber: (redis: Redis) => void;
+}
+
+/** A way by which messages of this process leave: what goes by one of them arrives in order, and arrives as long as its server is heard of. */
+export interface Lane {
+  /** One word; empty where there is only one. */
+  readonly name: string;
+  readonly redis: Redis;
+}
+
+/** One step of a walk over keys. */
+export interface ScanStep {
+  /** `0`: the walk has ended. */
+  readonly cursor: string;
+  readonly keys: readonly string[];
+}
+
+/**
+ * The servers behind a target, as one. An implementer guarantees: no command is sent to a server before the generation that its life leads to is taken up.
+ */
+export abstract class RedisServers {
+  /** The connection that brings messages. */
+  abstract readonly subscriber: ServerConnection;
+  /** Every server that holds keys can be asked, and the connection for messages stands beside them. */
+  abstract readonly whole: boolean;
+  /** By all servers that can be asked. */
+  abstract readonly lanes: readonly Lane[];
+
+  /** Connects; rejects when the store cannot be used at all. */
+  abstract start(): Promise<void>;
+  /** Sends a command that concerns one key to the server that holds it. It may be sent again where the server answers that it holds it no more. */
+  abstract run<T>(key: string, command: (redis: Redis) => Promise<T>): Promise<T>;
+  /** The lane of what {@link run} sends for this key. */
+  abstract laneOf(key: string): string;
+  /** One step of a walk that meets every key that is there from its beginning to its end. */
+  abstract scan(cursor: string, pattern: string, count: number): Promise<ScanStep>;
+  /** Looks whether the servers still are who they were, and takes up the generation. */
+  abstract look(): Promise<void>;
+  /** The server's clock. */
+  abstract time(): Promise<readonly [seconds: string, micros: string]>;
+  abstract close(): Promise<void>;
+}
+
+/** Of a connection for data. */
+export function dataOptions({ connectTimeoutMs, silentMs }: ServersContext): RedisOptions {
+  return {
+    connectTimeout: connectTimeoutMs,
+    socketTimeout: silentMs,
+    scripts: Object.fromEntries(Object.entries(SCRIPTS).map(([name, lua]) => [name, { lua, numberOfKeys: 1 }])),
+    // A master that became a replica: go and look for the new one.
+    reconnectOnError: ({ message }) => message.startsWith('READONLY'),
+  };
+}
+
+/** Of a connection for messages. */
+export function subscriberOptions({ connectTimeoutMs, silentMs }: ServersContext): RedisOptions {
+  return { connectTimeout: connectTimeoutMs, socketTimeout: silentMs, enableAutoPipelining: false };
+}
+
+/** So that a command by digest finds them also where a connection has not sent them yet. */
+export async function loadScripts(redis: Redis): Promise<void> {
+  await Promise.all(Object.values(SCRIPTS).map((lua) => redis.script('LOAD', lua)));
+}

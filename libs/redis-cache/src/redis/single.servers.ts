@@ -1,0 +1,117 @@
+import type { Redis } from 'ioredis';
+import type { RedisTarget } from './redis.target.js';
+import {
+  dataOptions,
+  type Lane,
+  loadScripts,
+  RedisServers,
+  type ScanStep,
+  type ServersContext,
+  subscriberOptions,
+} from './redis.servers.js';
+import { NotConnectedError, ServerConnection } from './server-connection.js';
+import { lifeOf } from './server-generation.js';
+
+/** One server, or the one that sentinels name as the master. */
+export class SingleServers extends RedisServers {
+  readonly subscriber: ServerConnection;
+  readonly #data: ServerConnection;
+  readonly #context: ServersContext;
+  #dataLife = '';
+  #subscriberLife = '';
+
+  constructor(target: Extract<RedisTarget, { kind: 'server' }>, context: ServersContext) {
+    super();
+    this.#context = context;
+    const { clock, random, connectTimeoutMs: timeoutMs, onChange } = context;
+    this.#data = new ServerConnection({
+      name: 'data',
+      timeoutMs,
+      clock,
+      random,
+      open: () => target.open({ ...dataOptions(context), enableAutoPipelining: true }),
+      prepare: (redis) => this.#prepareData(redis),
+      onChange,
+    });
+    this.subscriber = new ServerConnection({
+      name: 'messages',
+      timeoutMs,
+      clock,
+      random,
+      open: () => target.open(subscriberOptions(context)),
+      prepare: (redis) => this.#prepareSubscriber(redis),
+      onChange,
+    });
+  }
+
+  override get whole(): boolean {
+    return this.#data.up !== undefined && this.subscriber.up !== undefined && this.#dataLife === this.#subscriberLife;
+  }
+
+  override get lanes(): readonly Lane[] {
+    const redis = this.#data.up;
+    return redis === undefined ? [] : [{ name: '', redis }];
+  }
+
+  override async start(): Promise<void> {
+    await Promise.all([this.#data.start(), this.subscriber.start()]);
+  }
+
+  override async run<T>(_key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
+    return command(this.#ready());
+  }
+
+  override laneOf(): string {
+    return '';
+  }
+
+  override async scan(cursor: string, pattern: string, count: number): Promise<ScanStep> {
+    const [next, keys] = await this.#ready().scan(cursor, 'MATCH', pattern, 'COUNT', count);
+    return { cursor: next, keys };
+  }
+
+  override async look(): Promise<void> {
+    const redis = this.#ready();
+    await this.#meet(redis);
+  }
+
+  override async time(): Promise<readonly [string, string]> {
+    const [seconds, micros] = await this.#ready().time();
+    return [String(seconds), String(micros)];
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([this.#data.close(), this.subscriber.close()]);
+  }
+
+  #ready(): Redis {
+    const redis = this.#data.up;
+    if (redis === undefined) {
+      throw new NotConnectedError();
+    }
+    return redis;
+  }
+
+  async #prepareData(redis: Redis): Promise<void> {
+    await loadScripts(redis);
+    await this.#meet(redis);
+  }
+
+  async #meet(redis: Redis): Promise<void> {
+    const life = await lifeOf(redis);
+    await this.#context.generation.settle(redis, [life]);
+    this.#dataLife = life;
+    // Who came last has asked last who the master is.
+    if (this.subscriber.up !== undefined && this.#subscriberLife !== life) {
+      this.subscriber.renew();
+    }
+  }
+
+  async #prepareSubscriber(redis: Redis): Promise<void> {
+    this.#subscriberLife = await lifeOf(redis);
+    if (this.#data.up !== undefined && this.#subscriberLife !== this.#dataLife) {
+      this.#data.renew();
+    }
+    this.#context.onSubscriber(redis);
+  }
+}
