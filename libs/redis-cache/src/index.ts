@@ -32,6 +32,8 @@ export {
   defineCache,
   type UntrustedPolicy,
 } from './namespace/define-cache.js';
+export { openRecordStore, type RecordStoreOptions } from './records/open-record-store.js';
+export { type RecordReply, RecordStore, type StoredRecord } from './records/record.store.js';
 export {
   CacheChannelClosedError,
   CacheClosedError,

@@ -201,7 +201,7 @@ export class CacheServerFullError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CACHE_SERVER_FULL';
   readonly code = CacheServerFullError.code;
 
-  constructor(readonly bound: 'maxEntries' | 'maxBytes' | 'maxPendingMessages') {
+  constructor(readonly bound: 'maxEntries' | 'maxBytes' | 'maxPendingMessages' | 'maxRecords') {
     super(`The embedded cache server reached its ${bound}.`, {
       remedy: "Raise the bound, or let it forget what was not used for longest (whenFull: 'evict').",
     });

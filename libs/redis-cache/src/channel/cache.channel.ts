@@ -10,6 +10,7 @@ import {
   CacheValueNotEncodableError,
 } from '../redis-cache.errors.js';
 import { ChannelSequences } from '../redis/channel-sequences.js';
+import { within } from '../store/within.js';
 import type { CacheTopic } from './cache-topic.js';
 import type { ChannelHandler, ChannelStats, ChannelSubscription, SubscribeOptions } from './channel-message.js';
 import { heartbeatText, messageText } from './channel-text.js';
@@ -102,7 +103,7 @@ export class CacheChannel {
     }
     this.#pending += 1;
     try {
-      await this.#bounded(topic.publishTimeoutMs, async () => {
+      await within(this.#parts.clock, topic.publishTimeoutMs, 'publish', async () => {
         const transport = await this.#open();
         await transport.publish(channel, messageText(this.#sequences.next(channel, this.source), key, text));
       });
@@ -269,30 +270,13 @@ export class CacheChannel {
     if ([...this.#subscriptions].some((subscription) => subscription.isSilentSince(sinceMs))) {
       transport.renew();
     }
-    await this.#bounded(heartbeatMs, () =>
+    await within(clock, heartbeatMs, 'heartbeat', () =>
       Promise.all(
         [...this.#topics.keys()].map((channel) =>
           transport.publish(channel, heartbeatText(this.#sequences.last(channel, source))),
         ),
       ),
     );
-  }
-
-  async #bounded(timeoutMs: number, work: () => Promise<unknown>): Promise<void> {
-    const { clock } = this.#parts;
-    let timer: Timer | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = clock.setTimer(timeoutMs, () => reject(new Error(`No answer within ${timeoutMs} ms.`)), { unref: true });
-    });
-    try {
-      await Promise.race([work(), late]);
-    } catch (error) {
-      throw CacheChannelClosedError.is(error) || CacheStoreUnavailableError.is(error)
-        ? error
-        : new CacheStoreUnavailableError('publish', error);
-    } finally {
-      timer?.cancel();
-    }
   }
 }
 

@@ -1,9 +1,8 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
 import { MemoryChannelTransport } from '../embedded/memory.channel-transport.js';
-import type * as RedisAdapter from '../redis/index.js';
-import { RedisClientMissingError } from '../redis-cache.errors.js';
 import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
+import { loadRedisAdapter } from '../registry/load-redis-adapter.js';
 import type { ChannelTransport } from './channel.transport.js';
 
 /**
@@ -26,18 +25,9 @@ export async function openChannelTransport(
     connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
     heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
   } = options;
-  const { RedisChannelTransport, RedisLink } = await loadAdapter();
+  const { RedisChannelTransport, RedisLink } = await loadRedisAdapter();
   const link = new RedisLink({ url, client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
   const transport = new RedisChannelTransport(link);
   await link.connect();
   return transport;
-}
-
-/** The adapter loads `ioredis`, which only those have who need it. */
-async function loadAdapter(): Promise<typeof RedisAdapter> {
-  try {
-    return await import('../redis/index.js');
-  } catch (cause) {
-    throw new RedisClientMissingError(cause);
-  }
 }

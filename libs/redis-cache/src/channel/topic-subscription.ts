@@ -116,11 +116,13 @@ export class TopicSubscription<T> implements ChannelListener, FollowedTopic {
     if (this.#state !== 'standing') {
       return;
     }
-    this.#heardMs = this.#parts.clock.monotonic();
     const read = readChannelText(text);
     if (read === undefined) {
       this.#tell({ reason: 'unreadable', source: null });
       return;
+    }
+    if (read.origin.epoch === this.#parts.ownEpoch) {
+      this.#heardMs = this.#parts.clock.monotonic();
     }
     if (this.#watch.misses(read.origin, read.kind === 'heartbeat')) {
       this.#tell({ reason: 'missing', source: read.origin.source });

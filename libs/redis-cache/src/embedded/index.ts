@@ -8,4 +8,5 @@ export { EntryProtocol, type EntryState, type EntryWrite, type Life, type Step }
 export type { WhenFull } from './keyspace.js';
 export { MemoryInvalidationBus } from './memory.bus.js';
 export { MemoryChannelTransport } from './memory.channel-transport.js';
+export { MemoryRecordStore } from './memory.record-store.js';
 export { MemoryCacheStore } from './memory.store.js';

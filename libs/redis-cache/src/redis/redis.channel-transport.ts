@@ -16,6 +16,7 @@ export class RedisChannelTransport extends ChannelTransport {
   readonly #logger = new Logger('RedisCacheModule');
   readonly #channels = new Map<string, Channel>();
   readonly #link: RedisLink;
+  #losses = 0;
 
   /** @param link for this transport alone, which closes it. */
   constructor(link: RedisLink) {
@@ -40,15 +41,14 @@ export class RedisChannelTransport extends ChannelTransport {
     channel.listeners.add(listener);
     if (known === undefined) {
       this.#channels.set(name, channel);
-      try {
-        await this.#acknowledge(channel);
-      } catch (error) {
-        this.#forget(channel);
-        throw error;
+      if (this.#link.whole) {
+        this.#acknowledge(channel).catch((error: unknown) => this.#missed(error));
       }
     } else if (channel.standing) {
       this.#tell(() => listener.onStanding());
-    } else {
+    }
+    if (!channel.standing) {
+      // Now, or when the connection is there again.
       await new Promise<void>((resolve) => channel.waiting.add(resolve));
     }
     return { close: () => this.#leave(channel, listener) };
@@ -80,7 +80,12 @@ export class RedisChannelTransport extends ChannelTransport {
   }
 
   async #acknowledge(channel: Channel): Promise<void> {
+    const losses = this.#losses;
     await this.#link.subscribe(channel.name);
+    if (losses !== this.#losses) {
+      // It was acknowledged by a connection that is gone.
+      return;
+    }
     channel.standing = true;
     this.#tellAll(channel, (listener) => listener.onStanding());
     channel.waiting.forEach((resolve) => resolve());
@@ -89,14 +94,17 @@ export class RedisChannelTransport extends ChannelTransport {
 
   #resubscribe(): void {
     for (const channel of this.#channels.values()) {
-      this.#acknowledge(channel).catch((error: unknown) => {
-        // The connection was lost again: the next one begins anew.
-        this.#logger.debug(`A channel could not be subscribed again (${String(error)}).`);
-      });
+      this.#acknowledge(channel).catch((error: unknown) => this.#missed(error));
     }
   }
 
+  /** The connection was lost again: the next one begins anew. */
+  #missed(error: unknown): void {
+    this.#logger.debug(`A channel could not be subscribed (${String(error)}).`);
+  }
+
   #lose(reason: string): void {
+    this.#losses += 1;
     for (const channel of this.#channels.values()) {
       if (channel.standing) {
         channel.standing = false;

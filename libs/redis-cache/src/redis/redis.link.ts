@@ -174,6 +174,11 @@ export class RedisLink {
     });
   }
 
+  /** Runs a script on a key that is no entry of the cache: its name stands as it is, in every life of the server. */
+  async evaluate(lua: string, key: string, ...parameters: readonly string[]): Promise<unknown> {
+    return this.#servers.run(key, (redis) => redis.eval(lua, 1, key, ...parameters));
+  }
+
   /** One step of a walk over the keys of this life of the server that match. */
   async scan(cursor: string, pattern: string, count: number): Promise<ScanStep> {
     const end = this.stored('');

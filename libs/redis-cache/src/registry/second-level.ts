@@ -3,10 +3,9 @@ import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
 import { MemoryInvalidationBus } from '../embedded/memory.bus.js';
 import { MemoryCacheStore } from '../embedded/memory.store.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
-import type * as RedisAdapter from '../redis/index.js';
-import { RedisClientMissingError } from '../redis-cache.errors.js';
 import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
+import { loadRedisAdapter } from './load-redis-adapter.js';
 
 /** The store and backplane of an app, and what of them is its own to close. */
 export interface SecondLevel {
@@ -60,7 +59,7 @@ async function redis(options: RedisCacheModuleOptions, clock: Clock, random: Ran
     connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
     heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
   } = options;
-  const { RedisCacheStore, RedisInvalidationBus, RedisLink } = await loadAdapter();
+  const { RedisCacheStore, RedisInvalidationBus, RedisLink } = await loadRedisAdapter();
   const link = new RedisLink({ url, client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
   const bus = new RedisInvalidationBus(link, clock, heartbeatMs);
   await link.connect();
@@ -71,13 +70,4 @@ async function redis(options: RedisCacheModuleOptions, clock: Clock, random: Ran
     onRecovery: (call) => link.onRecovery(call),
     close: () => link.close(),
   };
-}
-
-/** The adapter loads `ioredis`, which only those have who need it. */
-async function loadAdapter(): Promise<typeof RedisAdapter> {
-  try {
-    return await import('../redis/index.js');
-  } catch (cause) {
-    throw new RedisClientMissingError(cause);
-  }
 }

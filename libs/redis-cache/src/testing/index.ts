@@ -4,6 +4,7 @@ export type { CacheStoreSubject } from './cache-store.checks.js';
 export { cacheStoreContract } from './cache-store.contract.js';
 export { channelTransportContract, type ChannelTransportSubject } from './channel-transport.contract.js';
 export { invalidationBusContract, type InvalidationBusSubject } from './invalidation-bus.contract.js';
+export { recordStoreContract, type RecordStoreSubject } from './record-store.contract.js';
 export { simulate } from './simulator/simulation.js';
 export {
   type Invariant,

@@ -1,0 +1,65 @@
+import { CacheStoreUnavailableError, EntryVersion, openRecordStore } from '@smartpulse/redis-cache';
+import { recordStoreContract } from '@smartpulse/redis-cache/testing';
+import { runContract } from '@smartpulse/resilience/testing';
+import { Logger } from '@nestjs/common';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+
+const version = redisForTests();
+const PREFIX = 'shop';
+
+describe.runIf(version !== undefined)(`records on Redis ${version}`, () => {
+  let server: RedisServer;
+  let admin: Redis;
+
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
+    server = await RedisServer.start({ appendOnly: true, options: { appendfsync: 'always' } });
+    admin = new Redis(server.url, { retryStrategy: () => 50 });
+    admin.on('error', () => {});
+  });
+  afterAll(async () => {
+    Logger.overrideLogger(true);
+    admin.disconnect();
+    await server?.stop();
+  });
+
+  runContract(
+    { describe, it },
+    'RecordStore: Redis',
+    recordStoreContract(
+      async () => {
+        await admin.flushall();
+        const open = () => openRecordStore({ url: server.url, prefix: PREFIX });
+        const store = await open();
+        const opened = [store];
+        return {
+          store,
+          reopen: async () => {
+            const other = await open();
+            opened.push(other);
+            return other;
+          },
+          close: async () => {
+            await Promise.all(opened.map((one) => one.close()));
+          },
+        };
+      },
+      { shared: true },
+    ),
+  );
+
+  it('finds them again in the next life of the server, which begins a new generation of the cache', async () => {
+    const record = { order: new EntryVersion(1n, 7n), text: 'kept' };
+    const store = await openRecordStore({ url: server.url, prefix: PREFIX });
+    await store.put('position', record);
+    await server.restart();
+    await expect
+      .poll(() => store.get('position').catch((error: unknown) => error), { timeout: 15_000 })
+      .toEqual(record);
+    expect(await admin.ttl('{shop:position}:r')).toBe(-1);
+    await store.close();
+    await expect(store.get('position')).rejects.toThrow(CacheStoreUnavailableError);
+  });
+});
