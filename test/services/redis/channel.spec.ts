@@ -135,6 +135,15 @@ describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
     await expect.poll(() => heard.at(-1), WAIT).toBe(2);
   });
 
+  it('rejects a subscription that the server does not allow', async () => {
+    await admin.call('ACL', 'SETUSER', 'limited', 'on', '>p', 'allcommands', 'allkeys', 'resetchannels', '&bank:*');
+    const follower = await start('bank', server.url.replace('redis://', 'redis://limited:p@'));
+    await expect(follower.subscribe(topic, () => {})).rejects.toMatchObject({
+      code: 'SMARTPULSE_CACHE_STORE_UNAVAILABLE',
+    });
+    expect(follower.stats().subscriptions).toBe(0);
+  });
+
   it('finds a message that vanished in the server by its number', async () => {
     const [publisher, follower] = [await start('shop'), await start('bank')];
     const { gaps } = await follow(follower);

@@ -42,7 +42,15 @@ export async function openRecordStore(options: RecordStoreOptions): Promise<Reco
   const { prefix = REDIS_CACHE_DEFAULTS.prefix, connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs } = checked;
   const { RedisLink, RedisRecordStore } = await loadRedisAdapter();
   const { heartbeatMs } = REDIS_CACHE_DEFAULTS;
-  const link = new RedisLink({ url: checked.url, client: checked.client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
+  const link = new RedisLink({
+    url: checked.url,
+    client: checked.client,
+    prefix,
+    connectTimeoutMs,
+    heartbeatMs,
+    clock,
+    random,
+  });
   await link.connect();
   return new RedisRecordStore({ link, prefix, timeoutMs: TIMEOUT_MS, clock });
 }

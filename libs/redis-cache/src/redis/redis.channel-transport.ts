@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { type ChannelListener, ChannelTransport, type TransportSubscription } from '../channel/channel.transport.js';
+import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
 import type { RedisLink } from './redis.link.js';
 
 interface Channel {
@@ -42,7 +43,7 @@ export class RedisChannelTransport extends ChannelTransport {
     if (known === undefined) {
       this.#channels.set(name, channel);
       if (this.#link.whole) {
-        this.#acknowledge(channel).catch((error: unknown) => this.#missed(error));
+        await this.#begin(channel);
       }
     } else if (channel.standing) {
       this.#tell(() => listener.onStanding());
@@ -76,6 +77,20 @@ export class RedisChannelTransport extends ChannelTransport {
     if (channel.listeners.delete(listener) && channel.listeners.size === 0) {
       this.#forget(channel);
       await this.#link.unsubscribe(channel.name);
+    }
+  }
+
+  /** @throws CacheStoreUnavailableError when the server refuses; where the connection was lost, the next one begins anew. */
+  async #begin(channel: Channel): Promise<void> {
+    const losses = this.#losses;
+    try {
+      await this.#acknowledge(channel);
+    } catch (error) {
+      if (losses === this.#losses) {
+        this.#forget(channel);
+        throw new CacheStoreUnavailableError('subscribe', error);
+      }
+      this.#missed(error);
     }
   }
 
