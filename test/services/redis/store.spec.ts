@@ -9,12 +9,12 @@ import {
   type SweepRequest,
 } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@smartpulse/redis-cache/embedded';
-import { cacheStoreContract, invalidationBusContract } from '@smartpulse/redis-cache/testing';
-import { runContract, VirtualClock } from '@smartpulse/resilience/testing';
+import { VirtualClock } from '@smartpulse/resilience/testing';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
-import { redisSubject } from '../../support/redis/redis-subject.js';
+import { redisSubject, siteOf } from '../../support/redis/redis-subject.js';
+import { runRedisContracts } from './redis-contracts.js';
 
 const version = redisForTests();
 const RUNS = 150;
@@ -29,52 +29,10 @@ describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
   });
   afterAll(() => server?.stop());
 
-  runContract(
-    { describe, it },
-    'CacheStore: Redis',
-    cacheStoreContract(() => redisSubject(server)),
-  );
-
-  runContract(
-    { describe, it },
-    'InvalidationBus: Redis',
-    invalidationBusContract(
-      async () => {
-        const subject = await redisSubject(server);
-        const { bus, store, redis } = subject;
-        return {
-          bus,
-          publish: async (channel, { key, version: stamp }) => {
-            const origin = { channel, source: 'a', synced: false };
-            if (stamp === null) {
-              await store.evict(key, origin);
-            } else {
-              await store.set({ ...origin, key, version: stamp, payload: '1', ttlMs: 60_000 });
-            }
-          },
-          drained: async () => {
-            await subject.published();
-          },
-          loseAndRecover: async () => {
-            const back = new Promise<void>((resolve) => {
-              void bus.subscribe('test:other:!inv', {
-                onMessage: () => {},
-                onUntrusted: () => {},
-                onTrusted: resolveSecond(resolve),
-              });
-            });
-            await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-            await back;
-          },
-          close: () => subject.close(),
-        };
-      },
-      { losesMessages: true },
-    ),
-  );
+  runRedisContracts('Redis', () => siteOf(server));
 
   it('costs no trust by requests that are refused and have nothing to tell', async () => {
-    const subject = await redisSubject(server);
+    const subject = await redisSubject(siteOf(server));
     const { bus, store } = subject;
     const heard: string[] = [];
     const origin = { channel: CHANNEL, source: 'a', synced: true };
@@ -96,7 +54,7 @@ describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
   });
 
   it(`answers, leaves and publishes what the store in memory does, for ${RUNS} random lists of requests`, async () => {
-    const redis = await redisSubject(server);
+    const redis = await redisSubject(siteOf(server));
     const clock = new VirtualClock();
     try {
       await fc.assert(
@@ -126,17 +84,6 @@ describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
     }
   });
 });
-
-/** The second call: the first is that of the subscription itself. */
-function resolveSecond(resolve: () => void): () => void {
-  let calls = 0;
-  return () => {
-    calls += 1;
-    if (calls === 2) {
-      resolve();
-    }
-  };
-}
 
 const stamp = fc
   .record({ epoch: fc.bigInt(1n, 2n), version: fc.bigInt(9_007_199_254_740_990n, 9_007_199_254_740_996n) })

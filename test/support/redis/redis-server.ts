@@ -14,8 +14,12 @@ export interface RedisServerOptions {
   readonly appendOnly?: boolean | undefined;
   /** Asked of everybody who connects. */
   readonly password?: string | undefined;
-  /** More options as of the command line, without dashes. */
-  readonly options?: Readonly<Record<string, string>> | undefined;
+  /** More options as of the command line, without dashes; several words of one are a list. */
+  readonly options?: Readonly<Record<string, string | readonly string[]>> | undefined;
+  /** Outlives this process, as `npm run services:up` wants it. Default `false`. */
+  readonly detached?: boolean | undefined;
+  /** Default: any free one. */
+  readonly preferredPort?: number | undefined;
 }
 
 /** One real Redis on a free port of loopback. */
@@ -36,7 +40,8 @@ export class RedisServer {
 
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     for (let attempt = 1; ; attempt++) {
-      const [port = 0] = await freePorts(1);
+      const { preferredPort } = options;
+      const [port = 0] = attempt === 1 && preferredPort !== undefined ? [preferredPort] : await freePorts(1);
       const server = new RedisServer(port, runFolder(`redis-${port}`), options);
       try {
         await server.#ready();
@@ -55,6 +60,24 @@ export class RedisServer {
   get url(): string {
     const { password } = this.#options;
     return `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${this.port}`;
+  }
+
+  /** Where its data and its log are. */
+  get folder(): string {
+    return this.#folder;
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** Freezes it with its connections open, until {@link thaw}. */
+  freeze(): Promise<void> {
+    return this.#process.freeze();
+  }
+
+  thaw(): Promise<void> {
+    return this.#process.signal('SIGCONT');
   }
 
   /** Ends it without warning. */
@@ -88,18 +111,20 @@ export class RedisServer {
     return ServerProcess.start({
       name: `redis on port ${this.port}`,
       command: 'redis-server',
-      args: Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]),
+      args: Object.entries(all).flatMap(([name, value]) => [`--${name}`, value].flat()),
+      detached: this.#options.detached,
       folder: this.#folder,
       logFile: logFileFor('redis'),
     });
   }
 
   #ready(): Promise<void> {
-    return this.#process.whenReady(() => answers(this.port), READY_TIMEOUT_MS);
+    return this.#process.whenReady(() => answersPing(this.port), READY_TIMEOUT_MS);
   }
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether a server of the protocol listens on this port of 127.0.0.1 and serves. */
+export function answersPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     const end = (ready: boolean): void => {

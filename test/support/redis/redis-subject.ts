@@ -2,19 +2,28 @@ import type { InvalidationMessage } from '@smartpulse/redis-cache';
 import { RedisCacheStore, RedisInvalidationBus, RedisLink } from '@smartpulse/redis-cache/redis';
 import { SystemRandom } from '@smartpulse/resilience';
 import { Redis } from 'ioredis';
-import type { RedisServer } from './redis-server.js';
 import { ShiftedClock } from './shifted.clock.js';
 
 export const HEARTBEAT_MS = 100;
 const CHANNEL = 'test:contract:!inv';
 const MARKS = 'test:marks:!inv';
+/** Enough for every master of a small cluster to have one at least. */
+const MARK_KEYS = 32;
+
+/** Where a subject leads: what clients are given, and clients past it, one for each server that holds keys. */
+export interface RedisSite {
+  readonly url: string;
+  admins(): Promise<readonly Redis[]>;
+}
 
 /** One replica's store and backplane on a server, and a client past them. */
 export interface RedisSubject {
   readonly store: RedisCacheStore;
   readonly bus: RedisInvalidationBus;
   readonly link: RedisLink;
+  /** The first of {@link admins}. */
   readonly redis: Redis;
+  readonly admins: readonly Redis[];
   readonly clock: ShiftedClock;
   /** Everything that a subscriber of the contract's channel has heard, once it has all arrived. */
   published(): Promise<readonly InvalidationMessage[]>;
@@ -23,13 +32,22 @@ export interface RedisSubject {
   close(): Promise<void>;
 }
 
-/** Empties the server and connects. */
-export async function redisSubject(server: RedisServer): Promise<RedisSubject> {
-  const redis = new Redis(server.url);
-  await redis.flushall();
+/** A site that is one server. */
+export function siteOf({ url }: { readonly url: string }): RedisSite {
+  return { url, admins: async () => [new Redis(url)] };
+}
+
+/** Empties the servers and connects. */
+export async function redisSubject(site: RedisSite): Promise<RedisSubject> {
+  const admins = await site.admins();
+  const [redis] = admins;
+  if (redis === undefined) {
+    throw new Error('There is no server.');
+  }
+  await Promise.all(admins.map((admin) => admin.flushall()));
   const clock = new ShiftedClock();
   const link = new RedisLink({
-    url: server.url,
+    url: site.url,
     prefix: 'test',
     connectTimeoutMs: 5_000,
     heartbeatMs: HEARTBEAT_MS,
@@ -44,32 +62,46 @@ export async function redisSubject(server: RedisServer): Promise<RedisSubject> {
   await bus.subscribe(CHANNEL, { ...quiet, onMessage: (message) => heard.push(message) });
   let onMark = (): void => {};
   await bus.subscribe(MARKS, { ...quiet, onMessage: () => onMark() });
+  const marks = Array.from({ length: admins.length === 1 ? 1 : MARK_KEYS }, (_, at) => `{mark${at}}:v`);
   return {
     store,
     bus,
     link,
     redis,
+    admins,
     clock,
     published: async () => {
-      // One connection brings all channels in the order of publication: what was published before it has arrived when it has.
+      // Each server brings all channels in the order of publication: what was published before has arrived when a mark of each has.
+      let left = marks.length;
       await new Promise<void>((resolve) => {
-        onMark = resolve;
-        void store.evict('{mark}:v', { channel: MARKS, source: 'm', synced: true });
+        onMark = () => {
+          left -= 1;
+          if (left === 0) {
+            resolve();
+          }
+        };
+        for (const mark of marks) {
+          void store.evict(mark, { channel: MARKS, source: 'm', synced: true });
+        }
       });
       return heard;
     },
     elapse: async (ms) => {
       clock.shift(ms);
-      for (const key of await redis.keys('*')) {
-        const leftMs = await redis.pttl(key);
-        if (leftMs >= 0) {
-          await (leftMs <= ms ? redis.del(key) : redis.pexpire(key, leftMs - ms));
+      for (const admin of admins) {
+        for (const key of await admin.keys('*')) {
+          const leftMs = await admin.pttl(key);
+          if (leftMs >= 0) {
+            await (leftMs <= ms ? admin.del(key) : admin.pexpire(key, leftMs - ms));
+          }
         }
       }
     },
     close: async () => {
       await link.close();
-      redis.disconnect();
+      for (const admin of admins) {
+        admin.disconnect();
+      }
     },
   };
 }

@@ -1,0 +1,62 @@
+import { cacheStoreContract, invalidationBusContract } from '@smartpulse/redis-cache/testing';
+import { runContract } from '@smartpulse/resilience/testing';
+import { describe, it } from 'vitest';
+import { redisSubject, type RedisSite } from '../../support/redis/redis-subject.js';
+
+/** The contracts of store and backplane, on whatever kind of Redis there is. */
+export function runRedisContracts(kind: string, site: () => RedisSite): void {
+  runContract(
+    { describe, it },
+    `CacheStore: ${kind}`,
+    cacheStoreContract(() => redisSubject(site())),
+  );
+
+  runContract(
+    { describe, it },
+    `InvalidationBus: ${kind}`,
+    invalidationBusContract(
+      async () => {
+        const subject = await redisSubject(site());
+        const { bus, store, admins } = subject;
+        return {
+          bus,
+          publish: async (channel, { key, version: stamp }) => {
+            const origin = { channel, source: 'a', synced: false };
+            if (stamp === null) {
+              await store.evict(key, origin);
+            } else {
+              await store.set({ ...origin, key, version: stamp, payload: '1', ttlMs: 60_000 });
+            }
+          },
+          drained: async () => {
+            await subject.published();
+          },
+          loseAndRecover: async () => {
+            const back = new Promise<void>((resolve) => {
+              void bus.subscribe('test:other:!inv', {
+                onMessage: () => {},
+                onUntrusted: () => {},
+                onTrusted: resolveSecond(resolve),
+              });
+            });
+            await Promise.all(admins.map((admin) => admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')));
+            await back;
+          },
+          close: () => subject.close(),
+        };
+      },
+      { losesMessages: true },
+    ),
+  );
+}
+
+/** The second call: the first is that of the subscription itself. */
+function resolveSecond(resolve: () => void): () => void {
+  let calls = 0;
+  return () => {
+    calls += 1;
+    if (calls === 2) {
+      resolve();
+    }
+  };
+}
