@@ -220,3 +220,21 @@ export class NotQuietError extends SmartPulseError {
     return SmartPulseError.hasCode(error, NotQuietError.code);
   }
 }
+
+/** A stored checkpoint cannot be read: it is damaged, or of another format. */
+export class MalformedCheckpointError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CHECKPOINT_MALFORMED';
+  readonly code = MalformedCheckpointError.code;
+
+  constructor(cause: unknown) {
+    super('A stored checkpoint cannot be read.', {
+      remedy:
+        'Use the version of @smartpulse/data-sync that wrote it, or delete the record: the table is then read anew.',
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is MalformedCheckpointError {
+    return SmartPulseError.hasCode(error, MalformedCheckpointError.code);
+  }
+}

@@ -5,6 +5,7 @@ export {
   InvalidInstantError,
   InvalidKeyTextError,
   KeyNotFromPrimaryKeyError,
+  MalformedCheckpointError,
   MalformedEnvelopeError,
   NotQuietError,
   OutboxRowError,
@@ -57,6 +58,9 @@ export {
   type RelayedContract,
 } from './outbox/outbox-definition.js';
 export { OUTBOX_ID_PROPERTY, OutboxRelay, type OutboxStats } from './outbox/outbox-relay.change.sink.js';
+export { OutsideCopy } from './outside/outside-copy.js';
+export { RecordCheckpointStore } from './outside/record.checkpoint.store.js';
+export { withOutsideCopy } from './outside/with-outside-copy.js';
 export type { PublishStats } from './publish/publish.stats.js';
 export { toEntryVersion } from './read/entry-version.mapping.js';
 export { type SyncRead, SyncReader } from './read/sync.reader.js';

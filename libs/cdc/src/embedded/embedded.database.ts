@@ -212,13 +212,15 @@ export class EmbeddedDatabase {
 
   /**
    * Begins a new epoch because the counter may have gone back. Compare-and-set: of several callers that saw `from`, one raises it and
-   * the others get what it became. Save it in the outside copy, if there is one.
+   * the others get what it became.
+   *
+   * @param atLeast what a copy outside of the file has decided already: it is taken over.
    */
-  async raiseEpoch(from: bigint): Promise<bigint> {
+  async raiseEpoch(from: bigint, atLeast?: bigint): Promise<bigint> {
     const turn = await this.#turns.take(`${this.name}: raiseEpoch`);
     try {
       const epoch = this.#statements.transact(null, () => {
-        const raised = this.#log.raiseEpoch(from);
+        const raised = this.#log.raiseEpoch(from, atLeast);
         this.#connection.run('UPDATE smartpulse_database SET epoch = ?', raised);
         return raised;
       });

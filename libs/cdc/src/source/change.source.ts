@@ -96,10 +96,11 @@ export abstract class ChangeSource {
    * Begins a new epoch because the counter went back inside `from`: compare-and-set, so that of several readers that saw it one raises
    * and the others adopt. A source that keeps its epoch overrides this.
    *
+   * @param _atLeast what a copy of the epoch outside of the database has decided already: it is taken over.
    * @returns the epoch that holds now, above `from`.
    * @throws {@link EpochNotRaisedError} when this source cannot.
    */
-  raiseEpoch(from: bigint): Promise<bigint> {
+  raiseEpoch(from: bigint, _atLeast?: bigint): Promise<bigint> {
     return Promise.reject(new EpochNotRaisedError(this.name, from));
   }
 

@@ -379,6 +379,22 @@ export function changeSourceContract(
       assert.equal((await source.describe(ENTRY_TABLE)).schemaHash, description.schemaHash);
       assert.notEqual((await source.describe(STOCK_TABLE)).schemaHash, description.schemaHash);
     }),
+    one(
+      'raises the epoch once for all who saw it, and takes over what a copy elsewhere has decided',
+      async ({ source }) => {
+        const { epoch } = await source.state([]);
+        const raised = await Promise.all([source.raiseEpoch(epoch), source.raiseEpoch(epoch)]);
+        const [next] = raised;
+        assert.ok(next > epoch);
+        assert.deepEqual(raised, [next, next]);
+        assert.deepEqual(
+          await Promise.all([source.raiseEpoch(epoch, next + 7n), source.raiseEpoch(epoch, next + 7n)]),
+          [next + 7n, next + 7n],
+        );
+        assert.equal(await source.raiseEpoch(epoch, next), next + 7n);
+        assert.equal((await source.state([])).epoch, next + 7n);
+      },
+    ),
     one('refuses a table that is not there by an error that names it, and has no state of it', async ({ source }) => {
       const notThere = coded('SMARTPULSE_CDC_TABLE_NOT_FOUND', 'SMARTPULSE_CDC_TABLE_NOT_TRACKED');
       await assert.rejects(source.describe('dbo.nowhere'), notThere);

@@ -209,11 +209,13 @@ export class InMemoryChangeSource extends ChangeSource {
     return { rows, lastKey: keys[rows.length - 1] ?? null };
   }
 
-  override async raiseEpoch(from: bigint): Promise<bigint> {
+  override async raiseEpoch(from: bigint, atLeast = 0n): Promise<bigint> {
     if (!this.canRaiseEpoch) {
       throw new EpochNotRaisedError(this.name, from);
     }
-    if (this.#epoch === from) {
+    if (atLeast > this.#epoch) {
+      this.#epoch = atLeast;
+    } else if (this.#epoch === from) {
       this.#epoch += 1n;
     }
     return this.#epoch;

@@ -113,8 +113,8 @@ export class EmbeddedChangeSource extends ChangeSource {
   }
 
   /** Compare-and-set on the database's row. */
-  override raiseEpoch(from: bigint): Promise<bigint> {
-    return this.#database.raiseEpoch(from);
+  override raiseEpoch(from: bigint, atLeast?: bigint): Promise<bigint> {
+    return this.#database.raiseEpoch(from, atLeast);
   }
 
   /** Opened nothing: the database is closed by whoever opened it. */

@@ -77,7 +77,10 @@ export class ChangeLog {
   }
 
   /** Compare-and-set; answers the epoch that holds now. The caller is inside a transaction and commits it. */
-  raiseEpoch(from: bigint): bigint {
+  raiseEpoch(from: bigint, atLeast = 0n): bigint {
+    if (atLeast > this.#epoch) {
+      return atLeast;
+    }
     if (this.#epoch !== from) {
       return this.#epoch;
     }
