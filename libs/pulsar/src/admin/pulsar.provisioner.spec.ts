@@ -15,6 +15,15 @@ const AWAY = new PulsarError('SMARTPULSE_PULSAR_CONNECTION', 'Nobody answers.', 
   remedy: 'It is part of the test.',
 });
 
+const CONFLICT = new PulsarError('SMARTPULSE_PULSAR_CONFLICT', 'There is one.', { kind: 'permanent', remedy: '' });
+/** What Pulsar 4.2 says of a write that met another one: 500, without a reason. */
+const COLLISION = new PulsarError('SMARTPULSE_PULSAR_BROKER', 'PUT /tenants/wind was answered with 500.', {
+  kind: 'transient',
+  remedy: '',
+  ambiguous: true,
+});
+const REFUSAL = new PulsarError('SMARTPULSE_PULSAR_AUTHORIZATION', 'It may not.', { kind: 'permanent', remedy: '' });
+
 describe('PulsarProvisioner', () => {
   beforeAll(() => Logger.overrideLogger(false));
   afterAll(() => Logger.overrideLogger(true));
@@ -98,17 +107,14 @@ describe('PulsarProvisioner', () => {
     });
     const found: (number | undefined)[] = [];
     vi.spyOn(admin, 'partitions').mockImplementation(async () => found.shift());
-    const create = vi
-      .spyOn(admin, 'createTopic')
-      .mockRejectedValue(
-        new PulsarError('SMARTPULSE_PULSAR_CONFLICT', 'There is one.', { kind: 'permanent', remedy: '' }),
-      );
+    const create = vi.spyOn(admin, 'createTopic').mockRejectedValue(CONFLICT);
     const grow = vi.spyOn(admin, 'growTopic').mockResolvedValue();
+    const clock = new VirtualClock();
     const provision = (partitions: number): Promise<void> =>
       new PulsarProvisioner(
         admin,
         resolveOptions('test', { url: 'memory://', provision: { topics: [{ topic: 'orders', partitions }] } }),
-        new VirtualClock(),
+        clock,
         new SeededRandom(),
       ).onModuleInit();
 
@@ -118,9 +124,50 @@ describe('PulsarProvisioner', () => {
     await expect(provision(4)).rejects.toThrow(/has 0 partitions, which cannot become 4/);
     expect(create).not.toHaveBeenCalled();
     found.push(undefined, 2);
-    await provision(4);
+    const third = provision(4);
+    await clock.advance(60_000);
+    await third;
     expect(create).toHaveBeenCalledTimes(1);
     expect(grow).toHaveBeenCalledWith('orders', 4);
+    await test.close();
+  });
+
+  it.each([
+    ['that another one was first', CONFLICT, true, 'made', 1],
+    ['nothing but 500, when another one was first', COLLISION, true, 'made', 1],
+    ['500 once, of itself', COLLISION, false, 'made', 2],
+    ['500 again and again', COLLISION, 'never', 'PUT /tenants/wind was answered with 500.', 8],
+    ['that it may not', REFUSAL, false, 'It may not.', 1],
+  ] as const)('looks again when making a tenant is answered with %s', async (_, answer, otherWasFirst, ends, asked) => {
+    const test = await startApp();
+    const admin = test.app.get(PulsarAdmin);
+    const tenants: string[] = [];
+    vi.spyOn(admin, 'capabilities', 'get').mockReturnValue({
+      tenants: true,
+      policies: true,
+      partitions: true,
+      cursorReset: true,
+    });
+    vi.spyOn(admin, 'tenants').mockImplementation(async () => tenants);
+    const create = vi.spyOn(admin, 'createTenant').mockImplementation(async (tenant) => {
+      if (create.mock.calls.length > 1 && otherWasFirst === false) {
+        tenants.push(tenant);
+        return;
+      }
+      if (otherWasFirst === true) {
+        tenants.push(tenant);
+      }
+      throw answer;
+    });
+    const clock = new VirtualClock();
+    const options = resolveOptions('test', { url: 'memory://', provision: { tenants: ['wind'] } });
+    const outcome = new PulsarProvisioner(admin, options, clock, new SeededRandom()).onModuleInit().then(
+      () => 'made',
+      (error: unknown) => (error instanceof Error ? error.message : 'unknown'),
+    );
+    await clock.advance(60_000);
+    expect(await outcome).toBe(ends);
+    expect(create).toHaveBeenCalledTimes(asked);
     await test.close();
   });
 });

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
+import { type BackoffOptions, backoffDelayMs, Clock, ConfigurationError, Random } from '@smartpulse/resilience';
 import { tryWithin } from '../connection/startup.js';
 import { PulsarError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
@@ -95,69 +95,90 @@ export class PulsarProvisioner implements OnModuleInit {
       name,
       () => this.#admin.createNamespace(name),
     );
-    const before = await this.#admin.policies(name);
-    const changed = Object.entries(wanted).filter(
-      ([policy, value]) => value !== undefined && !isDeepStrictEqual(value, Reflect.get(before, policy)),
-    );
-    if (changed.length > 0) {
-      const policies: NamespacePolicies = Object.fromEntries(changed);
-      await this.#admin.setPolicies(name, policies);
-      this.#logger.log(`Provisioned: policies of ${name}: ${JSON.stringify(policies)}`);
-    }
+    await this.#together(async () => {
+      const before = await this.#admin.policies(name);
+      const changed = Object.entries(wanted).filter(
+        ([policy, value]) => value !== undefined && !isDeepStrictEqual(value, Reflect.get(before, policy)),
+      );
+      if (changed.length > 0) {
+        const policies: NamespacePolicies = Object.fromEntries(changed);
+        await this.#admin.setPolicies(name, policies);
+        this.#logger.log(`Provisioned: policies of ${name}: ${JSON.stringify(policies)}`);
+      }
+    });
   }
 
-  async #topic({ topic, partitions: wanted = 0 }: ProvisionedTopic): Promise<void> {
-    if (wanted > 0 && !this.#admin.capabilities.partitions) {
+  async #topic({ topic, partitions: asked = 0 }: ProvisionedTopic): Promise<void> {
+    const wanted = this.#admin.capabilities.partitions ? asked : 0;
+    if (wanted !== asked) {
       this.#logger.log(`Topic ${topic} gets no partitions: this broker has none.`);
-      return this.#topic({ topic });
     }
-    const found = await this.#admin.partitions(topic);
-    if (found === undefined) {
-      if (await this.#made(() => this.#admin.createTopic(topic, wanted))) {
+    await this.#together(async () => {
+      const found = await this.#admin.partitions(topic);
+      if (found === undefined) {
+        await this.#admin.createTopic(topic, wanted);
         this.#logger.log(`Provisioned: topic ${topic}${wanted === 0 ? '' : `, ${wanted} partitions`}`);
         return;
       }
-      // Another replica was first; it may know another number.
-      return this.#topic({ topic, partitions: wanted });
-    }
-    if (found === wanted) {
-      return;
-    }
-    if (found === 0 || wanted < found) {
-      throw new ConfigurationError('PulsarModule.forRoot', [
-        {
-          option: 'provision.topics',
-          problem: `topic ${topic} has ${found} partitions, which cannot become ${wanted}; partitions only grow, and a topic without any gets none`,
-        },
-      ]);
-    }
-    await this.#made(() => this.#admin.growTopic(topic, wanted));
-    this.#logger.log(
-      `Provisioned: topic ${topic}, ${found} partitions became ${wanted}; keys go to others than before`,
-    );
+      if (found === wanted) {
+        return;
+      }
+      if (found === 0 || wanted < found) {
+        throw new ConfigurationError('PulsarModule.forRoot', [
+          {
+            option: 'provision.topics',
+            problem: `topic ${topic} has ${found} partitions, which cannot become ${wanted}; partitions only grow, and a topic without any gets none`,
+          },
+        ]);
+      }
+      await this.#admin.growTopic(topic, wanted);
+      this.#logger.log(
+        `Provisioned: topic ${topic}, ${found} partitions became ${wanted}; keys go to others than before`,
+      );
+    });
   }
 
-  async #make(
+  #make(
     what: string,
     list: () => Promise<readonly string[]>,
     name: string,
     create: () => Promise<void>,
   ): Promise<void> {
-    if (!(await list()).includes(name) && (await this.#made(create))) {
-      this.#logger.log(`Provisioned: ${what}`);
-    }
+    return this.#together(async () => {
+      if (!(await list()).includes(name)) {
+        await create();
+        this.#logger.log(`Provisioned: ${what}`);
+      }
+    });
   }
 
-  /** Whether it was us: `false` when another one was first. */
-  async #made(create: () => Promise<void>): Promise<boolean> {
-    try {
-      await create();
-      return true;
-    } catch (error) {
-      if (PulsarError.is(error) && error.code === 'SMARTPULSE_PULSAR_CONFLICT') {
-        return false;
+  /**
+   * Looks and makes what is missing; when the broker says that another one was first, or may have been, looks again. Each refusal of this kind means that
+   * somebody else came further, so the attempts are few.
+   */
+  async #together(lookAndMake: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one look after the other
+        return await lookAndMake();
+      } catch (error) {
+        if (!isContended(error) || attempt >= CONTENDED_ATTEMPTS) {
+          throw error;
+        }
+        // oxlint-disable-next-line no-await-in-loop -- apart from the others
+        await this.#clock.sleep(backoffDelayMs(CONTENDED_BACKOFF, attempt, this.#random));
       }
-      throw error;
     }
   }
+}
+
+const CONTENDED_ATTEMPTS = 8;
+const CONTENDED_BACKOFF: BackoffOptions = { initialMs: 50, multiplier: 2, maxMs: 1_000, jitter: 'full' };
+
+/** 409 mostly; Pulsar 4.2 answers two who make the same tenant at once with 500, because the second write of its metadata finds another version. */
+function isContended(error: unknown): boolean {
+  return (
+    PulsarError.is(error) &&
+    (error.code === 'SMARTPULSE_PULSAR_CONFLICT' || (error.code === 'SMARTPULSE_PULSAR_BROKER' && error.ambiguous))
+  );
 }
