@@ -61,15 +61,18 @@ export function twoReplicasContract(create: () => Promise<TwoReplicas>): readonl
       await two.heard();
       assert.deepEqual([await a.read(KEY, async () => row), await b.read(KEY, async () => row)], [2, 2]);
     }),
-    check('shows no row that was changed while the messages of a replica were lost, once they are back', async (two) => {
-      const [a, b] = two.replicas;
-      await a.read(KEY, async () => 1);
-      assert.equal(await b.read(KEY, async () => 1), 1);
-      await two.loseMessages();
-      await a.committed(KEY, 2);
-      await two.messagesAreBack();
-      await two.heard();
-      assert.equal(await b.read(KEY, async () => 2), 2);
-    }),
+    check(
+      'shows no row that was changed while the messages of a replica were lost, once they are back',
+      async (two) => {
+        const [a, b] = two.replicas;
+        await a.read(KEY, async () => 1);
+        assert.equal(await b.read(KEY, async () => 1), 1);
+        await two.loseMessages();
+        await a.committed(KEY, 2);
+        await two.messagesAreBack();
+        await two.heard();
+        assert.equal(await b.read(KEY, async () => 2), 2);
+      },
+    ),
   ];
 }
