@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ContractCase } from '@smartpulse/resilience/testing';
+import { Gate } from './test-replicas.js';
 
 /** One replica of any two-level cache, as its users see it. Rows are numbers that only grow; the number of a row is its version, too. */
 export interface CachingReplica {
@@ -44,19 +45,19 @@ export function twoReplicasContract(create: () => Promise<TwoReplicas>): readonl
   return [
     check('keeps nothing that a loader read before a change which came while it ran', async (two) => {
       const [a, b] = two.replicas;
-      const { promise: read, resolve: answer } = Promise.withResolvers<number>();
-      const { promise: reading, resolve: begun } = Promise.withResolvers<void>();
+      const read = new Gate<number>();
+      const reading = new Gate<void>();
       let row = 1;
       const late = a.read(KEY, () => {
-        begun();
+        reading.open();
         // It has read the row, and is slow to bring it. Asked again, it reads anew.
-        return row === 1 ? read : Promise.resolve(row);
+        return row === 1 ? read.promise : Promise.resolve(row);
       });
-      await reading;
+      await reading.promise;
       row = 2;
       await b.committed(KEY, row);
       await two.heard();
-      answer(1);
+      read.open(1);
       await late;
       await two.heard();
       assert.deepEqual([await a.read(KEY, async () => row), await b.read(KEY, async () => row)], [2, 2]);
