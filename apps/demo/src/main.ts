@@ -23,12 +23,13 @@ const clock = new SystemClock();
 async function run(stopped: AbortSignal): Promise<void> {
   const environment = readDemoEnvironment(process.env);
   const random = new SeededRandom(SEED);
-  const parts = new EmbeddedParts(clock, random, {
-    shared: sharedServers(environment, clock, new SystemRandom()),
-  });
   const series = await loadSeries(environment.dataFile, random);
   const days = Math.ceil((series[0]?.intervals.length ?? 0) / INTERVALS_PER_DAY);
   const plan = planFeed(series, UNITS, days);
+  // Last of all that may fail: what it opens is closed by its host.
+  const parts = await EmbeddedParts.open(clock, random, {
+    shared: sharedServers(environment, clock, new SystemRandom()),
+  });
   const host = await DemoHost.start(parts, environment);
   const [forecastUrl, notificationUrl] = [await host.forecastUrl(), await host.notificationUrl()];
   const line = new ProgressLine(process.stdout);

@@ -15,6 +15,7 @@ export {
 } from './production-forecast.parts.js';
 export type { SaveResult } from './save/save-request.js';
 export { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
+export { ForecastDatabase, type ForecastDatabaseOptions } from './storage/forecast.database.js';
 export { ForecastEntity } from './storage/forecast.entity.js';
 export {
   dayKey,

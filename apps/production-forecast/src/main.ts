@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
-import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
 import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
-import { ConfigurationError, SystemClock } from '@smartpulse/resilience';
+import { ConfigurationError, ShutdownCoordinator, SystemClock } from '@smartpulse/resilience';
 import { readEnvironment } from './environment.js';
 import { createProductionForecastApp } from './production-forecast.app.js';
+import { ForecastDatabase } from './storage/forecast.database.js';
 
 const logger = new Logger('ProductionForecast');
 
@@ -21,13 +21,20 @@ async function start(): Promise<void> {
   ];
   logger.log([`Embedded in this process, shared with no other: ${embedded.join(', ')}`, ...servers].join('. '));
   const clock = new SystemClock();
-  // They live as long as the process: nothing is left to close once the app has drained.
+  const opened = await ForecastDatabase.open({ name: 'production-forecast', file: databaseFile, cache, clock });
+  const { database, outside } = opened;
+  // Broker and cache live as long as the process: nothing is left to close once the app has drained.
   const app = await createProductionForecastApp({
-    database: EmbeddedDatabase.open({ name: 'production-forecast', file: databaseFile, clock }),
+    database,
+    outside,
     broker: broker ?? new InProcessBroker({ clock }),
     cacheServer: cache ?? new EmbeddedCacheServer({ clock }),
     clock,
+  }).catch(async (error: unknown) => {
+    await opened.close();
+    throw error;
   });
+  app.get(ShutdownCoordinator).register({ name: 'database', phase: 'clients', stop: () => opened.close() });
   try {
     // Nobody is authenticated yet, so nobody else may knock.
     await app.listen(port, '127.0.0.1');

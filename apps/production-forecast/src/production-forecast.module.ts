@@ -4,7 +4,7 @@ import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { BatchModule } from '@smartpulse/batch';
 import { CdcModule } from '@smartpulse/cdc';
 import { embeddedCdc, type EmbeddedCdcParts } from '@smartpulse/cdc/embedded';
-import { ChannelPollSignal, DataSyncModule } from '@smartpulse/data-sync';
+import { ChannelPollSignal, DataSyncModule, withOutsideCopy } from '@smartpulse/data-sync';
 import { HealthModule } from '@smartpulse/health';
 import { forecastContracts } from '@smartpulse/production-forecast-contract';
 import { PulsarModule, type PulsarModuleOptions } from '@smartpulse/pulsar';
@@ -24,7 +24,7 @@ import { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
 import { ForecastEntity } from './storage/forecast.entity.js';
 import { ForecastTracking } from './storage/forecast.tracking.js';
 import { OutboxRetention } from './storage/outbox.retention.js';
-import { APP_NAME, defineForecastOutbox, defineForecastSync, FORECAST_CACHE } from './sync/forecast.sync.js';
+import { APP_NAME, defineForecastOutbox, defineForecastSync, FORECAST_CACHE, ownName } from './sync/forecast.sync.js';
 
 /** ProductionForecast: forecasts saved over HTTP, synchronised, served from the versioned cache. */
 @Module({})
@@ -76,7 +76,7 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     PulsarModule.forRoot(pulsarOptions(parts)),
     RedisCacheModule.forRoot({
       ...cacheOptions(parts),
-      prefix: parts.installation === undefined ? APP_NAME : `${parts.installation}-${APP_NAME}`,
+      prefix: ownName(parts.installation),
       nodeId: `${APP_NAME}-${replica}`,
     }),
     RedisCacheModule.forFeature([defineCache<DayForecast>({ ...parts.cache, name: FORECAST_CACHE, synced: true })]),
@@ -98,11 +98,12 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
 
 /** On a shared cache, a writer wakes the tracker on any replica; in one process the database itself does. */
 function cdcParts(
-  { database, cacheServer }: ProductionForecastParts,
+  { database, cacheServer, outside }: ProductionForecastParts,
   dataSource: DataSource,
   channel: CacheChannel,
 ): EmbeddedCdcParts {
-  const embedded = embeddedCdc(database, dataSource);
+  const alone = embeddedCdc(database, dataSource);
+  const embedded = outside === undefined ? alone : withOutsideCopy(alone, outside);
   return cacheServer instanceof EmbeddedCacheServer
     ? embedded
     : { ...embedded, pollSignal: new ChannelPollSignal(channel, embedded.pollSignal) };

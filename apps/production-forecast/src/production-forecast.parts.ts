@@ -1,5 +1,6 @@
 import { type TrackerTuning } from '@smartpulse/cdc';
 import { type EmbeddedDatabase } from '@smartpulse/cdc/embedded';
+import { type OutsideCopy } from '@smartpulse/data-sync';
 import { type PulsarModuleOptions } from '@smartpulse/pulsar';
 import { type InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { type EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
@@ -38,6 +39,8 @@ export interface ProductionForecastParts {
   readonly installation?: string | undefined;
   /** The second level of the cache, and the backplane between replicas: one in this process, or the address of a Redis. */
   readonly cacheServer: EmbeddedCacheServer | CacheAddress;
+  /** What is known of the database outside of it; see `ForecastDatabase`. Default: nothing. */
+  readonly outside?: OutsideCopy | undefined;
   /** Default: {@link ALL_ROLES}. Without `write` there is no way to save here. */
   readonly roles?: readonly ProductionForecastRole[] | undefined;
   /** Names the replica: unique among those that share a database or a cache. Default `main`. */

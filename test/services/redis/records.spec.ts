@@ -50,6 +50,18 @@ describe.runIf(version !== undefined)(`records on Redis ${version}`, () => {
     ),
   );
 
+  it('gives them a life where one is asked for, which begins anew with every write', async () => {
+    const store = await openRecordStore({ url: server.url, prefix: PREFIX, lifeMs: 60_000 });
+    const [first, second] = [new EntryVersion(1n, 1n), new EntryVersion(1n, 2n)];
+    await store.put('passing', { order: first, text: 'a' });
+    expect(await admin.pttl('{shop:passing}:r')).toBeGreaterThan(50_000);
+    await admin.pexpire('{shop:passing}:r', 1_000);
+    await store.replace('passing', first, { order: second, text: 'b' });
+    expect(await admin.pttl('{shop:passing}:r')).toBeGreaterThan(50_000);
+    await store.close();
+    await expect(openRecordStore({ url: server.url, prefix: PREFIX, lifeMs: 0.5 })).rejects.toThrow('lifeMs');
+  });
+
   it('finds them again in the next life of the server, which begins a new generation of the cache', async () => {
     const record = { order: new EntryVersion(1n, 7n), text: 'kept' };
     const store = await openRecordStore({ url: server.url, prefix: PREFIX });

@@ -26,7 +26,15 @@ export class DemoHost {
     const apps: NestExpressApplication[] = [];
     try {
       const forecasts = await createProductionForecastApp(
-        { database: parts.forecasts, broker, installation, cacheServer: parts.cacheServer, clock, random },
+        {
+          database: parts.forecasts,
+          outside: parts.outside,
+          broker,
+          installation,
+          cacheServer: parts.cacheServer,
+          clock,
+          random,
+        },
         options,
       );
       apps.push(forecasts);

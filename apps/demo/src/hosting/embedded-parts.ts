@@ -1,5 +1,5 @@
 import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
-import { type BrokerAddress, type CacheAddress } from '@smartpulse/production-forecast';
+import { type BrokerAddress, type CacheAddress, ForecastDatabase } from '@smartpulse/production-forecast';
 import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
@@ -33,17 +33,28 @@ export class EmbeddedParts {
   readonly installation: string | undefined;
   /** The embedded cache server or the address of a Redis. */
   readonly cacheServer: EmbeddedCacheServer | CacheAddress;
+  /** What a Redis knows of ProductionForecast's tables; `undefined` = there is none. */
+  readonly outside: ForecastDatabase['outside'];
 
-  constructor(
+  private constructor(
     readonly clock: Clock,
     readonly random: Random,
-    { cacheServer, shared }: EmbeddedPartsOptions = {},
+    { cacheServer, shared }: EmbeddedPartsOptions,
+    private readonly opened: ForecastDatabase,
   ) {
-    this.forecasts = EmbeddedDatabase.open({ name: 'forecasts', clock });
+    this.forecasts = opened.database;
+    this.outside = opened.outside;
     this.notifications = EmbeddedDatabase.open({ name: 'notifications', clock });
     this.broker = shared?.broker ?? new InProcessBroker({ clock, random });
     this.installation = shared?.installation;
     this.cacheServer = cacheServer ?? shared?.cache ?? new EmbeddedCacheServer({ clock });
+  }
+
+  /** Creates what is embedded, and connects to the Redis that is named. */
+  static async open(clock: Clock, random: Random, options: EmbeddedPartsOptions = {}): Promise<EmbeddedParts> {
+    const { cache, installation } = options.shared ?? {};
+    const opened = await ForecastDatabase.open({ name: 'forecasts', cache, installation, clock });
+    return new EmbeddedParts(clock, random, options, opened);
   }
 
   /** One sentence for the start: what is in this process and what is not. */
@@ -70,7 +81,7 @@ export class EmbeddedParts {
     if (this.cacheServer instanceof EmbeddedCacheServer) {
       this.cacheServer.close();
     }
-    await this.forecasts.close();
+    await this.opened.close();
     await this.notifications.close();
   }
 }

@@ -25,6 +25,7 @@ export async function startReplica(
   const app = await createProductionForecastApp(
     {
       database: parts.forecasts,
+      outside: parts.outside,
       broker: parts.broker,
       installation: parts.installation,
       cacheServer,

@@ -43,7 +43,6 @@ export type CacheOutcomes = Record<'applied' | 'stale' | 'duplicates' | 'absent'
  */
 export class SmokeStage {
   readonly #closers: (() => Promise<void> | void)[] = [];
-  readonly #parts: EmbeddedParts;
   readonly #writersCache: EmbeddedCacheServer;
   readonly #readers: Replica[] = [];
   readonly #witness: Witness;
@@ -53,23 +52,23 @@ export class SmokeStage {
   /** What writers that are stopped had published. */
   #publishedBefore: Published = { envelopes: 0, messages: 0 };
 
-  private constructor(private readonly options: StageOptions) {
-    const { clock, random } = options;
-    this.#parts = new EmbeddedParts(clock, random, {
-      cacheServer: options.backplane === false ? new DeafCacheServer({ clock }) : undefined,
-      shared: options.shared,
-    });
-    this.#writersCache = new EmbeddedCacheServer({ clock });
-    this.#witness = new Witness(this.#parts, forecastContracts(this.#parts.installation));
+  private constructor(
+    private readonly options: StageOptions,
+    private readonly parts: EmbeddedParts,
+  ) {
+    this.#writersCache = new EmbeddedCacheServer({ clock: options.clock });
+    this.#witness = new Witness(parts, forecastContracts(parts.installation));
     this.#closers.push(
-      () => this.#parts.close(),
+      () => parts.close(),
       () => this.#writersCache.close(),
     );
   }
 
   /** Starts everything; what had started is stopped again when a part fails to. */
   static async open(options: StageOptions): Promise<SmokeStage> {
-    const stage = new SmokeStage(options);
+    const { clock, random, shared } = options;
+    const cacheServer = options.backplane === false ? new DeafCacheServer({ clock }) : undefined;
+    const stage = new SmokeStage(options, await EmbeddedParts.open(clock, random, { cacheServer, shared }));
     try {
       await stage.#start();
       return stage;
@@ -111,13 +110,13 @@ export class SmokeStage {
 
   /** Compares deliveries and replicas with direct SQL. */
   async openAudit(plan: FeedPlan): Promise<Audit> {
-    const dataSource = await this.#openSql('audit', this.#parts.forecasts, [ForecastEntity, ForecastOutboxEntity]);
-    return new Audit(new EmbeddedChangeSource(this.#parts.forecasts), dataSource, plan);
+    const dataSource = await this.#openSql('audit', this.parts.forecasts, [ForecastEntity, ForecastOutboxEntity]);
+    return new Audit(new EmbeddedChangeSource(this.parts.forecasts), dataSource, plan);
   }
 
   /** Notifications in NotificationService's own store. */
   async countNotifications(): Promise<number> {
-    const dataSource = await this.#openSql('count', this.#parts.notifications, [NotificationEntity]);
+    const dataSource = await this.#openSql('count', this.parts.notifications, [NotificationEntity]);
     return dataSource.getRepository(NotificationEntity).count();
   }
 
@@ -149,12 +148,12 @@ export class SmokeStage {
    * No broker is asked: what its topics hold is counted by the witness, what was acknowledged by whoever consumes.
    */
   isQuiet(): boolean {
-    const { version } = this.#parts.forecasts.currentVersion();
+    const { version } = this.parts.forecasts.currentVersion();
     const trackers = this.writer.app.get(CdcRegistry, { strict: false }).list();
     const caughtUp = trackers.every(
       (tracker) => tracker.state.kind === 'streaming' && tracker.snapshot().version === version,
     );
-    const { cacheServer } = this.#parts;
+    const { cacheServer } = this.parts;
     // A Redis does not say what is on its way: no longer than a hop, which the quiet has to last for anyway.
     const told = !(cacheServer instanceof EmbeddedCacheServer) || cacheServer.stats().pending === 0;
     return caughtUp && this.#isConsumed() && told;
@@ -164,7 +163,7 @@ export class SmokeStage {
   async close(): Promise<void> {
     await this.#writer?.app.close();
     this.#writer = undefined;
-    if (this.#parts.installation !== undefined) {
+    if (this.parts.installation !== undefined) {
       (await leaveBroker(this.#consuming)).forEach((sentence) => this.options.say?.(sentence));
     }
     for (const close of this.#closers.toReversed()) {
@@ -175,14 +174,14 @@ export class SmokeStage {
 
   async #start(): Promise<void> {
     const { clock, random, logger = false, apply } = this.options;
-    this.options.say?.(this.#parts.describe());
+    this.options.say?.(this.parts.describe());
     this.#closers.push(() => this.#witness.stop());
     await this.#witness.start();
     const notifier = await createNotificationServiceApp(
       {
-        database: this.#parts.notifications,
-        broker: this.#parts.broker,
-        installation: this.#parts.installation,
+        database: this.parts.notifications,
+        broker: this.parts.broker,
+        installation: this.parts.installation,
         clock,
         random,
       },
@@ -193,7 +192,7 @@ export class SmokeStage {
     await notifier.listen(0, '127.0.0.1');
     this.#writer = await this.#startReplica('writer', ['write', 'publish'], this.#writersCache);
     for (const name of ['reader-1', 'reader-2']) {
-      const reader = await this.#startReplica(name, apply === false ? [] : ['apply'], this.#parts.cacheServer);
+      const reader = await this.#startReplica(name, apply === false ? [] : ['apply'], this.parts.cacheServer);
       this.#closers.push(() => reader.app.close());
       this.#consuming.push(reader.app);
       this.#readers.push(reader);
@@ -205,7 +204,7 @@ export class SmokeStage {
     roles: readonly ProductionForecastRole[],
     cacheServer: EmbeddedParts['cacheServer'],
   ): Promise<Replica> {
-    return startReplica(name, roles, this.#parts, cacheServer, this.options.logger ?? false);
+    return startReplica(name, roles, this.parts, cacheServer, this.options.logger ?? false);
   }
 
   async #openSql(

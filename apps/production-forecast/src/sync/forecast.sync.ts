@@ -10,6 +10,11 @@ import {
 /** The app's stable name: consumer of its tables, owner of its subscriptions, prefix of its keys. */
 export const APP_NAME = 'production-forecast';
 
+/** What begins the names of an installation in a store that others use too. */
+export function ownName(installation: string | undefined): string {
+  return installation === undefined ? APP_NAME : `${installation}-${APP_NAME}`;
+}
+
 /** The cache namespace of the days. */
 export const FORECAST_CACHE = 'forecast';
 

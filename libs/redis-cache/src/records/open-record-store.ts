@@ -1,4 +1,5 @@
-import { type Clock, type Random, SystemClock, SystemRandom } from '@smartpulse/resilience';
+import { checkOptions, type Clock, type Random, SystemClock, SystemRandom } from '@smartpulse/resilience';
+import { z } from 'zod';
 import { MemoryRecordStore } from '../embedded/memory.record-store.js';
 import { loadRedisAdapter } from '../registry/load-redis-adapter.js';
 import { checkRedisCacheOptions, REDIS_CACHE_DEFAULTS, type RedisClientTemplate } from '../redis-cache.options.js';
@@ -14,11 +15,16 @@ export interface RecordStoreOptions {
   readonly prefix?: string | undefined;
   /** How long the first connection may take, milliseconds. Default 5 000. */
   readonly connectTimeoutMs?: number | undefined;
+  /** In Redis: life of a record from its last write, milliseconds, for what is of no use after a while. Default: none, it stays. */
+  readonly lifeMs?: number | undefined;
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
   /** Default: the machine's. */
   readonly random?: Random | undefined;
 }
+
+const LIFE = 'expected whole milliseconds of at least 1';
+const lifeSchema = z.strictObject({ lifeMs: z.int(LIFE).min(1, LIFE).optional() });
 
 /** Longest wait for one answer. */
 const TIMEOUT_MS = 2_000;
@@ -34,7 +40,8 @@ const TIMEOUT_MS = 2_000;
  * ```
  */
 export async function openRecordStore(options: RecordStoreOptions): Promise<RecordStore> {
-  const { clock = new SystemClock(), random = new SystemRandom(), ...rest } = options;
+  const { clock = new SystemClock(), random = new SystemRandom(), lifeMs, ...rest } = options;
+  checkOptions('openRecordStore', lifeSchema, { lifeMs });
   const checked = checkRedisCacheOptions('openRecordStore', rest);
   if (checked.url?.startsWith('memory:') === true) {
     return new MemoryRecordStore();
@@ -52,5 +59,5 @@ export async function openRecordStore(options: RecordStoreOptions): Promise<Reco
     random,
   });
   await link.connect();
-  return new RedisRecordStore({ link, prefix, timeoutMs: TIMEOUT_MS, clock });
+  return new RedisRecordStore({ link, prefix, timeoutMs: TIMEOUT_MS, lifeMs, clock });
 }

@@ -9,22 +9,29 @@ import type { RedisLink } from './redis.link.js';
 const HEAD = 'R1';
 const ORDER_END = HEAD.length + EntryVersion.ZERO.toString().length;
 
-const GET = `return redis.call('GET', KEYS[1])`;
-
-/** ARGV: order, text. Answers 1, or 0 and what stands. */
-const PUT = `
-local current = redis.call('GET', KEYS[1])
-if current and ARGV[1] < string.sub(current, ${HEAD.length + 1}, ${ORDER_END}) then return { 0, current } end
-redis.call('SET', KEYS[1], '${HEAD}' .. ARGV[1] .. ARGV[2])
-return { 1 }
+/** ARGV[1], ARGV[2]: order and text; ARGV[3]: life in milliseconds, or ''. */
+const STORE = `
+local function store()
+  local record = '${HEAD}' .. ARGV[1] .. ARGV[2]
+  if ARGV[3] == '' then redis.call('SET', KEYS[1], record) else redis.call('SET', KEYS[1], record, 'PX', ARGV[3]) end
+  return { 1 }
+end
 `;
 
-/** ARGV: order, text, expected order or ''. Answers 1, or 0 and what stands. */
-const REPLACE = `
+const GET = `return redis.call('GET', KEYS[1])`;
+
+/** Answers 1, or 0 and what stands. */
+const PUT = `${STORE}
 local current = redis.call('GET', KEYS[1])
-if ARGV[3] ~= (current and string.sub(current, ${HEAD.length + 1}, ${ORDER_END}) or '') then return { 0, current } end
-redis.call('SET', KEYS[1], '${HEAD}' .. ARGV[1] .. ARGV[2])
-return { 1 }
+if current and ARGV[1] < string.sub(current, ${HEAD.length + 1}, ${ORDER_END}) then return { 0, current } end
+return store()
+`;
+
+/** ARGV[4]: the expected order, or ''. Answers 1, or 0 and what stands. */
+const REPLACE = `${STORE}
+local current = redis.call('GET', KEYS[1])
+if ARGV[4] ~= (current and string.sub(current, ${HEAD.length + 1}, ${ORDER_END}) or '') then return { 0, current } end
+return store()
 `;
 
 /** What a {@link RedisRecordStore} is made of. */
@@ -35,6 +42,8 @@ export interface RedisRecordStoreParts {
   readonly prefix: string;
   /** Longest wait for one answer, milliseconds. */
   readonly timeoutMs: number;
+  /** Life of a record from its last write, milliseconds. Default: none, it stays. */
+  readonly lifeMs?: number | undefined;
   readonly clock: Clock;
 }
 
@@ -57,16 +66,20 @@ export class RedisRecordStore extends RecordStore {
   }
 
   override async put(name: string, record: StoredRecord): Promise<RecordReply> {
-    return toReply(record, await this.#run('put record', PUT, name, record.order.toString(), record.text));
+    return toReply(record, await this.#run('put record', PUT, name, ...this.#written(record)));
   }
 
   override async replace(name: string, expected: EntryVersion | undefined, record: StoredRecord): Promise<RecordReply> {
-    const parameters = [record.order.toString(), record.text, expected?.toString() ?? ''];
+    const parameters = [...this.#written(record), expected?.toString() ?? ''];
     return toReply(record, await this.#run('replace record', REPLACE, name, ...parameters));
   }
 
   override close(): Promise<void> {
     return this.#parts.link.close();
+  }
+
+  #written({ order, text }: StoredRecord): readonly string[] {
+    return [order.toString(), text, this.#parts.lifeMs?.toString() ?? ''];
   }
 
   async #run(operation: string, lua: string, name: string, ...parameters: readonly string[]): Promise<unknown> {
