@@ -12,6 +12,7 @@ import {
   TELEMETRY_DEFAULTS,
 } from '@smartpulse/pulsar';
 import { IN_PROCESS_RETENTION } from '@smartpulse/pulsar/in-process';
+import { CLIENT_DEFAULTS, WIRE_PRODUCER_DEFAULTS, WIRE_READER_DEFAULTS } from '@smartpulse/pulsar-wire';
 import {
   CACHE_NAMESPACE_DEFAULTS,
   CACHE_TOPIC_DEFAULTS,
@@ -42,11 +43,17 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['pulsar', 'Options of `PulsarModule.forRoot`', 'PulsarModuleOptions', {}],
   ['pulsar', 'Options of `producer`', 'ProducerDefaults', PRODUCER_DEFAULTS],
   ['pulsar', 'Options of `consumer`', 'ConsumerDefaults', CONSUMER_DEFAULTS],
+  ['pulsar', 'Options of a handler', 'ConsumerOptions', {}],
   ['pulsar', 'Options of `startup`', 'StartupOptions', STARTUP_DEFAULTS],
   ['pulsar', 'Options of `batch` of a handler', 'BatchDefaults', BATCH_HANDLER_DEFAULTS],
   ['pulsar', 'Options of `pauseOn` of a handler', 'PauseOnDefaults', PAUSE_ON_DEFAULTS],
   ['pulsar', 'Options of `telemetry`', 'TelemetryOptions', TELEMETRY_DEFAULTS],
   ['pulsar', 'Options of `retention` of an `InProcessBroker`', 'InProcessRetention', IN_PROCESS_RETENTION],
+  ['pulsar-wire', 'Options of `PulsarClient`', 'PulsarClientOptions', CLIENT_DEFAULTS],
+  ['pulsar-wire', 'Options of `createProducer`', 'ProducerOptions', { ...WIRE_PRODUCER_DEFAULTS, batching: undefined }],
+  ['pulsar-wire', 'Options of `batching`', 'BatchingOptions', WIRE_PRODUCER_DEFAULTS.batching],
+  ['pulsar-wire', 'Options of `subscribe`', 'ConsumerOptions', {}],
+  ['pulsar-wire', 'Options of `createReader`', 'ReaderOptions', WIRE_READER_DEFAULTS],
   ['redis-cache', 'Options of `RedisCacheModule.forRoot`', 'RedisCacheModuleOptions', REDIS_CACHE_DEFAULTS],
   ['redis-cache', 'Options of `defineCache`', 'CacheNamespaceOptions', CACHE_NAMESPACE_DEFAULTS],
   ['redis-cache', 'Options of `defineTopic`', 'CacheTopicOptions', CACHE_TOPIC_DEFAULTS],
@@ -118,21 +125,21 @@ describe('what the pages say', () => {
 
 describe('the options on the page of a library', () => {
   it.each(OPTION_TABLES)('%s, %s: are those of %s, with their defaults', (library, heading, type, defaults) => {
-    const page = pages.find(({ path }) => path === `libs/${library}/README.md`);
-    const rows = page === undefined ? [] : tableUnder(page, heading);
+    const rows = pages.filter(({ path }) => isOf(library, path)).flatMap((page) => tableUnder(page, heading));
     const told = new Map(rows.map(([name = '', value = '']) => [/^`(\w+)/.exec(name)?.[1] ?? name, value]));
     expect([...told.keys()].toSorted()).toEqual(optionNames(program, library, type).toSorted());
-    for (const [name, value] of Object.entries(defaults)) {
+    for (const [name, value] of Object.entries(defaults).filter(([, one]) => one !== undefined)) {
       expect({ [name]: told.get(name) }).toEqual({ [name]: written(value) });
     }
   });
 
   it('is a table that is looked at here', () => {
-    const looked = OPTION_TABLES.map(([library, heading]) => `libs/${library}/README.md: ${heading}`);
+    const looked = OPTION_TABLES.map(([library, heading]) => `${library}: ${heading}`);
     const found = pages.flatMap(({ path, prose }) =>
       prose.flatMap((line, index) => {
         const heading = prose.slice(0, index).findLast((before) => before.startsWith('#'));
-        return /^\| option +\| default/.test(line) ? [`${path}: ${heading?.replace(/^#+ /, '') ?? ''}`] : [];
+        const library = LIBRARIES.find((one) => isOf(one, path)) ?? path;
+        return /^\| option +\| default/.test(line) ? [`${library}: ${heading?.replace(/^#+ /, '') ?? ''}`] : [];
       }),
     );
     expect(found.toSorted()).toEqual(looked.toSorted());
@@ -181,6 +188,11 @@ function written(value: unknown): string {
       .join(', ');
   }
   return value === undefined ? 'none' : `\`${value as string | boolean}\``;
+}
+
+/** The README of a library and the pages beside it. */
+function isOf(library: string, path: string): boolean {
+  return path.startsWith(`libs/${library}/`);
 }
 
 function readJson(file: string): unknown {

@@ -111,7 +111,9 @@ export type {
   WireSubscriptionType,
 } from './consumer/consumer.options.js';
 export type { BatchEntry } from './consumer/batch-entry.js';
+export type { SeekTarget } from './consumer/cursor-place.js';
 export { HandedOutId } from './consumer/handed-out-id.js';
+export { PrefetchBudget } from './consumer/prefetch-budget.js';
 export { ReceivedMessage } from './consumer/received-message.js';
 export {
   type BatchingOptions,

@@ -12,6 +12,10 @@ export type ClientEvent =
   | { readonly type: 'consumer-detached'; readonly topic: string; readonly cause: unknown }
   | { readonly type: 'consumer-attached'; readonly topic: string; readonly permits: number }
   | { readonly type: 'attach-failed'; readonly topic: string; readonly attempt: number; readonly cause: unknown }
+  /** A topic has more partitions than before, and they are taken on. */
+  | { readonly type: 'partitions-added'; readonly topic: string; readonly partitions: number }
+  /** Whether a topic has more partitions than before could not be learnt, or they could not be taken on; the next round tries again. */
+  | { readonly type: 'partitions-unknown'; readonly topic: string; readonly cause: unknown }
   /** A stored entry cannot be read and is lost to this subscription, or cannot be handed out by this client. */
   | { readonly type: 'entry-dropped'; readonly topic: string; readonly entry: string; readonly cause: unknown }
   /** The application's listener threw; the message is given back to the broker. */
@@ -44,6 +48,8 @@ export interface PulsarClientOptions {
   readonly connectionsPerBroker?: number | undefined;
   /** Lookups on the way at the same time; further ones wait. Default 50. */
   readonly maxConcurrentLookups?: number | undefined;
+  /** How often a topic with partitions is asked whether it has more by now; 0 = never. Milliseconds, default 60,000. */
+  readonly partitionsCheckMs?: number | undefined;
   /** Delays between attempts to connect and to attach, with full jitter. Default 100 ms, doubling up to 60,000 ms. */
   readonly backoff?: Partial<BackoffOptions> | undefined;
   /** Hears what happens. Must not throw. Default: nobody. */
@@ -59,6 +65,7 @@ export const CLIENT_DEFAULTS = Object.freeze({
   keepAliveMs: 30_000,
   connectionsPerBroker: 1,
   maxConcurrentLookups: 50,
+  partitionsCheckMs: 60_000,
   backoff: Object.freeze({ initialMs: 100, maxMs: 60_000 }),
 });
 

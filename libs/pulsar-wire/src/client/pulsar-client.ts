@@ -2,21 +2,23 @@ import { ConnectionPool } from '../connection/connection-pool.js';
 import { dialSocket } from '../connection/dial.js';
 import { Retries } from '../connection/retry.js';
 import { brokerAddresses } from '../connection/service-url.js';
+import { startOf } from '../consumer/consumer-commands.js';
 import type { ConsumerListener, ConsumerOptions, WireConsumer } from '../consumer/consumer.options.js';
+import { checkConsumerOptions, placeInPartitions } from '../consumer/consumer-settings.js';
 import { PartitionedConsumer } from '../consumer/partitioned-consumer.js';
 import { TopicConsumer } from '../consumer/topic-consumer.js';
 import { LookupService } from '../lookup/lookup-service.js';
 import { PartitionedProducer } from '../producer/partitioned-producer.js';
 import type { ProducerOptions, WireProducer } from '../producer/producer.options.js';
-import { known, producerSettings } from '../producer/producer-settings.js';
+import { producerSettings } from '../producer/producer-settings.js';
 import { TopicProducer, type TopicProducerOptions } from '../producer/topic-producer.js';
-import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumerations.js';
 import { parseTopicName, partitionTopic, type TopicName } from '../protocol/topic/topic-name.js';
 import { type ReaderOptions, WIRE_READER_DEFAULTS, type WireReader } from '../reader/reader.options.js';
 import { TopicReader } from '../reader/topic-reader.js';
 import type { ClientContext } from './client-context.js';
-import { InvalidWireOptionError, UnsupportedOperationError, WireClosedError } from './client.errors.js';
+import { InvalidWireOptionError, WireClosedError } from './client.errors.js';
 import { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions, wholeNumber } from './client.options.js';
+import { type Growing, PartitionGrowth } from './partition-growth.js';
 
 /**
  * A client of one Pulsar cluster: one connection per broker, shared by all its producers and consumers, which come back by themselves after
@@ -38,6 +40,7 @@ import { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions, wholeNumbe
 export class PulsarClient {
   readonly #context: ClientContext;
   readonly #retries = new Retries();
+  readonly #growth: PartitionGrowth;
   readonly #entities = new Set<TopicProducer | TopicConsumer>();
   readonly #random: PulsarClientOptions['random'];
   #lastId = 0;
@@ -95,6 +98,12 @@ export class PulsarClient {
       nextSlot: () => attached++ % connections,
       emit,
     };
+    this.#growth = new PartitionGrowth(
+      options.clock,
+      wholeNumber('partitionsCheckMs', options.partitionsCheckMs ?? defaults.partitionsCheckMs, 0, 0x7fff_ffff),
+      (topic) => this.#context.lookup.partitions(topic),
+      emit,
+    );
   }
 
   /** Connections that are open now. */
@@ -131,15 +140,16 @@ export class PulsarClient {
       maxPendingMessages: Math.ceil(settings.maxPendingMessages / count),
       maxPendingBytes: Math.ceil(settings.maxPendingBytes / count),
     };
-    const producers = await allOrNone(
-      numbers(count).map((partition) =>
-        this.#openProducer({ ...each, topic: partitionTopic(topic, partition), partition }),
-      ),
-    );
+    const open = (from: number, to: number): Promise<TopicProducer[]> =>
+      allOrNone(
+        numbers(from, to).map((partition) =>
+          this.#openProducer({ ...each, topic: partitionTopic(topic, partition), partition }),
+        ),
+      );
     const { enabled, maxMessages, maxDelayMs } = settings.batching;
-    return new PartitionedProducer(
+    const whole = new PartitionedProducer(
       topic.full,
-      producers,
+      await open(0, count),
       {
         keyHash,
         stickyMessages: enabled ? maxMessages : 1,
@@ -148,6 +158,8 @@ export class PulsarClient {
       },
       this.#context.clock,
     );
+    this.#growth.watch(growing(whole, open));
+    return whole;
   }
 
   /**
@@ -156,67 +168,49 @@ export class PulsarClient {
    * @throws {@link WireError}: what may pass by itself only after `operationTimeoutMs`, everything else at once.
    */
   async subscribe(options: ConsumerOptions, listener: ConsumerListener): Promise<WireConsumer> {
+    checkConsumerOptions(options);
     const topic = parseTopicName(options.topic);
-    known('type', options.type ?? 'Exclusive', SUBSCRIPTION_TYPE);
-    known('initialPosition', options.initialPosition ?? 'latest', INITIAL_POSITION);
-    if (options.ackTimeoutMs !== undefined && options.ackTimeoutMs !== 0) {
-      wholeNumber('ackTimeoutMs', options.ackTimeoutMs, MIN_ACK_TIMEOUT_MS, 0x7fff_ffff);
-    }
-    if (options.nackBackoff !== undefined) {
-      wholeNumber('nackBackoff.initialMs', options.nackBackoff.initialMs, 0, 0x7fff_ffff);
-      wholeNumber('nackBackoff.maxMs', options.nackBackoff.maxMs, options.nackBackoff.initialMs, 0x7fff_ffff);
-      wholeNumber('nackBackoff.multiplier', options.nackBackoff.multiplier ?? 2, 1, 100);
-    }
-    if (options.subscription === '') {
-      throw new InvalidWireOptionError('subscription', 'is empty');
-    }
     const count = await this.#partitions(topic);
     if (count === 0) {
       return this.#openConsumer(options, topic.full, listener);
     }
-    if (options.startMessageId !== undefined) {
-      throw new InvalidWireOptionError('startMessageId', 'is the place of one partition, and the topic has several');
-    }
-    const whole = new PartitionedConsumer(topic.full, options.subscription, listener);
-    whole.begin(
-      await allOrNone(
-        numbers(count).map((partition) =>
-          this.#openConsumer(options, partitionTopic(topic, partition), whole.listenerOf(partition)),
-        ),
-      ),
-    );
-    return whole;
+    return this.#openPartitions(options, topic, count, listener);
   }
 
   /**
    * Resolves when the topic can be read from the place that was asked for.
    *
-   * @throws {@link WireError}; {@link UnsupportedOperationError} for a partitioned topic: its partitions have no common order.
+   * @throws {@link WireError}; {@link InvalidWireOptionError} when no place is named, or that of one partition where there are several.
    */
   async createReader(options: ReaderOptions): Promise<WireReader> {
     const topic = parseTopicName(options.topic);
     const queueSize = wholeNumber('queueSize', options.queueSize ?? WIRE_READER_DEFAULTS.queueSize, 1, 0x7fff_ffff);
-    if ((await this.#partitions(topic)) > 0) {
-      throw new UnsupportedOperationError(
-        `${topic.full} has partitions, and a reader reads one topic in its order.`,
-        'Make a reader for each of its partitions, by their names.',
+    const { startMessageId, startPublishTimeMs, payloads, prefetchBytes } = options;
+    const consumer: ConsumerOptions = {
+      topic: topic.full,
+      // Its own: the cursor ends with it, and no other reader is in its way.
+      subscription: `reader-${Math.floor(this.#random.next() * 2 ** 48).toString(36)}-${this.#context.nextId()}`,
+      durable: false,
+      startMessageId,
+      startPublishTimeMs,
+      payloads,
+      prefetchBytes,
+    };
+    const start = startOf(consumer);
+    if (start === undefined) {
+      throw new InvalidWireOptionError(
+        'startMessageId',
+        'is missing, and startPublishTimeMs too: one of them is needed',
       );
     }
-    const { startMessageId, payloads } = options;
-    const reader = new TopicReader(topic.full, startMessageId, queueSize);
-    const consumer = await this.#openConsumer(
-      {
-        topic: topic.full,
-        // Its own: the cursor ends with it, and no other reader is in its way.
-        subscription: `reader-${Math.floor(this.#random.next() * 2 ** 48).toString(36)}-${this.#context.nextId()}`,
-        durable: false,
-        startMessageId,
-        payloads,
-      },
-      topic.full,
-      reader.listener,
+    checkConsumerOptions(consumer);
+    const reader = new TopicReader(topic.full, start, queueSize);
+    const count = await this.#partitions(topic);
+    reader.begin(
+      count === 0
+        ? await this.#openConsumer(consumer, topic.full, reader.listener)
+        : await this.#openPartitions(consumer, topic, count, reader.listener),
     );
-    reader.begin(consumer);
     return reader;
   }
 
@@ -228,6 +222,7 @@ export class PulsarClient {
 
   async #close(): Promise<void> {
     this.#retries.end(new WireClosedError('client'));
+    this.#growth.end();
     const entities = [...this.#entities];
     // Consumers first: their handlers may still send.
     await Promise.all(entities.filter((entity) => entity instanceof TopicConsumer).map((entity) => entity.close()));
@@ -246,6 +241,37 @@ export class PulsarClient {
     );
     this.#checkOpen();
     return count;
+  }
+
+  async #openPartitions(
+    options: ConsumerOptions,
+    topic: TopicName,
+    count: number,
+    listener: ConsumerListener,
+  ): Promise<PartitionedConsumer> {
+    const { startMessageId, prefetchBytes } = options;
+    const each = {
+      ...options,
+      ...placeInPartitions(startMessageId),
+      prefetchBytes: prefetchBytes && Math.ceil(prefetchBytes / count),
+    };
+    const whole = new PartitionedConsumer(topic.full, options.subscription, listener);
+    const open = (from: number, to: number, how: ConsumerOptions): Promise<TopicConsumer[]> =>
+      allOrNone(
+        numbers(from, to).map((partition) =>
+          this.#openConsumer(how, partitionTopic(topic, partition), whole.listenerOf(partition)),
+        ),
+      );
+    await whole.add(await open(0, count, each));
+    // What a new partition holds was published after the subscription was made, all of it.
+    const fromItsStart: ConsumerOptions = {
+      ...each,
+      initialPosition: 'earliest',
+      startMessageId: undefined,
+      startPublishTimeMs: undefined,
+    };
+    this.#growth.watch(growing(whole, (from, to) => open(from, to, fromItsStart)));
+    return whole;
   }
 
   async #openProducer(options: TopicProducerOptions): Promise<TopicProducer> {
@@ -271,19 +297,40 @@ export class PulsarClient {
   }
 }
 
-/** The Java client's lower bound: shorter ones bring messages again that are being handled. */
-const MIN_ACK_TIMEOUT_MS = 1_000;
-
 function milliseconds(option: string, value: number): number {
   return wholeNumber(option, value, 1, 0x7fff_ffff);
 }
 
-function numbers(count: number): readonly number[] {
-  return Array.from({ length: count }, (_, index) => index);
+function numbers(from: number, to: number): readonly number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}
+
+/** What has partitions, as {@link PartitionGrowth} sees it. */
+function growing<T>(
+  whole: {
+    readonly topic: string;
+    readonly size: number;
+    readonly closed: boolean;
+    add(more: readonly T[]): Promise<void>;
+  },
+  open: (from: number, to: number) => Promise<readonly T[]>,
+): Growing {
+  return {
+    get topic() {
+      return whole.topic;
+    },
+    get size() {
+      return whole.size;
+    },
+    get closed() {
+      return whole.closed;
+    },
+    grow: async (count) => whole.add(await open(whole.size, count)),
+  };
 }
 
 /** All of them, or the first failure with the others closed. */
-async function allOrNone<T extends { close(): Promise<void> }>(opening: readonly Promise<T>[]): Promise<readonly T[]> {
+async function allOrNone<T extends { close(): Promise<void> }>(opening: readonly Promise<T>[]): Promise<T[]> {
   const settled = await Promise.allSettled(opening);
   const failure = settled.find((one) => one.status === 'rejected');
   if (failure === undefined) {

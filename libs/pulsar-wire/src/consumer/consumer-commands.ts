@@ -1,8 +1,10 @@
-import type { CommandInput } from '../protocol/command/commands.js';
+import type { CommandFields, CommandInput } from '../protocol/command/commands.js';
 import { schemaData } from '../client/declared-schema.js';
 import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumerations.js';
+import type { AckPosition } from '../protocol/frame/hot-commands.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import type { ConsumerOptions } from './consumer.options.js';
+import type { SeekTarget, SubscribedPlace } from './cursor-place.js';
 
 /** A place as the codec takes it. */
 export interface Place {
@@ -11,6 +13,8 @@ export interface Place {
   readonly partition: number;
   readonly batchIndex?: number | undefined;
 }
+
+type MessageIdFields = CommandFields<'getLastMessageIdResponse'>['lastMessageId'];
 
 const NO_BITS = new Int32Array(0);
 
@@ -25,13 +29,23 @@ export function idData({ ledgerId, entryId, partition, batchIndex = -1 }: Place)
   };
 }
 
+/** A place in a partition as the codec gave it, which may leave that out. */
+export function idOf({ ledgerId, entryId, batchIndex, batchSize }: MessageIdFields, partition: number): MessageId {
+  return new MessageId(ledgerId, entryId, partition, batchIndex, batchSize);
+}
+
+/** Where a subscription without a durable cursor begins, if that is told. */
+export function startOf({ startMessageId, startPublishTimeMs }: ConsumerOptions): SeekTarget | undefined {
+  return startPublishTimeMs === undefined ? startMessageId : { publishTimeMs: startPublishTimeMs };
+}
+
 /** What changes from one SUBSCRIBE of a consumer to the next. */
 export interface Subscribing {
   readonly topic: string;
   readonly consumerId: number;
   readonly requestId: number;
-  /** Where a subscription that is not durable goes on: behind this message. */
-  readonly startAfter: MessageId | undefined;
+  /** Where a subscription that is not durable goes on. */
+  readonly place: SubscribedPlace;
   readonly consumerEpoch: number | undefined;
 }
 
@@ -47,10 +61,26 @@ export function subscribeCommand(options: ConsumerOptions, now: Subscribing): Co
     requestId: now.requestId,
     consumerName: options.consumerName,
     durable,
-    startMessageId: durable ? undefined : idData(now.startAfter ?? end),
+    startMessageId: durable ? undefined : idData(now.place.after ?? end),
+    startMessageRollbackDurationSec: now.place.rollbackSeconds,
     metadata: options.properties,
     schema: options.schema && schemaData(options.schema),
     initialPosition: INITIAL_POSITION[initialPosition],
     consumerEpoch: now.consumerEpoch,
   };
+}
+
+/** The command ACK. */
+export function ackCommand(
+  consumerId: number,
+  ackType: number,
+  positions: readonly AckPosition[],
+): CommandInput<'ack'> {
+  const messageIds = positions.map(({ ledgerId, entryId, ackSet, batchSize }) => ({
+    ledgerId,
+    entryId,
+    ackSet: ackSet ?? NO_BITS,
+    batchSize,
+  }));
+  return { consumerId, ackType, messageIds };
 }

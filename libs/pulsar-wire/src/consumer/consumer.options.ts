@@ -1,5 +1,6 @@
 import type { DeclaredSchema } from '../client/declared-schema.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
+import type { SeekTarget } from './cursor-place.js';
 import type { HandedOutId } from './handed-out-id.js';
 import type { ReceivedMessage } from './received-message.js';
 
@@ -19,6 +20,14 @@ export interface ConsumerOptions {
   readonly durable?: boolean | undefined;
   /** With `durable: false`: begin behind this message, instead of at `initialPosition`. */
   readonly startMessageId?: MessageId | undefined;
+  /** With `durable: false`: begin with what was published at this time (milliseconds since 1970) or later, instead of at `initialPosition`. */
+  readonly startPublishTimeMs?: number | undefined;
+  /**
+   * Payload bytes of messages that are on the way or in the application's hands: permits beyond them are kept back from the broker, which counts messages,
+   * by what messages weighed of late. A permit stands for a message that the application is done with. One message is let through in any case, and the
+   * broker sends whole batches. Default: the number of permits alone counts.
+   */
+  readonly prefetchBytes?: number | undefined;
   /** Shown in the broker's statistics. Default: the broker makes one. */
   readonly consumerName?: string | undefined;
   /** Compared with the topic's when the consumer is created. Default: none. */
@@ -94,7 +103,9 @@ export interface WireConsumer {
   /** Asks for everything that is not acknowledged, now. */
   redeliverUnacknowledged(): void;
   /** Moves the subscription behind a message, or to what was published at a time (milliseconds since 1970). */
-  seek(target: MessageId | { readonly publishTimeMs: number }): Promise<void>;
+  seek(target: SeekTarget): Promise<void>;
+  /** The place of the last message of the topic, or of each of its partitions by their numbers; entry −1 = there is none. */
+  lastMessageIds(): Promise<readonly MessageId[]>;
   /** Sends what is to be acknowledged, waits for its receipts and closes. Idempotent. */
   close(): Promise<void>;
   /** Deletes the subscription with its cursor, then closes. */

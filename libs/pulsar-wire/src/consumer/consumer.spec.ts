@@ -671,6 +671,26 @@ describe('a consumer', () => {
     await finish(consumer.unsubscribe());
   });
 
+  it('keeps permits back when what they would bring is more than prefetchBytes, and gives them when messages are done with', async () => {
+    const consumer = await subscribe({ prefetchBytes: 1_000 });
+    consumer.permit(100);
+    await quiet();
+    expect(flows()).toEqual([1]);
+    const payloads = Array.from({ length: 30 }, () => 'x'.repeat(200));
+    await publish(payloads, false);
+    // One to learn what they weigh, then as many as fit.
+    expect(messages).toHaveLength(5);
+
+    while (messages.length < 30) {
+      const before = messages.length;
+      consumer.permit(1);
+      await quiet();
+      expect(messages.length - before).toBeLessThanOrEqual(5);
+      expect(messages.length).toBeGreaterThanOrEqual(before);
+    }
+    expect(messages).toHaveLength(30);
+  });
+
   it('consumes all partitions behind one window', async () => {
     const consumer = await subscribe({ initialPosition: 'earliest' }, { partitions: { [TOPIC]: 3 } });
     const producer = await finish(

@@ -3,11 +3,18 @@ import { wholeNumber } from '../client/client.options.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import { InvalidMessageIdError } from '../pulsar-wire.errors.js';
 import type { ConsumerListener, WireConsumer } from './consumer.options.js';
+import type { SeekTarget } from './cursor-place.js';
 import type { HandedOutId } from './handed-out-id.js';
 import type { ReceivedMessage } from './received-message.js';
+import type { TopicEnd } from './topic-end.js';
+
+/** What it needs of the consumer of one partition. */
+export interface PartitionConsumer extends WireConsumer {
+  ends(): Promise<readonly TopicEnd[]>;
+}
 
 interface Partition {
-  readonly consumer: WireConsumer;
+  readonly consumer: PartitionConsumer;
   /** Permits given to it that it has not used. */
   credit: number;
   /** Of its messages, those that lie in our queue. */
@@ -62,8 +69,21 @@ export class PartitionedConsumer implements WireConsumer {
     };
   }
 
-  /** The consumers, by the numbers of their partitions. */
-  begin(consumers: readonly WireConsumer[]): void {
+  /** Partitions that it has. */
+  get size(): number {
+    return this.#partitions.length;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Consumers of the partitions behind those that it has, by their numbers. */
+  async add(consumers: readonly PartitionConsumer[]): Promise<void> {
+    if (this.#closed) {
+      await Promise.all(consumers.map((consumer) => consumer.close()));
+      return;
+    }
     this.#partitions.push(...consumers.map((consumer) => ({ consumer, credit: 0, queued: 0 })));
     this.#drain();
   }
@@ -91,7 +111,7 @@ export class PartitionedConsumer implements WireConsumer {
     }
   }
 
-  async seek(target: MessageId | { readonly publishTimeMs: number }): Promise<void> {
+  async seek(target: SeekTarget): Promise<void> {
     const isEnd = target instanceof MessageId && (target.equals(MessageId.earliest) || target.equals(MessageId.latest));
     if (target instanceof MessageId && !isEnd) {
       throw new UnsupportedOperationError(
@@ -99,7 +119,19 @@ export class PartitionedConsumer implements WireConsumer {
         'Seek by publish time, or to MessageId.earliest or MessageId.latest.',
       );
     }
+    for (const { partition } of this.#queue.splice(0)) {
+      partition.queued--;
+    }
     await Promise.all(this.#partitions.map(({ consumer }) => consumer.seek(target)));
+    this.#drain();
+  }
+
+  async lastMessageIds(): Promise<readonly MessageId[]> {
+    return (await this.ends()).map(({ last }) => last);
+  }
+
+  async ends(): Promise<readonly TopicEnd[]> {
+    return (await Promise.all(this.#partitions.map(({ consumer }) => consumer.ends()))).flat();
   }
 
   async close(): Promise<void> {

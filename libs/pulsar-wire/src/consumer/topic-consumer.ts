@@ -19,13 +19,16 @@ import { parseTopicName } from '../protocol/topic/topic-name.js';
 import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
 import { AckQueue } from './ack-queue.js';
 import { AckTimeouts } from './ack-timeouts.js';
-import { idData, subscribeCommand } from './consumer-commands.js';
+import { ackCommand, idData, idOf, startOf, subscribeCommand } from './consumer-commands.js';
 import type { ConsumerListener, ConsumerOptions, WireConsumer } from './consumer.options.js';
+import { CursorPlace, type SeekTarget } from './cursor-place.js';
 import { EntryReader } from './entry-reader.js';
 import type { HandedOutId } from './handed-out-id.js';
 import { PermitWindow } from './permit-window.js';
+import { ReadyQueue } from './ready-queue.js';
 import type { ReceivedMessage } from './received-message.js';
 import { nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
+import type { TopicEnd } from './topic-end.js';
 
 /** After a listener threw, its message comes again no sooner. */
 const LISTENER_FAILED_DELAY_MS = 1_000;
@@ -37,22 +40,20 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   readonly subscription: string;
   readonly #id: number;
   readonly #attachment: Attachment;
-  readonly #window = new PermitWindow();
+  readonly #window: PermitWindow;
+  readonly #place: CursorPlace;
   readonly #reader: EntryReader;
   readonly #acks: AckQueue;
   readonly #timers: RedeliveryTimers;
   readonly #timeouts: AckTimeouts | undefined;
   readonly #ordered: boolean;
-  readonly #durable: boolean;
-  #queue: ReceivedMessage[] = [];
-  #queueHead = 0;
+  readonly #queue = new ReadyQueue();
   #draining = false;
   #connection: Connection | undefined;
   /** Counts redeliveries of everything: what an ordered subscription sent before the last one is stale. */
   #epoch = 0;
   /** Between a seek and the new registration everything received is stale. */
   #seeking = false;
-  #startAfter: MessageId | undefined;
   #closing: Promise<void> | undefined;
   #ended: WireError | undefined;
 
@@ -68,8 +69,8 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#id = context.nextId();
     const type = options.type ?? 'Exclusive';
     this.#ordered = type === 'Exclusive' || type === 'Failover';
-    this.#durable = options.durable ?? true;
-    this.#startAfter = this.#durable ? undefined : (options.startMessageId ?? undefined);
+    this.#window = new PermitWindow(options.prefetchBytes);
+    this.#place = new CursorPlace(context.clock, options.durable ?? true, startOf(options));
     this.#reader = new EntryReader({
       topic,
       partition: parseTopicName(topic).partition,
@@ -83,7 +84,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
 
   /** Messages received and not handed out: what a batch brought beyond the permits. */
   get queued(): number {
-    return this.#queue.length - this.#queueHead;
+    return this.#queue.size;
   }
 
   /** Subscribes. @throws {@link WireError} */
@@ -160,11 +161,8 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#drain();
   }
 
-  async seek(target: MessageId | { readonly publishTimeMs: number }): Promise<void> {
-    const connection = this.#connection;
-    if (connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
-      throw this.#ended ?? new WireClosedError('consumer');
-    }
+  async seek(target: SeekTarget): Promise<void> {
+    const connection = this.#connected();
     this.#seeking = true;
     // An acknowledgement that arrives behind the seek would move the cursor past what was sought.
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
@@ -183,9 +181,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
         }),
         'success',
       );
-      if (!this.#durable) {
-        this.#startAfter = target instanceof MessageId ? target : this.#startAfter;
-      }
+      this.#place.sought(target);
     } finally {
       // The broker took the registration away before it answered; where it did not, what it sends now is what was sought.
       this.#seeking = false;
@@ -193,18 +189,19 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     }
   }
 
-  /** The place of the last message of the topic; entry −1 = there is none. */
-  async lastMessageId(): Promise<MessageId> {
-    const connection = this.#connection;
-    if (connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
-      throw this.#ended ?? new WireClosedError('consumer', { cause: 'It is not connected at the moment.' });
-    }
-    const { lastMessageId: last } = await connection.request(
+  async lastMessageIds(): Promise<readonly MessageId[]> {
+    return (await this.ends()).map(({ last }) => last);
+  }
+
+  async ends(): Promise<readonly TopicEnd[]> {
+    const connection = this.#connected();
+    const { lastMessageId, consumerMarkDeletePosition: passed } = await connection.request(
       'getLastMessageId',
       (requestId) => ({ consumerId: this.#id, requestId }),
       'getLastMessageIdResponse',
     );
-    return new MessageId(last.ledgerId, last.entryId, last.partition, last.batchIndex, last.batchSize);
+    const { partition } = parseTopicName(this.topic);
+    return [{ last: idOf(lastMessageId, partition), passed: passed && idOf(passed, partition) }];
   }
 
   close(): Promise<void> {
@@ -303,8 +300,8 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     if (!stale && !this.#isForOthers(header, entry)) {
       try {
         const maxBytes = this.#connection?.maxMessageBytes ?? 0;
-        const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#startAfter);
-        this.#queue.push(...messages);
+        const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#place.after);
+        this.#enqueue(messages);
         if (settled) {
           this.#acknowledge(header);
         }
@@ -363,30 +360,34 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
       return;
     }
     this.#draining = true;
-    while (this.#window.allowed > 0 && this.#queueHead < this.#queue.length && this.#closing === undefined) {
-      const message = this.#queue[this.#queueHead++];
-      if (message !== undefined) {
-        this.#window.handedOut();
-        this.#handOut(message);
+    while (this.#window.allowed > 0 && this.#closing === undefined) {
+      const message = this.#queue.shift();
+      if (message === undefined) {
+        break;
       }
-    }
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue.length = 0;
-      this.#queueHead = 0;
+      this.#window.handedOut();
+      this.#handOut(message);
     }
     this.#draining = false;
     if (this.#connection !== undefined && this.#closing === undefined && !this.#seeking) {
-      const due = this.#window.takeDue(this.queued);
+      const due = this.#window.takeDue(this.#queue.size);
       if (due > 0) {
         this.#connection.send('flow', { consumerId: this.#id, messagePermits: due });
       }
     }
   }
 
-  #handOut(message: ReceivedMessage): void {
-    if (!this.#durable) {
-      this.#startAfter = message.id;
+  #enqueue(messages: readonly ReceivedMessage[]): void {
+    for (const message of messages) {
+      if (!this.#place.isTooEarly(message)) {
+        this.#queue.push(message);
+        this.#window.queued(message.payload.byteLength);
+      }
     }
+  }
+
+  #handOut(message: ReceivedMessage): void {
+    this.#place.handedOut(message.id);
     this.#timeouts?.add(message.id);
     if (!this.#tell(() => this.listener.onMessage(message))) {
       this.nack(message.id, LISTENER_FAILED_DELAY_MS);
@@ -421,21 +422,19 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   }
 
   #sendAck(connection: Connection, ackType: number, positions: readonly AckPosition[]): Promise<unknown> {
-    const messageIds = positions.map(({ ledgerId, entryId, ackSet, batchSize }) => ({
-      ledgerId,
-      entryId,
-      ackSet: ackSet ?? new Int32Array(0),
-      batchSize,
-    }));
+    const command = ackCommand(this.#id, ackType, positions);
     if (connection.protocolVersion < PROTOCOL_WITH_ACK_RECEIPTS) {
-      connection.send('ack', { consumerId: this.#id, ackType, messageIds });
+      connection.send('ack', command);
       return Promise.resolve();
     }
-    return connection.request(
-      'ack',
-      (requestId) => ({ consumerId: this.#id, ackType, messageIds, requestId }),
-      'ackResponse',
-    );
+    return connection.request('ack', (requestId) => ({ ...command, requestId }), 'ackResponse');
+  }
+
+  #connected(): Connection {
+    if (this.#connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
+      throw this.#ended ?? new WireClosedError('consumer', { cause: 'It is not connected at the moment.' });
+    }
+    return this.#connection;
   }
 
   #subscribing(requestId: number): CommandInput<'subscribe'> {
@@ -443,7 +442,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
       topic: this.topic,
       consumerId: this.#id,
       requestId,
-      startAfter: this.#startAfter,
+      place: this.#place.subscribed(),
       consumerEpoch: this.#ordered ? this.#epoch : undefined,
     });
   }
@@ -460,8 +459,9 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   }
 
   #clearQueue(): void {
-    this.#queue = [];
-    this.#queueHead = 0;
+    for (const { payload } of this.#queue.clear()) {
+      this.#window.dropped(payload.byteLength);
+    }
   }
 
   async #close(): Promise<void> {

@@ -19,15 +19,34 @@ export class PartitionedProducer implements WireProducer {
   #current: number;
   #onCurrent = 0;
   #sinceMs = 0;
+  #closed = false;
 
   /** @param partitions at least one, by their numbers. */
   constructor(
     readonly topic: string,
-    private readonly partitions: readonly WireProducer[],
+    private readonly partitions: WireProducer[],
     private readonly routing: PartitionRouting,
     private readonly clock: Clock,
   ) {
     this.#current = routing.first % partitions.length;
+  }
+
+  /** Partitions that it has. */
+  get size(): number {
+    return this.partitions.length;
+  }
+
+  /** Producers of the partitions behind those that it has, by their numbers: keys are spread anew from here on. */
+  async add(producers: readonly WireProducer[]): Promise<void> {
+    if (this.#closed) {
+      await Promise.all(producers.map((producer) => producer.close()));
+      return;
+    }
+    this.partitions.push(...producers);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get name(): string {
@@ -57,6 +76,7 @@ export class PartitionedProducer implements WireProducer {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(this.partitions.map((partition) => partition.close()));
   }
 

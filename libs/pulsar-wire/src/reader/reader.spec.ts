@@ -127,10 +127,92 @@ describe('a reader', () => {
     expect(broker.consumers).toBe(0);
   });
 
-  it('refuses a topic with partitions, and reads one of them', async () => {
+  it('begins with what was published at a time, also after a lost connection and by a seek', async () => {
+    const times: number[] = [];
+    for (const value of ['a', 'b', 'c', 'd']) {
+      times.push(clock.now());
+      await publish([value], false);
+      await clock.advance(60_000);
+    }
+    const [, , third = expect.unreachable()] = times;
+    const reader = await read({ startMessageId: undefined, startPublishTimeMs: third });
+    broker.open.at(-1)?.cut();
+    expect(await texts(reader, 1)).toEqual(['c']);
+    expect(broker.all('subscribe').at(-1)?.startMessageRollbackDurationSec).toBeGreaterThanOrEqual(180);
+    broker.open.at(-1)?.cut();
+    expect(await texts(reader, 1)).toEqual(['d']);
+    await clock.advance(1_000);
+    expect(broker.all('subscribe').at(-1)?.startMessageRollbackDurationSec).toBeUndefined();
+
+    await finish(reader.seek({ publishTimeMs: third }));
+
+    expect(broker.all('seek').at(-1)).toMatchObject({ messagePublishTime: third });
+    expect(await texts(reader, 2)).toEqual(['c', 'd']);
+  });
+
+  it('begins at the end when the time is yet to come', async () => {
+    await publish(['a'], false);
+    await read({ startMessageId: undefined, startPublishTimeMs: clock.now() + 3_600_000 });
+    expect(broker.all('subscribe').at(-1)).toMatchObject({
+      startMessageId: { ledgerId: MessageId.latest.ledgerId },
+    });
+  });
+
+  it.each([
+    [{ startMessageId: undefined }, 'startMessageId'],
+    [{ startPublishTimeMs: 1 }, 'startPublishTimeMs'],
+    [{ startMessageId: undefined, startPublishTimeMs: -1 }, 'startPublishTimeMs'],
+    [{ prefetchBytes: 0 }, 'prefetchBytes'],
+    [{ queueSize: 0 }, 'queueSize'],
+  ])('refuses %j, naming the option', async (options, option) => {
+    await expect(read(options)).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_INVALID_OPTION', option });
+  });
+
+  it('reads all partitions, each in its order, and knows where each ends', async () => {
+    start({ partitions: { [TOPIC]: 3 } });
+    const producer = await finish(client.createProducer({ topic: 'orders', batching: { enabled: false } }));
+    for (let index = 0; index < 12; index++) {
+      await finish(producer.send({ key: `k-${index % 4}`, payload: Buffer.from(`${index % 4}/${index}`) }));
+    }
+    await finish(producer.close());
+    const reader = await read();
+    expect(await finish(reader.hasNext())).toBe(true);
+
+    const read12 = await texts(reader, 12);
+
+    expect([...read12].sort()).toHaveLength(12);
+    for (const key of ['0', '1', '2', '3']) {
+      const ofKey = read12.filter((text) => text.startsWith(`${key}/`)).map((text) => Number(text.split('/')[1]));
+      expect(ofKey).toEqual([...ofKey].sort((one, other) => one - other));
+    }
+    expect(await finish(reader.hasNext())).toBe(false);
+    expect(
+      (await finish(reader.lastMessageIds())).map(({ entryId }) => Number(entryId) + 1).reduce((a, b) => a + b),
+    ).toBe(12);
+    await expect(reader.lastMessageId()).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_UNSUPPORTED' });
+
+    await finish(reader.seek(MessageId.earliest));
+    expect([...(await texts(reader, 12))].sort()).toEqual([...read12].sort());
+    await expect(reader.seek(new MessageId(7n, 0n, 0))).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_UNSUPPORTED' });
+  });
+
+  it('refuses the place of one partition for all of them, and reads a partition by its name', async () => {
     start({ partitions: { [TOPIC]: 2 } });
-    await expect(read()).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_UNSUPPORTED' });
+    await expect(read({ startMessageId: new MessageId(7n, 3n, 1) })).rejects.toMatchObject({
+      code: 'SMARTPULSE_WIRE_INVALID_OPTION',
+    });
 
     expect((await read({ topic: `${TOPIC}-partition-1` })).topic).toBe(`${TOPIC}-partition-1`);
+  });
+
+  it('says from the end of the topic whether there is more, and tells the broker now and then how far it came', async () => {
+    await publish(['a', 'b', 'c', 'd'], false);
+    const reader = await read({ startMessageId: MessageId.latest, queueSize: 4 });
+    expect(await finish(reader.hasNext())).toBe(false);
+    await publish(['e', 'f', 'g'], false);
+    expect(await texts(reader, 3)).toEqual(['e', 'f', 'g']);
+    await finish(Promise.resolve());
+
+    expect(broker.all('ack').map(({ ackType, messageIds }) => [ackType, messageIds[0]?.entryId])).toEqual([[1, 5n]]);
   });
 });

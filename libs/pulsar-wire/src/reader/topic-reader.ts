@@ -1,8 +1,10 @@
-import { WaitAbortedError, WireClosedError } from '../client/client.errors.js';
-import type { ConsumerListener } from '../consumer/consumer.options.js';
+import { UnsupportedOperationError, WaitAbortedError, WireClosedError } from '../client/client.errors.js';
+import type { ConsumerListener, WireConsumer } from '../consumer/consumer.options.js';
+import type { SeekTarget } from '../consumer/cursor-place.js';
+import type { HandedOutId } from '../consumer/handed-out-id.js';
 import type { ReceivedMessage } from '../consumer/received-message.js';
-import type { TopicConsumer } from '../consumer/topic-consumer.js';
-import type { MessageId } from '../protocol/message-id/message-id.js';
+import type { TopicEnd } from '../consumer/topic-end.js';
+import { MessageId } from '../protocol/message-id/message-id.js';
 import type { WireReader } from './reader.options.js';
 
 interface Waiting {
@@ -10,20 +12,30 @@ interface Waiting {
   readonly reject: (cause: Error) => void;
 }
 
+/** The consumer under a reader: of one topic, or of all partitions. */
+export interface ReaderSource extends Pick<WireConsumer, 'ackCumulative' | 'close' | 'permit' | 'seek'> {
+  ends(): Promise<readonly TopicEnd[]>;
+}
+
 /** A {@link WireReader} over a consumer without a durable cursor. */
 export class TopicReader implements WireReader {
   readonly #queue: ReceivedMessage[] = [];
   readonly #waiting = new Set<Waiting>();
-  #consumer: TopicConsumer | undefined;
-  #position: MessageId;
+  /** The last message taken, by the number of its partition. */
+  readonly #taken = new Map<number, HandedOutId>();
+  #source: ReaderSource | undefined;
+  #start: SeekTarget;
+  /** Messages taken since the broker was told. */
+  #untold = 0;
+  #telling: Promise<unknown> = Promise.resolve();
   #ended: Error | undefined;
 
   constructor(
     readonly topic: string,
-    start: MessageId,
+    start: SeekTarget,
     private readonly queueSize: number,
   ) {
-    this.#position = start;
+    this.#start = start;
   }
 
   /** What its consumer is given, before it exists. */
@@ -34,16 +46,16 @@ export class TopicReader implements WireReader {
         this.#queue.push(message);
       } else {
         this.#waiting.delete(first);
-        first.resolve(this.#taken(message));
+        first.resolve(this.#take(message));
       }
     },
     onClosed: (error) => this.#end(error),
   };
 
   /** Begins to fill the queue. */
-  begin(consumer: TopicConsumer): void {
-    this.#consumer = consumer;
-    consumer.permit(this.queueSize);
+  begin(source: ReaderSource): void {
+    this.#source = source;
+    source.permit(this.queueSize);
   }
 
   next(signal?: AbortSignal): Promise<ReceivedMessage> {
@@ -52,7 +64,7 @@ export class TopicReader implements WireReader {
     }
     const message = this.#queue.shift();
     if (message !== undefined) {
-      return Promise.resolve(this.#taken(message));
+      return Promise.resolve(this.#take(message));
     }
     if (this.#ended !== undefined) {
       return Promise.reject(this.#ended);
@@ -78,44 +90,77 @@ export class TopicReader implements WireReader {
     });
   }
 
-  lastMessageId(): Promise<MessageId> {
-    return this.#open().lastMessageId();
+  async lastMessageId(): Promise<MessageId> {
+    const [last, ...others] = await this.lastMessageIds();
+    if (last === undefined || others.length > 0) {
+      throw new UnsupportedOperationError(
+        `${this.topic} has partitions, and each has a last message.`,
+        'Ask for lastMessageIds().',
+      );
+    }
+    return last;
+  }
+
+  async lastMessageIds(): Promise<readonly MessageId[]> {
+    return (await this.#open().ends()).map(({ last }) => last);
   }
 
   async hasNext(): Promise<boolean> {
     if (this.#queue.length > 0) {
       return true;
     }
-    const last = await this.lastMessageId();
-    return last.entryId >= 0n && isBefore(this.#position, last);
+    const ends = await this.#open().ends();
+    return ends.some(({ last, passed }) => {
+      const position = this.#taken.get(last.partition) ?? this.#begun(passed);
+      return last.entryId >= 0n && position !== undefined && isBefore(position, last);
+    });
   }
 
-  async seek(target: MessageId): Promise<void> {
-    const consumer = this.#open();
-    await consumer.seek(target);
-    this.#position = target;
+  async seek(target: SeekTarget): Promise<void> {
+    const source = this.#open();
+    await source.seek(target);
+    this.#start = target;
+    this.#taken.clear();
     const dropped = this.#queue.splice(0).length;
     if (dropped > 0) {
-      consumer.permit(dropped);
+      source.permit(dropped);
     }
   }
 
   async close(): Promise<void> {
     this.#end(new WireClosedError('reader'));
-    await this.#consumer?.close();
+    await this.#source?.close();
+    await this.#telling;
   }
 
-  #taken(message: ReceivedMessage): ReceivedMessage {
-    this.#position = message.id;
-    this.#consumer?.permit(1);
+  #take(message: ReceivedMessage): ReceivedMessage {
+    this.#taken.set(message.id.partition, message.id);
+    this.#source?.permit(1);
+    if (++this.#untold * 2 >= this.queueSize) {
+      this.#tell();
+    }
     return message;
   }
 
-  #open(): TopicConsumer {
-    if (this.#consumer === undefined || this.#ended !== undefined) {
+  /** Lets the broker know what is read, for its statistics, and the consumer forget it. What is lost of it is told with the next one. */
+  #tell(): void {
+    this.#untold = 0;
+    const source = this.#source;
+    if (source !== undefined) {
+      this.#telling = Promise.allSettled([...this.#taken.values()].map((id) => source.ackCumulative(id)));
+    }
+  }
+
+  /** Where it began to read, as far as that can be said: the end of a topic moves on, and a time is no place. */
+  #begun(passed: MessageId | undefined): MessageId | undefined {
+    return this.#start instanceof MessageId && !this.#start.equals(MessageId.latest) ? this.#start : passed;
+  }
+
+  #open(): ReaderSource {
+    if (this.#source === undefined || this.#ended !== undefined) {
       throw this.#ended ?? new WireClosedError('reader');
     }
-    return this.#consumer;
+    return this.#source;
   }
 
   #end(cause: Error): void {

@@ -31,6 +31,11 @@ export class FakeSubscription {
     }
   }
 
+  /** The entry before the first that is still to be acknowledged, at the end of the topic the last one. */
+  passed(end: bigint): bigint {
+    return [...this.ready, ...this.unacknowledged.keys()].reduce((least, id) => (id < least ? id : least), end) - 1n;
+  }
+
   delivery(entryId: bigint): Delivery {
     let delivery = this.unacknowledged.get(entryId);
     if (delivery === undefined) {

@@ -280,6 +280,11 @@ export class FakeBroker {
             batchIndex: last === undefined || last.messages === 1 ? undefined : last.messages - 1,
             ackSet: new Int32Array(0),
           },
+          consumerMarkDeletePosition: {
+            ledgerId: LEDGER,
+            entryId: subscription.passed((last?.entryId ?? -1n) + 1n),
+            ackSet: new Int32Array(0),
+          },
         });
         return;
       }

@@ -38,11 +38,12 @@ function linkTo(
   isRetry: boolean,
 ): SubscriptionLink {
   const { clock, connection, id, logger, random, window } = options;
-  const { subscription, initialPosition, durable } = options.consumer;
+  const { subscription, initialPosition, durable, prefetchBytes } = options.consumer;
   return new SubscriptionLink({
     clock,
     random,
     window,
+    maxBytes: prefetchBytes,
     subscribe: async (listener) => {
       await connection.ready();
       return await connection.transport.subscribe(

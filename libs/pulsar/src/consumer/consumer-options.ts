@@ -65,6 +65,11 @@ export interface ConsumerOptions<T> {
   readonly concurrency?: number | undefined;
   /** Messages received ahead of the running handlers, 0 to 10,000. Default: as many as `concurrency`. */
   readonly prefetch?: number | undefined;
+  /**
+   * Payload bytes of messages that are received and not settled, or on the way: what would bring more is not asked for, by what messages weighed of late. One
+   * message is let through in any case. With a retry topic for each of the two. Default: the number of messages alone counts.
+   */
+  readonly prefetchBytes?: number | undefined;
   /** Default: the contract's, else JSON. */
   readonly codec?: PulsarCodec<T> | undefined;
   /** Handler runs in all before the message is dead-lettered, 1 to 1,000. Default 5. */

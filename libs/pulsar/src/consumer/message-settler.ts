@@ -191,7 +191,7 @@ export class MessageSettler {
 
   #release(taken: TakenMessage): void {
     this.#options.counts.inFlight--;
-    taken.from.link.settled();
+    taken.from.link.settled(taken.message.payload.byteLength);
   }
 
   async #retryByTopic(taken: TakenMessage, topic: string, delayMs: number): Promise<SettleLater | void> {

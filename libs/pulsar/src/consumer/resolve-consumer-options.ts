@@ -9,6 +9,7 @@ import {
   type ConsumerDefaults,
   initialPositionSchema,
   maxAttemptsSchema,
+  prefetchBytesSchema,
   prefetchSchema,
   type StartupOptions,
   startupSchema,
@@ -53,6 +54,7 @@ const consumerOptionsSchema = z.strictObject({
   durable: z.boolean({ error: 'expected true or false' }).optional(),
   concurrency: concurrencySchema.optional(),
   prefetch: prefetchSchema.optional(),
+  prefetchBytes: prefetchBytesSchema.optional(),
   codec: z
     .custom<NonNullable<ConsumerOptions<unknown>['codec']>>(isCodec, { error: 'expected a PulsarCodec' })
     .optional(),
@@ -100,6 +102,7 @@ export interface ResolvedConsumerOptions {
   readonly durable: boolean;
   readonly concurrency: number;
   readonly prefetch: number;
+  readonly prefetchBytes: number | undefined;
   readonly maxAttempts: number;
   readonly backoff: ConsumerDefaults['backoff'];
   readonly retryTopic: string | undefined;
@@ -186,6 +189,7 @@ export function resolveConsumerOptions<T>(
     type,
     concurrency,
     prefetch: options.prefetch ?? atOnce,
+    prefetchBytes: options.prefetchBytes,
     maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
     backoff: { ...defaults.backoff, ...given(options.backoff) },
     retryTopic: retry.topic,

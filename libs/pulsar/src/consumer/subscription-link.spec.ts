@@ -20,7 +20,7 @@ const message: IncomingMessage = {
 };
 
 /** Connected to a transport that counts the permits which it has not used. */
-async function open(window: number) {
+async function open(window: number, maxBytes?: number) {
   const permits: number[] = [];
   let unused = 0;
   let listener: TransportConsumerListener | undefined;
@@ -42,6 +42,7 @@ async function open(window: number) {
     clock: new VirtualClock(),
     random: new SeededRandom(),
     window,
+    maxBytes,
     subscribe: (heard) => {
       listener = heard;
       return Promise.resolve(transport);
@@ -52,9 +53,9 @@ async function open(window: number) {
     onReconnected: () => undefined,
   });
   await link.connect();
-  const deliver = (): void => {
+  const deliver = (bytes = 0): void => {
     unused--;
-    listener?.onMessage(message);
+    listener?.onMessage({ ...message, payload: new Uint8Array(bytes) });
   };
   return { deliver, link, permits, unused: () => unused };
 }
@@ -64,7 +65,7 @@ describe('SubscriptionLink', () => {
     const { deliver, link, permits } = await open(100);
     for (let count = 0; count < 1_000; count++) {
       deliver();
-      link.settled();
+      link.settled(0);
     }
     expect(permits[0]).toBe(100);
     expect(permits.slice(1).every((count) => count >= 50)).toBe(true);
@@ -83,7 +84,7 @@ describe('SubscriptionLink', () => {
             deliver();
           } else if (one === 'settle' && out > 0) {
             out--;
-            link.settled();
+            link.settled(0);
           } else if (one === 'pause') {
             paused = true;
             link.pause();
@@ -97,6 +98,33 @@ describe('SubscriptionLink', () => {
           }
         }
       }),
+    );
+  });
+
+  it('asks for no more bytes than may be out, by what messages weighed of late, and is never stuck', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 1, max: 1_000 }),
+        fc.integer({ min: 1, max: 20_000 }),
+        fc.array(fc.boolean(), { maxLength: 200 }),
+        async (window, size, maxBytes, steps) => {
+          const { deliver, link, unused } = await open(window, maxBytes);
+          let out = 0;
+          for (const arrives of steps) {
+            if (arrives && unused() > 0) {
+              deliver(size);
+              out++;
+            } else if (out > 0) {
+              out--;
+              link.settled(size);
+            }
+            expect(out + unused()).toBeLessThanOrEqual(window);
+            expect((out + unused()) * size <= maxBytes || out + unused() <= 1).toBe(true);
+            expect(out + unused()).toBeGreaterThan(0);
+          }
+        },
+      ),
     );
   });
 });

@@ -1,3 +1,4 @@
+import { PrefetchBudget } from '@smartpulse/pulsar-wire';
 import { backoffDelayMs, type Clock, type Random, type Timer } from '@smartpulse/resilience';
 import { RECONNECT_BACKOFF } from '../connection/startup.js';
 import type { IncomingMessage, TransportConsumer, TransportConsumerListener } from '../transport/pulsar.transport.js';
@@ -16,6 +17,8 @@ export interface SubscriptionLinkOptions {
   readonly random: Random;
   /** Messages that may be out at once. */
   readonly window: number;
+  /** Payload bytes of messages that are out or on the way; `undefined`: their number alone counts. */
+  readonly maxBytes?: number | undefined;
   readonly subscribe: (listener: TransportConsumerListener) => Promise<TransportConsumer>;
   readonly onMessage: (message: IncomingMessage, from: LinkedConsumer) => void;
   readonly onLost: (error: Error) => void;
@@ -29,6 +32,7 @@ export interface SubscriptionLinkOptions {
  */
 export class SubscriptionLink {
   readonly #options: SubscriptionLinkOptions;
+  readonly #budget: PrefetchBudget | undefined;
   #current: LinkedConsumer | undefined;
   #reconnectAttempt = 0;
   #timer: Timer | undefined;
@@ -42,6 +46,7 @@ export class SubscriptionLink {
 
   constructor(options: SubscriptionLinkOptions) {
     this.#options = options;
+    this.#budget = options.maxBytes === undefined ? undefined : new PrefetchBudget(options.maxBytes);
   }
 
   /** Which attempt to come back is under way; 0 = connected. */
@@ -68,6 +73,7 @@ export class SubscriptionLink {
       onMessage: (message) => {
         if (linked !== undefined && !this.#stopped) {
           this.#out++;
+          this.#budget?.took(message.payload.byteLength);
           this.#options.onMessage(message, linked);
           this.#refill();
         }
@@ -100,9 +106,10 @@ export class SubscriptionLink {
     }
   }
 
-  /** A message is settled, or of no concern any more: another may come. */
-  settled(): void {
+  /** A message of so many bytes is settled, or of no concern any more: another may come. */
+  settled(bytes: number): void {
     this.#out--;
+    this.#budget?.released(bytes);
     this.#owed++;
     this.#refill();
   }
@@ -141,13 +148,13 @@ export class SubscriptionLink {
   /**
    * Gives the permits that are owed as soon as they are more than those that are out: half a window at a time, while all goes well, because
    * every word to the broker costs, and each one at once when nothing else is free. What a lost consumer is not given, the next one gets with
-   * its window.
+   * its window. Permits that would bring more bytes than may be out stay owed.
    */
   #refill(): void {
     const unused = this.#options.window - this.#out - this.#owed;
-    if (this.#owed > unused && !this.#paused && !this.#stopped && this.#current?.lost === false) {
-      const count = this.#owed;
-      this.#owed = 0;
+    const count = Math.min(this.#owed, (this.#budget?.room ?? this.#owed + unused) - unused);
+    if (count > unused && !this.#paused && !this.#stopped && this.#current?.lost === false) {
+      this.#owed -= count;
       this.#current.transport.permit(count);
     }
   }

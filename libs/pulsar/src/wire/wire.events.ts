@@ -29,6 +29,13 @@ export function eventLine(event: ClientEvent): EventLine | undefined {
         level: 'warn',
         text: `${event.topic} cannot be attached to, attempt ${event.attempt}: ${reason(event.cause)}`,
       };
+    case 'partitions-added':
+      return { level: 'log', text: `${event.topic} has ${event.partitions} partitions by now, and all are in use.` };
+    case 'partitions-unknown':
+      return {
+        level: 'warn',
+        text: `Whether ${event.topic} has more partitions by now is unknown: ${reason(event.cause)}`,
+      };
     case 'entry-dropped':
       return { level: 'error', text: `Entry ${event.entry} of ${event.topic} cannot be read: ${reason(event.cause)}` };
     case 'listener-failed':

@@ -1,0 +1,117 @@
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
+import { FakeBroker } from '../testing/fake-broker.js';
+import type { ClientEvent } from './client.options.js';
+import type { PulsarClient } from './pulsar-client.js';
+
+const TOPIC = 'persistent://public/default/orders';
+const ROUND_MS = 60_000;
+
+describe('a topic that gets more partitions', () => {
+  let clock: VirtualClock;
+  let partitions: Record<string, number>;
+  let broker: FakeBroker;
+  let client: PulsarClient;
+  let events: readonly ClientEvent[];
+  const received: string[] = [];
+
+  const finish = <T>(work: Promise<T>): Promise<T> => finishWith(clock, work);
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    partitions = { [TOPIC]: 1 };
+    broker = new FakeBroker({ partitions });
+    received.length = 0;
+    connect();
+  });
+
+  afterEach(async () => {
+    await finish(client.close());
+    await clock.settle();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  function connect(options: { readonly partitionsCheckMs?: number } = {}): void {
+    ({ client, events } = clientOf(broker, { clock, random: new SeededRandom(3) }, options));
+  }
+
+  async function round(): Promise<void> {
+    await clock.advance(ROUND_MS);
+    await finish(Promise.resolve());
+    await clock.advance(1_000);
+  }
+
+  const subscribe = async () => {
+    const consumer = await finish(
+      client.subscribe(
+        { topic: 'orders', subscription: 's', type: 'Key_Shared', initialPosition: 'latest' },
+        {
+          onMessage: ({ payload }) => received.push(Buffer.from(payload).toString('utf8')),
+          onClosed: (error) => expect.unreachable(error.message),
+        },
+      ),
+    );
+    consumer.permit(1_000);
+    return consumer;
+  };
+
+  it('is produced to and consumed from on all of them a minute later, without a message missed', async () => {
+    await subscribe();
+    const producer = await finish(client.createProducer({ topic: 'orders', batching: { enabled: false } }));
+    partitions[TOPIC] = 4;
+    // Another producer knows the new partitions before the consumer does.
+    const { client: other } = clientOf(broker, { clock, random: new SeededRandom(4) });
+    const early = await finish(other.createProducer({ topic: 'orders', batching: { enabled: false } }));
+    for (let index = 0; index < 20; index++) {
+      await finish(early.send({ key: `k-${index}`, payload: Buffer.from(`early-${index}`) }));
+    }
+    await finish(other.close());
+    expect(received.length).toBeLessThan(20);
+
+    await round();
+
+    expect(received).toHaveLength(20);
+    for (let index = 0; index < 20; index++) {
+      await finish(producer.send({ key: `k-${index}`, payload: Buffer.from(`late-${index}`) }));
+    }
+    expect(received).toHaveLength(40);
+    const homes = [0, 1, 2, 3].map((partition) => broker.topic(`${TOPIC}-partition-${partition}`).entries.length);
+    expect(homes.every((count) => count > 0)).toBe(true);
+    expect(events.filter(({ type }) => type === 'partitions-added')).toHaveLength(2);
+  });
+
+  it('is asked about again when a round fails', async () => {
+    await subscribe();
+    partitions[TOPIC] = 2;
+    broker.script('partitionedMetadata', (connection, { requestId }) => {
+      connection.send('partitionedMetadataResponse', { requestId, response: 1, error: 6, message: 'not now' });
+      return true;
+    });
+    await round();
+    expect(events.some(({ type }) => type === 'partitions-unknown')).toBe(true);
+    expect(broker.consumers).toBe(1);
+
+    broker.unscript('partitionedMetadata');
+    await round();
+
+    expect(broker.consumers).toBe(2);
+  });
+
+  it('is left alone when its consumer is closed, or nobody is to ask', async () => {
+    const consumer = await subscribe();
+    await finish(consumer.close());
+    await round();
+    expect(clock.pendingTimers).toBeLessThanOrEqual(1);
+    await finish(client.close());
+    connect({ partitionsCheckMs: 0 });
+    await subscribe();
+    partitions[TOPIC] = 2;
+    const asked = broker.all('partitionedMetadata').length;
+    await round();
+    await round();
+
+    expect(broker.all('partitionedMetadata')).toHaveLength(asked);
+    expect(broker.consumers).toBe(1);
+  });
+});
