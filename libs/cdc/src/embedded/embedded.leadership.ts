@@ -22,7 +22,7 @@ const optionsSchema = z.strictObject({
 
 /**
  * Leases in a table of the database, on its clock. The holder stops by itself a sixth of the time before the lease could be taken by
- * another. Fences stay in the file, so that they rise across restarts.
+ * another. Fences stay in the file, and are never below the clock's milliseconds, so that they rise across restarts and restored files.
  */
 export class EmbeddedLeadership extends Leadership {
   readonly #database: EmbeddedDatabase;
@@ -46,13 +46,15 @@ export class EmbeddedLeadership extends Leadership {
     const granted = await this.#database.write(`acquire ${resource}`, ({ connection }) => {
       const now = clock.monotonic();
       const row = connection.get(
-        `INSERT INTO smartpulse_lease (resource, owner, fence, expires_at_ms) VALUES (?1, ?2, 1, ?3)
-          ON CONFLICT (resource) DO UPDATE SET owner = excluded.owner, fence = fence + 1, expires_at_ms = excluded.expires_at_ms
+        `INSERT INTO smartpulse_lease (resource, owner, fence, expires_at_ms) VALUES (?1, ?2, ?5, ?3)
+          ON CONFLICT (resource) DO UPDATE SET owner = excluded.owner, fence = MAX(fence + 1, excluded.fence), expires_at_ms = excluded.expires_at_ms
           WHERE owner IS NULL OR expires_at_ms <= ?4 RETURNING fence`,
         resource,
         owner,
         now + ttlMs,
         now,
+        // A file that was put back from a backup has the fences of then: those given out since must stay below.
+        BigInt(Math.max(1, Math.trunc(clock.now()))),
       );
       if (row === undefined) {
         return undefined;
