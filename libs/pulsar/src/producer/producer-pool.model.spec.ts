@@ -263,8 +263,9 @@ describe('ProducerPool under random creations that fail or hang, uses, idle time
       }),
       { numRuns: 300 },
     );
+    // Far below what 300 random histories bring (80 to 1,000 of each): only one that never happens would mean a model that tests nothing.
     for (const [what, count] of Object.entries(seen)) {
-      expect(count, what).toBeGreaterThan(50);
+      expect(count, what).toBeGreaterThan(5);
     }
   });
 
