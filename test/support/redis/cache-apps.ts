@@ -10,7 +10,7 @@ import { ResilienceModule } from '@smartpulse/resilience';
 
 const HEARTBEAT_MS = 200;
 const PREFIX = 'shop';
-const rows = defineCache<string>({ name: 'rows', synced: true });
+const rows = defineCache<string>({ name: 'rows', synced: true, storeTimeoutMs: 1_000 });
 
 /** The key of the generation of these apps. */
 export const GENERATION = `{${PREFIX}:!gen}`;

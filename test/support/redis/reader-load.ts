@@ -94,14 +94,15 @@ export class ReaderLoad {
     return this.#report;
   }
 
-  /** What a replica shows of each key where that is not what the table holds; empty at rest. */
+  /** What a replica shows of each key where that is not what the table holds; empty once the last messages have arrived. */
   async wrongAtRest(): Promise<readonly string[]> {
     const wrong: string[] = [];
     for (const [place, cache] of this.replicas.entries()) {
       for (const key of this.#keys) {
         const hit = await cache.getOrLoad(key, () => this.#table.load(key));
         if (hit.stale || hit.value !== this.#table.read(key)) {
-          wrong.push(`replica ${place}, ${key}: ${hit.value?.slice(0, 12)} at ${hit.version.version}`);
+          const found = `${hit.value?.slice(0, 12)} at ${hit.version.version} of ${hit.level}`;
+          wrong.push(`replica ${place}, ${key}: ${found}, stale ${hit.stale}; ${this.#table.read(key)?.slice(0, 12)}`);
         }
       }
     }

@@ -12,7 +12,8 @@ export interface RedisClusterOptions {
 }
 
 const SLOTS = 16_384;
-const NODE_TIMEOUT_MS = 1_000;
+/** Nodes that hear nothing of one another for half of that make new connections, and lose what is on the old ones: longer than a busy machine sleeps. */
+const NODE_TIMEOUT_MS = 2_000;
 const READY_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 
@@ -26,17 +27,19 @@ export interface ClusterNode {
 /** A cluster on free ports of loopback. */
 export class RedisCluster {
   readonly #nodes: readonly ClusterNode[];
+  readonly #masters: number;
 
-  private constructor(nodes: readonly ClusterNode[]) {
+  private constructor(nodes: readonly ClusterNode[], masters: number) {
     this.#nodes = nodes;
+    this.#masters = masters;
   }
 
   /** Resolves when every node says that the cluster is complete. */
   static async start({ masters = 3, replicas = 0 }: RedisClusterOptions = {}): Promise<RedisCluster> {
     const nodes = await Promise.all(Array.from({ length: masters + replicas }, () => startNode()));
-    const cluster = new RedisCluster(nodes);
+    const cluster = new RedisCluster(nodes, masters);
     try {
-      await cluster.#join(masters);
+      await cluster.#join();
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -57,14 +60,31 @@ export class RedisCluster {
     return new Cluster(this.#nodes.map(({ server }) => ({ host: '127.0.0.1', port: server.port })));
   }
 
-  get nodes(): readonly ClusterNode[] {
-    return this.#nodes;
+  /** Those that were started as masters. */
+  get masters(): readonly ClusterNode[] {
+    return this.#nodes.slice(0, this.#masters);
+  }
+
+  /** Clients of their own for all masters, which the caller closes. */
+  masterClients(): readonly Redis[] {
+    return this.masters.map(({ server }) => new Redis({ host: '127.0.0.1', port: server.port }));
+  }
+
+  /** Removes every key but the generations: their end would be an event of its own. */
+  async empty(): Promise<void> {
+    for (const { redis } of this.masters) {
+      for (const key of await redis.keys('*')) {
+        if (!key.includes(':!gen}')) {
+          await redis.del(key);
+        }
+      }
+    }
   }
 
   /** The node that holds the slot of a key, as the first node that is there sees it. */
   async ownerOf(key: string): Promise<ClusterNode> {
     const witness = await this.#witness();
-    const slot = Number(await witness.redis.cluster('KEYSLOT', key));
+    const slot = await witness.redis.cluster('KEYSLOT', key);
     const slots = await witness.redis.cluster('SLOTS');
     const id = slots.find(([first, last]) => first <= slot && slot <= last)?.[2]?.[2];
     const owner = this.#nodes.find((node) => node.id === id);
@@ -74,10 +94,33 @@ export class RedisCluster {
     return owner;
   }
 
+  /** The node that a client which hears a channel is connected to. */
+  async hearerOf(channel: string): Promise<ClusterNode> {
+    for (const node of this.#nodes) {
+      const [, count] = await node.redis.pubsub('NUMSUB', channel);
+      if (Number(count) > 0) {
+        return node;
+      }
+    }
+    throw new Error(`Nobody hears ${channel}.`);
+  }
+
+  /** The replica of the first master, when it was started with one. */
+  get replica(): ClusterNode | undefined {
+    return this.#nodes[this.#masters];
+  }
+
+  /** What the first master acknowledges from now on does not reach its replica, so that a failover loses it. */
+  async breakReplication(): Promise<void> {
+    // The master asks for no password, and refuses who gives one.
+    await this.replica?.redis.config('SET', 'masterauth', 'nobody');
+    await this.replica?.redis.call('CLIENT', 'KILL', 'TYPE', 'master');
+  }
+
   /** Moves the slot of a key to another node, key by key, while everything goes on. `halfway` is called between the keys. */
   async moveSlot(key: string, to: ClusterNode, halfway?: () => Promise<void>): Promise<void> {
     const from = await this.ownerOf(key);
-    const slot = Number(await from.redis.cluster('KEYSLOT', key));
+    const slot = await from.redis.cluster('KEYSLOT', key);
     await to.redis.cluster('SETSLOT', slot, 'IMPORTING', from.id);
     await from.redis.cluster('SETSLOT', slot, 'MIGRATING', to.id);
     for (;;) {
@@ -89,7 +132,7 @@ export class RedisCluster {
       await from.redis.migrate('127.0.0.1', to.server.port, moving, 0, 5_000);
       await halfway?.();
     }
-    for (const node of [to, from, ...this.#nodes.filter((one) => one !== to && one !== from)]) {
+    for (const node of [to, from, ...this.masters.filter((one) => one !== to && one !== from)]) {
       await node.redis.cluster('SETSLOT', slot, 'NODE', to.id);
     }
   }
@@ -116,7 +159,8 @@ export class RedisCluster {
     );
   }
 
-  async #join(masters: number): Promise<void> {
+  async #join(): Promise<void> {
+    const masters = this.#masters;
     const [first] = this.#nodes;
     if (first === undefined) {
       throw new Error('A cluster has a node at least.');
@@ -143,8 +187,11 @@ export class RedisCluster {
 
   async #isComplete(redis: Redis): Promise<boolean> {
     try {
-      const info = (await redis.cluster('INFO')) as string;
-      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${this.#nodes.length}`);
+      const info = await redis.cluster('INFO');
+      const links = String(await redis.cluster('NODES'))
+        .split('\n')
+        .filter((line) => / connected(?: |$)/.test(line));
+      return info.includes('cluster_state:ok') && links.length === this.#nodes.length;
     } catch (error) {
       if (redis.status === 'ready') {
         throw error;
@@ -177,7 +224,7 @@ async function startNode(): Promise<ClusterNode> {
   });
   const redis = new Redis({ host: '127.0.0.1', port: server.port, retryStrategy: () => 50, maxRetriesPerRequest: 0 });
   redis.on('error', () => {});
-  return { server, redis, id: String(await redis.cluster('MYID')) };
+  return { server, redis, id: await redis.cluster('MYID') };
 }
 
 async function busPort(redis: Redis): Promise<string> {

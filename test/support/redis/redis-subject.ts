@@ -1,14 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { InvalidationMessage } from '@smartpulse/redis-cache';
 import { RedisCacheStore, RedisInvalidationBus, RedisLink } from '@smartpulse/redis-cache/redis';
 import { SystemRandom } from '@smartpulse/resilience';
 import { Redis } from 'ioredis';
 import { ShiftedClock } from './shifted.clock.js';
 
-export const HEARTBEAT_MS = 100;
+export const HEARTBEAT_MS = 300;
 const CHANNEL = 'test:contract:!inv';
 const MARKS = 'test:marks:!inv';
 /** Enough for every master of a small cluster to have one at least. */
 const MARK_KEYS = 32;
+const MARK_MS = 1_000;
 
 /** Where a subject leads: what clients are given, and clients past it, one for each server that holds keys. */
 export interface RedisSite {
@@ -37,6 +39,14 @@ export function siteOf({ url }: { readonly url: string }): RedisSite {
   return { url, admins: async () => [new Redis(url)] };
 }
 
+/** Everything but the generation: its end would be an event of its own. */
+async function empty(admin: Redis): Promise<void> {
+  const keys = (await admin.keys('*')).filter((key) => !key.startsWith('{test:!gen}'));
+  for (const key of keys) {
+    await admin.del(key);
+  }
+}
+
 /** Empties the servers and connects. */
 export async function redisSubject(site: RedisSite): Promise<RedisSubject> {
   const admins = await site.admins();
@@ -44,7 +54,7 @@ export async function redisSubject(site: RedisSite): Promise<RedisSubject> {
   if (redis === undefined) {
     throw new Error('There is no server.');
   }
-  await Promise.all(admins.map((admin) => admin.flushall()));
+  await Promise.all(admins.map(empty));
   const clock = new ShiftedClock();
   const link = new RedisLink({
     url: site.url,
@@ -59,10 +69,26 @@ export async function redisSubject(site: RedisSite): Promise<RedisSubject> {
   const bus = new RedisInvalidationBus(link, clock, HEARTBEAT_MS);
   const heard: InvalidationMessage[] = [];
   const quiet = { onTrusted: () => {}, onUntrusted: () => {} };
-  await bus.subscribe(CHANNEL, { ...quiet, onMessage: (message) => heard.push(message) });
-  let onMark = (): void => {};
-  await bus.subscribe(MARKS, { ...quiet, onMessage: () => onMark() });
+  let onMark = (_key: string): unknown => undefined;
+  await bus.subscribe(MARKS, { ...quiet, onMessage: ({ key }) => void onMark(key) });
   const marks = Array.from({ length: admins.length === 1 ? 1 : MARK_KEYS }, (_, at) => `{mark${at}}:v`);
+  const arrived = async (): Promise<void> => {
+    // Each server brings all channels in the order of publication: what was published before has arrived when a mark of each has.
+    const left = new Set(marks);
+    onMark = (key) => left.delete(key);
+    while (left.size > 0) {
+      // Again, when a connection was just lost.
+      await Promise.allSettled(
+        [...left].map((mark) => store.evict(mark, { channel: MARKS, source: 'm', synced: true })),
+      );
+      for (const deadline = performance.now() + MARK_MS; left.size > 0 && performance.now() < deadline;) {
+        await sleep(1);
+      }
+    }
+  };
+  // From node to node messages take their time: what the subject before this one published is not heard by this one.
+  await arrived();
+  await bus.subscribe(CHANNEL, { ...quiet, onMessage: (message) => heard.push(message) });
   return {
     store,
     bus,
@@ -71,19 +97,7 @@ export async function redisSubject(site: RedisSite): Promise<RedisSubject> {
     admins,
     clock,
     published: async () => {
-      // Each server brings all channels in the order of publication: what was published before has arrived when a mark of each has.
-      let left = marks.length;
-      await new Promise<void>((resolve) => {
-        onMark = () => {
-          left -= 1;
-          if (left === 0) {
-            resolve();
-          }
-        };
-        for (const mark of marks) {
-          void store.evict(mark, { channel: MARKS, source: 'm', synced: true });
-        }
-      });
+      await arrived();
       return heard;
     },
     elapse: async (ms) => {

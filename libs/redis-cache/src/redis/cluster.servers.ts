@@ -38,6 +38,7 @@ export class ClusterServers extends RedisServers {
   readonly #target: Extract<RedisTarget, { kind: 'cluster' }>;
   readonly #context: ServersContext;
   readonly #refreshing = new SharedRun(() => this.#refresh());
+  readonly #confirming = new SharedRun(() => this.#confirm());
   #access: ClusterAccess | undefined;
   /** By the id of the node. */
   #masters: ReadonlyMap<string, Master> = new Map();
@@ -93,6 +94,14 @@ export class ClusterServers extends RedisServers {
   }
 
   override async run<T>(key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
+    const settling = this.#settling();
+    if (settling !== undefined) {
+      await settling;
+    }
+    return this.send(key, command);
+  }
+
+  override async send<T>(key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
     const slot = slotOf(key);
     let master = this.#owners[slot];
     let asks = false;
@@ -155,7 +164,8 @@ export class ClusterServers extends RedisServers {
   }
 
   override async time(): Promise<readonly [string, string]> {
-    const [seconds, micros] = await this.run(generationKey(this.#context.prefix), (redis) => redis.time());
+    const keeper = await this.#keeper().connection.whenUp();
+    const [seconds, micros] = await keeper.time();
     return [String(seconds), String(micros)];
   }
 
@@ -287,14 +297,68 @@ export class ClusterServers extends RedisServers {
 
   /** Takes up the generation that the lives of all masters lead to, this one's among them. */
   async #meet(master: Master, redis: Redis): Promise<void> {
-    const { generation, prefix } = this.#context;
+    const { generation, clock } = this.#context;
     master.life = await lifeOf(redis);
-    const keeper = this.#owners[slotOf(generationKey(prefix))];
+    const keeper = this.#keeper();
+    const keeping = keeper === master ? redis : await keeper.connection.whenUp();
+    do {
+      await generation.settle(keeping, this.#lives());
+      // Others may begin another one meanwhile, which has a fence of its own.
+      while (generation.fencedMs > 0) {
+        await clock.sleep(generation.fencedMs, undefined, { unref: true });
+      }
+    } while (!(await generation.confirm(keeping)));
+  }
+
+  /** Who keeps the generation of them all. */
+  #keeper(): Master {
+    const keeper = this.#owners[slotOf(generationKey(this.#context.prefix))];
     if (keeper === undefined) {
       throw new NotConnectedError();
     }
-    const lives = [...this.#masters.values()].flatMap(({ life }) => (life === undefined ? [] : [life]));
-    await generation.settle(keeper === master ? redis : await keeper.connection.whenUp(), lives);
+    return keeper;
+  }
+
+  /** What is waited for before keys may be asked for; nothing where the generation was confirmed a moment ago. */
+  #settling(): Promise<void> | undefined {
+    const { state } = this.#context.generation;
+    if (state === 'due') {
+      this.#confirming.run().catch((error: unknown) => this.#complain(error));
+    }
+    return state === 'usable' || state === 'due' ? undefined : this.#settled();
+  }
+
+  async #settled(): Promise<void> {
+    const { generation } = this.#context;
+    if (generation.state === 'unconfirmed') {
+      await this.#confirming.run();
+    }
+    if (generation.state === 'fenced' || generation.state === 'unconfirmed') {
+      throw new NotConnectedError();
+    }
+  }
+
+  async #confirm(): Promise<void> {
+    const { generation } = this.#context;
+    const keeper = this.#keeper();
+    const redis = keeper.connection.up;
+    if (redis === undefined) {
+      throw new NotConnectedError();
+    }
+    try {
+      if (!(await generation.confirm(redis))) {
+        await generation.settle(redis, this.#lives());
+      }
+    } catch (error) {
+      if (readRedirection(error, keeper.address) !== undefined) {
+        await this.#refreshing.run();
+      }
+      throw error;
+    }
+  }
+
+  #lives(): readonly string[] {
+    return [...this.#masters.values()].flatMap(({ life }) => (life === undefined ? [] : [life]));
   }
 
   /** Any node brings what is published on all of them. */

@@ -15,7 +15,6 @@ import { EntryVersion } from '../version/entry-version.js';
 import { entryText, expiryText, readEntry, readVersion } from './entry-text.js';
 import type { RedisLink } from './redis.link.js';
 import type { ScriptName } from './scripts.js';
-import { messageHead } from './wire-message.js';
 
 const SET_OUTCOMES: ReadonlySet<string> = new Set<SetOutcome>(['applied', 'duplicate', 'stale', 'leaseLost', 'absent']);
 const CHANGE_OUTCOMES: ReadonlySet<string> = new Set<ChangeOutcome>([
@@ -146,11 +145,10 @@ export class RedisCacheStore extends CacheStore {
   async #tell(
     name: ScriptName,
     key: string,
-    { channel, source }: StoreOrigin,
+    origin: StoreOrigin,
     parameters: readonly (string | number)[],
   ): Promise<readonly unknown[]> {
-    const head = messageHead(this.link.next(key, channel, source));
-    const reply = await this.link.run(name, key, channel, head, ...parameters);
+    const reply = await this.link.tell(name, key, origin, ...parameters);
     return Array.isArray(reply) ? reply : [];
   }
 

@@ -12,7 +12,7 @@ import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
 import { SingleServers } from './single.servers.js';
-import { type MessageOrigin, messageHead, plainMessage } from './wire-message.js';
+import { messageHead, plainMessage } from './wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {
@@ -40,6 +40,8 @@ export interface SubscriberListener {
   onMessage(channel: string, text: string): void;
 }
 
+/** See {@link ServerGeneration}. */
+const FENCE_MS = 1_000;
 const CLOCK_EVERY_MS = 60_000;
 /** Heartbeats leave by the data connection and come back by the other one: one that is silent for so many of them is half open, and another one is made. */
 const SILENT_HEARTBEATS = 3;
@@ -61,6 +63,7 @@ export class RedisLink {
   #serverAheadMs = 0;
   #whole = false;
   #timers: readonly Timer[] = [];
+  #fence: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   /** The numbers of this process's messages. */
@@ -71,8 +74,13 @@ export class RedisLink {
     const { random, clock, url = '', client, prefix, connectTimeoutMs, heartbeatMs } = options;
     this.#options = options;
     this.sequences = new ChannelSequences(random.id());
-    this.#generation = new ServerGeneration(prefix, () => this.#listener?.onNewGeneration());
     this.#target = client === undefined ? targetOfUrl(url) : targetOfClient(client);
+    this.#generation = new ServerGeneration({
+      prefix,
+      fenceMs: this.#target.kind === 'cluster' ? FENCE_MS : 0,
+      clock,
+      onNew: () => this.#begun(),
+    });
     const context: ServersContext = {
       prefix,
       connectTimeoutMs,
@@ -105,11 +113,6 @@ export class RedisLink {
   /** The name under which a key is kept in this life of the server. */
   stored(key: string): string {
     return `${key}.${this.#generation.current}`;
-  }
-
-  /** The origin of the next message that concerns a key; the command that publishes it is sent for this key, and at once. */
-  next(key: string, channel: string, source: string): MessageOrigin {
-    return this.sequences.next(channel, source, this.#servers.laneOf(key));
   }
 
   /**
@@ -162,21 +165,28 @@ export class RedisLink {
       : this.#servers.run(first, (redis) => redis.mget(keys.map((key) => this.stored(key))));
   }
 
-  /** Runs a script on a key. */
+  /** Runs a script on a key that tells nobody. */
   async run(name: ScriptName, key: string, ...parameters: readonly (string | number)[]): Promise<unknown> {
-    return this.#servers.run(key, async (redis: Redis) => {
-      const command: unknown = Reflect.get(redis, name);
-      if (typeof command !== 'function') {
-        throw new TypeError(`The script ${name} is not defined.`);
-      }
-      const reply: unknown = await command.call(redis, this.stored(key), ...parameters);
-      return reply;
+    return this.#servers.run(key, (redis) => this.#script(redis, name, key, parameters));
+  }
+
+  /** Runs a script on a key that publishes on a channel. Its number is taken when it is sent: what was not sent is not missed. */
+  async tell(
+    name: ScriptName,
+    key: string,
+    { channel, source }: { readonly channel: string; readonly source: string },
+    ...parameters: readonly (string | number)[]
+  ): Promise<unknown> {
+    let head: string | undefined;
+    return this.#servers.run(key, (redis) => {
+      head ??= messageHead(this.sequences.next(channel, source, this.#servers.laneOf(key)));
+      return this.#script(redis, name, key, [channel, head, ...parameters]);
     });
   }
 
   /** Runs a script on a key that is no entry of the cache: its name stands as it is, in every life of the server. */
   async evaluate(lua: string, key: string, ...parameters: readonly string[]): Promise<unknown> {
-    return this.#servers.run(key, (redis) => redis.eval(lua, 1, key, ...parameters));
+    return this.#servers.send(key, (redis) => redis.eval(lua, 1, key, ...parameters));
   }
 
   /** One step of a walk over the keys of this life of the server that match. */
@@ -188,12 +198,18 @@ export class RedisLink {
 
   /** Tells the replicas what concerns no single key. */
   async flush(channel: string, source: string): Promise<void> {
-    await this.publish(channel, plainMessage(this.next(channel, channel, source), 'flush'));
+    const lane = this.#servers.laneOf(channel);
+    await this.publish(channel, plainMessage(this.sequences.next(channel, source, lane), 'flush'));
   }
 
   /** What is published on one channel leaves by one server, in order. */
   async publish(channel: string, text: string): Promise<void> {
-    await this.#servers.run(channel, (redis) => redis.publish(channel, text));
+    const name = this.#servers.laneOf(channel);
+    const lane = this.#servers.lanes.find((one) => one.name === name);
+    if (lane === undefined) {
+      throw new NotConnectedError();
+    }
+    await lane.redis.publish(channel, text);
   }
 
   /** Who hears what comes over the connection for messages. One at a time. */
@@ -253,6 +269,7 @@ export class RedisLink {
     for (const timer of this.#timers) {
       timer.cancel();
     }
+    this.#fence?.cancel();
     this.#listener = undefined;
     await this.#servers.close();
   }
@@ -273,7 +290,37 @@ export class RedisLink {
   async #comeTogether(generation: number, key: string, channel: string): Promise<void> {
     await this.#looking.run();
     if (generation !== this.#generation.current) {
-      await this.run('smartpulseEvict', key, channel, messageHead(this.next(key, channel, PROCESS_SOURCE)));
+      await this.tell('smartpulseEvict', key, { channel, source: PROCESS_SOURCE });
+    }
+  }
+
+  async #script(
+    redis: Redis,
+    name: ScriptName,
+    key: string,
+    parameters: readonly (string | number)[],
+  ): Promise<unknown> {
+    const command: unknown = Reflect.get(redis, name);
+    if (typeof command !== 'function') {
+      throw new TypeError(`The script ${name} is not defined.`);
+    }
+    const reply: unknown = await command.call(redis, this.stored(key), ...parameters);
+    return reply;
+  }
+
+  #begun(): void {
+    this.#listener?.onNewGeneration();
+    const { fencedMs } = this.#generation;
+    if (fencedMs > 0 && this.#closing === undefined) {
+      const { clock } = this.#options;
+      this.#fence?.cancel();
+      this.#fence = clock.setTimer(fencedMs, () => this.#recovered(), { unref: true });
+    }
+  }
+
+  #recovered(): void {
+    for (const call of this.#recoveries) {
+      call();
     }
   }
 
@@ -288,9 +335,7 @@ export class RedisLink {
       return;
     }
     this.#listener?.onReady();
-    for (const call of this.#recoveries) {
-      call();
-    }
+    this.#recovered();
   }
 
   /** Each timer is set anew when its work is done, so that a slow server is not asked twice. */

@@ -47,8 +47,10 @@ export abstract class RedisServers {
 
   /** Connects; rejects when the store cannot be used at all. */
   abstract start(): Promise<void>;
-  /** Sends a command that concerns one key to the server that holds it. It may be sent again where the server answers that it holds it no more. */
+  /** Like {@link send}, for a key whose name has the generation in it: the command is called when that may be used. */
   abstract run<T>(key: string, command: (redis: Redis) => Promise<T>): Promise<T>;
+  /** Sends a command that concerns one key to the server that holds it. It is sent again where a server answers that it does not hold it. */
+  abstract send<T>(key: string, command: (redis: Redis) => Promise<T>): Promise<T>;
   /** The lane of what {@link run} sends for this key. */
   abstract laneOf(key: string): string;
   /** One step of a walk that meets every key that is there from its beginning to its end. */

@@ -1,31 +1,45 @@
+import type { Clock } from '@smartpulse/resilience';
 import type { Redis } from 'ioredis';
 
 /**
  * Once per life of a server: a new one begins a new generation, in one step with the mark that it did. So does one that has lost its generation, to an eviction
  * or a flush. The number is the server's clock in microseconds where that is higher, so that two servers that know nothing of one another do not come to the
- * same one. All keys lie in one slot. KEYS: generation, marks of the lives. ARGV: life of a mark in milliseconds, the generation that the caller knows.
+ * same one. All keys lie in one slot. KEYS: generation, its fence, marks of the lives. ARGV: life of a mark, the generation that the caller knows, life of the
+ * fence, in milliseconds. Answers the generation and what is left of its fence.
  */
 const SETTLE = `
 local known = tonumber(redis.call('GET', KEYS[1]) or '0')
-local mine = tonumber(ARGV[2])
+local mine, fence = tonumber(ARGV[2]), tonumber(ARGV[3])
 local new = known == 0 or known < mine
-for i = 2, #KEYS do
+for i = 3, #KEYS do
   if redis.call('SET', KEYS[i], '1', 'NX', 'PX', ARGV[1]) then
     new = true
   else
     redis.call('PEXPIRE', KEYS[i], ARGV[1])
   end
 end
-if not new then
-  return known
+if new then
+  local time = redis.call('TIME')
+  known = math.max(known + 1, mine + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
+  redis.call('SET', KEYS[1], string.format('%.0f', known))
+  if fence > 0 then
+    redis.call('SET', KEYS[2], '1', 'PX', fence)
+  end
 end
-local time = redis.call('TIME')
-local generation = math.max(known + 1, mine + 1, tonumber(time[1]) * 1000000 + tonumber(time[2]))
-redis.call('SET', KEYS[1], string.format('%.0f', generation))
-return generation
+return { known, math.max(0, redis.call('PTTL', KEYS[2])) }
 `;
 
 const MARK_TTL_MS = 30 * 86_400_000;
+
+/** What a {@link ServerGeneration} is made of. */
+export interface GenerationOptions {
+  readonly prefix: string;
+  /** How old a new generation has to be before it is used, milliseconds; 0 where all keys are in one server. */
+  readonly fenceMs: number;
+  readonly clock: Clock;
+  /** It is another one than before; not called for the first. */
+  readonly onNew: () => void;
+}
 
 /** The key of the generation; what is told of it lies in its slot. */
 export function generationKey(prefix: string): string {
@@ -38,21 +52,46 @@ export function generationKey(prefix: string): string {
  * generation, and nobody reads of the one before.
  *
  * A cluster has one generation for all of its shards, and the lives of all masters count: with one for each shard, a slot that moves away and back would bring
- * along what is out of date. So the failover of one shard empties the cache of them all.
+ * along what is out of date. So the failover of one shard empties the cache of them all. Processes learn of it one after the other, while they go on with the
+ * other shards; what one writes to the old generation, those who are in the new one already would not see. Hence the fence: nobody uses a generation before it
+ * is `fenceMs` old, and nobody uses one that was not confirmed within half of that.
  */
 export class ServerGeneration {
+  readonly #options: GenerationOptions;
   #current = 0;
+  #beginsMs = 0;
+  #confirmedMs = -Infinity;
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param onNew the generation is another one than before; not called for the first. */
-  constructor(
-    private readonly prefix: string,
-    private readonly onNew: () => void,
-  ) {}
+  constructor(options: GenerationOptions) {
+    this.#options = options;
+  }
 
   /** 0: not known yet. */
   get current(): number {
     return this.#current;
+  }
+
+  /**
+   * Whether keys of it may be asked for now. `due`: they may, and it is to be confirmed soon; `unconfirmed`: not before it is; `fenced`: not yet. Without a
+   * fence whoever is connected is settled.
+   */
+  get state(): 'usable' | 'due' | 'unconfirmed' | 'fenced' {
+    const { fenceMs, clock } = this.#options;
+    const nowMs = clock.monotonic();
+    if (fenceMs === 0) {
+      return 'usable';
+    }
+    if (nowMs < this.#beginsMs) {
+      return 'fenced';
+    }
+    const ageMs = nowMs - this.#confirmedMs;
+    return ageMs < fenceMs / 4 ? 'usable' : ageMs < fenceMs / 2 ? 'due' : 'unconfirmed';
+  }
+
+  /** How long it is until the fence is open. */
+  get fencedMs(): number {
+    return Math.max(0, this.#beginsMs - this.#options.clock.monotonic());
   }
 
   /** Takes up the generation that holds for these lives, one caller after the other. `redis` leads to where {@link generationKey} is kept. */
@@ -63,17 +102,32 @@ export class ServerGeneration {
     return settled;
   }
 
+  /** Asks whether it still holds; `false`: it is to be settled again. */
+  async confirm(redis: Redis): Promise<boolean> {
+    const sentMs = this.#options.clock.monotonic();
+    const holds = (await redis.get(generationKey(this.#options.prefix))) === String(this.#current);
+    if (holds) {
+      this.#confirmedMs = Math.max(this.#confirmedMs, sentMs);
+    }
+    return holds;
+  }
+
   async #settle(redis: Redis, lives: readonly string[]): Promise<void> {
-    const key = generationKey(this.prefix);
-    const marks = lives.map((life) => `${key}:${life}`);
-    const generation = await redis.eval(SETTLE, 1 + marks.length, key, ...marks, MARK_TTL_MS, this.#current);
-    if (typeof generation !== 'number') {
-      throw new TypeError(`The generation of "${this.prefix}" is ${String(generation)}.`);
+    const { prefix, clock, fenceMs, onNew } = this.#options;
+    const key = generationKey(prefix);
+    const keys = [key, `${key}:fence`, ...lives.map((life) => `${key}:${life}`)];
+    const sentMs = clock.monotonic();
+    const reply = await redis.eval(SETTLE, keys.length, ...keys, MARK_TTL_MS, this.#current, fenceMs);
+    const [generation, leftMs] = Array.isArray(reply) ? (reply as unknown[]) : [];
+    if (typeof generation !== 'number' || typeof leftMs !== 'number') {
+      throw new TypeError(`The generation of "${prefix}" is ${String(reply)}.`);
     }
     const before = this.#current;
     this.#current = generation;
+    this.#confirmedMs = sentMs;
+    this.#beginsMs = clock.monotonic() + leftMs;
     if (before !== 0 && before !== generation) {
-      this.onNew();
+      onNew();
     }
   }
 }

@@ -61,6 +61,10 @@ export class SingleServers extends RedisServers {
     return command(this.#ready());
   }
 
+  override async send<T>(_key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
+    return command(this.#ready());
+  }
+
   override laneOf(): string {
     return '';
   }
