@@ -1,0 +1,219 @@
+import { describe, expect, it } from 'vitest';
+import type { Bounds } from './cache-explorer/bounds.js';
+import { explore } from './cache-explorer/search.js';
+
+// Two replicas, the store, the database and everything on its way between them, one key: every state within the bounds, each step of a cache and of
+// the server one of the real code (`VersionedCache`, `LocalView`, `EmbeddedCacheServer`), run once for each of its states and remembered. I1 to I6
+// are those of the random histories (`cache-model.spec.ts`).
+const TIMEOUT_MS = 600_000;
+
+interface Complete {
+  readonly title: string;
+  readonly bounds: Bounds;
+  /** Fewer would mean that something no longer happens. */
+  readonly atLeast: number;
+}
+
+const complete: readonly Complete[] = [
+  {
+    title: 'two readers and two loads on one replica',
+    atLeast: 380_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'load', 'get'], []] },
+  },
+  {
+    title: 'a writer who reads its own commit',
+    atLeast: 240_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'get'], []], writer: true },
+  },
+  {
+    title: 'readers and loads on both replicas, changes invalidate',
+    atLeast: 3_000_000,
+    bounds: { shape: 'aggregate', commits: 1, readers: [['load', 'get'], ['load']] },
+  },
+  {
+    title: 'loads on both replicas, the key expires',
+    atLeast: 1_000_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], ['load']], expiries: 1 },
+  },
+  {
+    title: 'loaders that read their stamp in an earlier statement, the key expires',
+    atLeast: 2_200_000,
+    bounds: { shape: 'aggregate', stamp: 'earlier', commits: 1, readers: [['load'], ['load']], expiries: 1 },
+  },
+  {
+    title: 'an eviction',
+    atLeast: 1_200_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], ['get']], evictions: 1 },
+  },
+  {
+    title: 'an eviction and two commits, changes invalidate',
+    atLeast: 550_000,
+    bounds: { shape: 'aggregate', commits: 2, readers: [['load'], []], evictions: 1 },
+  },
+  {
+    title: 'a late set without a lease, and a writer',
+    atLeast: 800_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], sets: 1, writer: true },
+  },
+  {
+    title: 'a line that is cut and mended',
+    atLeast: 210_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], ['get']], cuts: 1 },
+  },
+  {
+    title: 'a line that is cut during loads on both replicas, changes invalidate',
+    atLeast: 1_200_000,
+    bounds: { shape: 'aggregate', commits: 1, readers: [['load'], ['load']], cuts: 1 },
+  },
+  {
+    title: 'a loader that fails',
+    atLeast: 440_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], ['load']], failures: 1 },
+  },
+  {
+    title: 'a request that is given up and may still arrive',
+    atLeast: 170_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], ['get']], timeouts: 1 },
+  },
+  {
+    title: 'a request that is given up, also that of committed(), changes invalidate',
+    atLeast: 85_000,
+    bounds: { shape: 'aggregate', commits: 1, readers: [['load'], []], timeouts: 1, writer: true },
+  },
+  {
+    title: 'a row that is deleted and created again',
+    atLeast: 1_400_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], ['get']], deletedBy: 1 },
+  },
+  {
+    title: 'a row that is created and deleted, negative entries that expire',
+    atLeast: 110_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], []], deletedBy: 2, expiries: 1 },
+  },
+  {
+    title: 'a database that is restored, in another epoch',
+    atLeast: 850_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], ['get']], restoredBy: 2 },
+  },
+  { title: 'three commits', atLeast: 160_000, bounds: { shape: 'row', commits: 3, readers: [['load'], []] } },
+];
+
+describe('every state of the cache within bounds', () => {
+  it.each(complete)(
+    'keeps I1 to I4 and I6: $title',
+    async ({ atLeast, bounds }) => {
+      const { broken, cut, states } = await explore(bounds);
+      expect(broken?.story).toBeUndefined();
+      expect(cut).toBe(false);
+      expect(states).toBeGreaterThanOrEqual(atLeast);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'keeps I5: from each of them, rest with the latest value stays within reach',
+    async () => {
+      const bounds: Bounds = { shape: 'row', commits: 1, writer: true, readers: [['load'], ['get']] };
+      const { lost, states } = await explore(bounds, { reachability: true });
+      expect(states).toBeGreaterThan(500_000);
+      expect(lost).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+const twins: readonly (Bounds & { readonly without: NonNullable<Bounds['without']>; readonly breaks: string })[] = [
+  {
+    without: 'a change raises the floor of a lease',
+    breaks: 'I3',
+    shape: 'aggregate',
+    commits: 1,
+    readers: [['load'], []],
+  },
+  {
+    without: 'a change that finds nothing is published',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 1,
+    readers: [['load'], []],
+    expiries: 1,
+  },
+  {
+    without: 'a set whose lease is gone is refused on an absent key',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 1,
+    readers: [['load'], []],
+    expiries: 1,
+  },
+  {
+    without: 'a set without a lease creates nothing',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 1,
+    readers: [['get'], []],
+    sets: 1,
+  },
+  {
+    without: 'a set without a lease does not overtake a lease',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 2,
+    readers: [['load'], []],
+    sets: 1,
+  },
+  { without: 'changes never create a value', breaks: 'I3', shape: 'row', commits: 2, readers: [[], []], expiries: 1 },
+  {
+    without: 'changes never create a tombstone',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 3,
+    readers: [[], []],
+    expiries: 1,
+  },
+  {
+    without: 'a failed load leaves no floor',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 2,
+    readers: [['load'], []],
+    failures: 1,
+    sets: 1,
+  },
+  { without: 'what is learned marks flights', breaks: 'I3', shape: 'row', commits: 1, readers: [['load'], ['get']] },
+  {
+    without: 'a load that is behind is joined by nobody',
+    breaks: 'I4',
+    shape: 'row',
+    commits: 1,
+    readers: [['load', 'load'], []],
+    writer: true,
+  },
+  {
+    without: 'stamps of replies act like messages',
+    breaks: 'I1',
+    shape: 'row',
+    commits: 1,
+    readers: [['load', 'load', 'get'], []],
+  },
+  {
+    without: 'what began before a flush never fills',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 1,
+    readers: [['get'], ['load']],
+    cuts: 1,
+  },
+];
+
+describe('the search finds the shortest story of a cache that lacks a rule', () => {
+  it.each(twins)(
+    '$without: breaks $breaks',
+    async ({ breaks, ...bounds }) => {
+      const { broken } = await explore(bounds);
+      expect(broken?.invariant).toBe(breaks);
+      expect(broken?.story.length).toBeLessThan(25);
+    },
+    TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,462 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  type CacheHit,
+  CacheStore,
+  type ChangeReply,
+  defineCache,
+  type EntryVersion,
+  type InvalidationListener,
+  type InvalidationMessage,
+  type LeaseReply,
+  type Loaded,
+  type SetReply,
+  type StoredEntry,
+  type StoreOrigin,
+  type StoreWrite,
+  type SweepReply,
+  type SweepRequest,
+  VersionedCache,
+} from '@smartpulse/redis-cache';
+import type { Flight, LocalView, SharedLoad, SimulatedValue } from '@smartpulse/redis-cache/testing';
+import { Random } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { settled, type Subject } from './automaton.js';
+
+/** What a replica asks of the store, or its loader of the database. */
+export type Request =
+  | { readonly op: 'get' }
+  | { readonly op: 'set'; readonly write: StoreWrite; readonly token: string | undefined }
+  | { readonly op: 'refresh'; readonly write: StoreWrite & { readonly payload: string } }
+  | {
+      readonly op: 'invalidate';
+      readonly version: EntryVersion;
+      readonly origin: StoreOrigin;
+      readonly tombstoneTtlMs: number;
+    }
+  | { readonly op: 'evict'; readonly origin: StoreOrigin }
+  | { readonly op: 'getOrLease'; readonly token: string; readonly leaseMs: number }
+  | { readonly op: 'release'; readonly token: string; readonly origin: StoreOrigin }
+  | { readonly op: 'load' };
+
+/** What comes back; `failed`: nothing does in time, or the loader throws. */
+export type Reply =
+  | { readonly of: 'get'; readonly entry: StoredEntry | undefined }
+  | { readonly of: 'set'; readonly reply: SetReply }
+  | { readonly of: 'change'; readonly reply: ChangeReply }
+  | { readonly of: 'lease'; readonly reply: LeaseReply }
+  | { readonly of: 'load'; readonly loaded: Loaded<SimulatedValue> }
+  | { readonly of: 'done' }
+  | { readonly of: 'failed' };
+
+/** A call of the cache, by what it does. */
+export type Call =
+  | { readonly call: 'get' | 'evict' }
+  /** `token` tells its leases from those of other calls. */
+  | { readonly call: 'load'; readonly token: string }
+  | { readonly call: 'set'; readonly value: SimulatedValue | undefined; readonly version: EntryVersion }
+  | { readonly call: 'invalidate'; readonly version: EntryVersion };
+
+/** What happens to a replica. Calls have slots, one call at a time in each. */
+export type ReplicaInput =
+  | ({ readonly do: 'begin'; readonly slot: number } & Call)
+  | { readonly do: 'reply'; readonly slot: number; readonly reply: Reply }
+  | { readonly do: 'hear'; readonly message: InvalidationMessage | 'untrusted' | 'trusted' }
+  | { readonly do: 'expire' | 'tick' };
+
+/** How a call ended. */
+export interface Ended {
+  readonly slot: number;
+  /** What a reader was shown: `undefined`: none; a value of `undefined` is a negative entry. */
+  readonly hit: { readonly value: SimulatedValue | undefined; readonly stale: boolean } | undefined;
+  readonly failed: boolean;
+}
+
+/** What follows from an input. */
+export interface ReplicaOutput {
+  readonly ended: readonly Ended[];
+  readonly loaders: number;
+}
+
+/** What others see of a replica. */
+export interface ReplicaView {
+  /** By slot; a call without a request waits for others. */
+  readonly calls: readonly { readonly slot: number; readonly request: Request | undefined }[];
+  readonly kept: { readonly value: SimulatedValue | undefined } | undefined;
+  readonly trusted: boolean;
+  readonly waiting: boolean;
+}
+
+const HOUR_MS = 3_600_000;
+const KEY = 'row';
+/** Nothing ends by time here, but those who wait ask again. */
+export const NAMESPACE = defineCache<SimulatedValue>({
+  name: 'model',
+  synced: true,
+  l1TtlMs: 24 * HOUR_MS,
+  l2TtlMs: 24 * HOUR_MS,
+  negativeTtlMs: 24 * HOUR_MS,
+  leaseMs: 600_000,
+  loadTimeoutMs: HOUR_MS,
+  waitTimeoutMs: HOUR_MS,
+  storeTimeoutMs: HOUR_MS,
+});
+const POLL_MS = 2_000;
+
+interface Running {
+  readonly slot: number;
+  readonly token: string;
+  readonly call: Call['call'];
+  request: Request | undefined;
+  resolve: (reply: Reply) => void;
+  flight: Flight | undefined;
+  generation: number;
+  load: SharedLoad<SimulatedValue> | undefined;
+  /** It answers what another call answers. */
+  joined: number | undefined;
+  // What a load remembers, told by what it did.
+  loaders: number;
+  rereads: number;
+  woken: boolean;
+  lastReply: string;
+  accepted: boolean | undefined;
+}
+
+/** A random that is none: names are those of the slot that asks. */
+class NamedChance extends Random {
+  constructor(private readonly name: () => string) {
+    super();
+  }
+
+  override next(): number {
+    return 0.5;
+  }
+
+  override bytes(size: number): Uint8Array {
+    return new Uint8Array(size);
+  }
+
+  override id(): string {
+    return this.name();
+  }
+}
+
+/** A real `VersionedCache` whose store, bus and loaders are the hands of a test. */
+export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, ReplicaOutput, ReplicaView> {
+  readonly durable = false;
+  readonly shared = true;
+  readonly #clock = new VirtualClock();
+  readonly #slots = new AsyncLocalStorage<Running>();
+  readonly #running = new Map<number, Running>();
+  readonly #view: LocalView<SimulatedValue>;
+  readonly #cache: VersionedCache<SimulatedValue>;
+  #listener: InvalidationListener | undefined;
+  #generation = 0;
+  #ended: Ended[] = [];
+  #loaders = 0;
+
+  private constructor(view: LocalView<SimulatedValue>) {
+    super();
+    this.#view = this.#watched(view);
+    this.#cache = new VersionedCache({
+      namespace: NAMESPACE,
+      prefix: 'sim',
+      nodeId: 'r',
+      store: this,
+      clock: this.#clock,
+      random: new NamedChance(() => this.#turn()),
+      view: this.#view,
+    });
+  }
+
+  static async create(view: LocalView<SimulatedValue>): Promise<ReplicaSubject> {
+    const subject = new ReplicaSubject(view);
+    await subject.#cache.connect({
+      subscribe: async (_, listener) => {
+        subject.#listener = listener;
+        listener.onTrusted();
+        return { close: async () => {} };
+      },
+    });
+    return subject;
+  }
+
+  async apply(input: ReplicaInput): Promise<ReplicaOutput> {
+    this.#ended = [];
+    this.#loaders = 0;
+    switch (input.do) {
+      case 'begin':
+        this.#begin(input.slot, input);
+        break;
+      case 'reply':
+        this.#reply(input.slot, input.reply);
+        break;
+      case 'hear':
+        this.#hear(input.message);
+        break;
+      case 'expire':
+        this.#view.expire(KEY);
+        break;
+      case 'tick':
+        await this.#clock.advance(POLL_MS);
+        break;
+    }
+    await settled();
+    // A copy: what ends because the run is over is no part of it.
+    return { ended: this.#ended.toSorted((a, b) => a.slot - b.slot), loaders: this.#loaders };
+  }
+
+  fingerprint(): string {
+    const shared = this.#view.shared(KEY);
+    const entry = this.#view.inspect(KEY);
+    const calls = this.#calls().map((running) => [
+      running.slot,
+      running.call,
+      running.joined ?? null,
+      running.request ?? null,
+      running.call === 'load' && [running.token, running.loaders, running.rereads, running.woken],
+      running.request?.op === 'set' && (running.accepted ?? null),
+      // Under a lease, or because the store does not answer.
+      running.request?.op === 'load' && running.lastReply,
+      running.flight && [running.flight.floor, running.flight.exclusive, running.flight.mayFill],
+      running.generation === this.#generation,
+      shared !== undefined && shared === running.load && [shared.stamp ?? null],
+    ]);
+    return JSON.stringify([entry && [entry.value ?? null, entry.version], this.#cache.trusted, calls]);
+  }
+
+  view(): ReplicaView {
+    const entry = this.#view.inspect(KEY);
+    const calls = this.#calls();
+    return {
+      calls: calls.map(({ slot, request }) => ({ slot, request })),
+      kept: entry && { value: entry.value },
+      trusted: this.#cache.trusted,
+      waiting: calls.some(({ request, joined }) => request === undefined && joined === undefined),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#cache.close();
+    await settled();
+  }
+
+  override get(): Promise<StoredEntry | undefined> {
+    return this.#ask({ op: 'get' }, (reply) => (reply.of === 'get' ? reply.entry : unexpected(reply)));
+  }
+
+  override set(write: StoreWrite, token?: string): Promise<SetReply> {
+    return this.#ask({ op: 'set', write, token }, (reply) => (reply.of === 'set' ? reply.reply : unexpected(reply)));
+  }
+
+  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+    return this.#ask({ op: 'refresh', write }, (reply) => (reply.of === 'change' ? reply.reply : unexpected(reply)));
+  }
+
+  override invalidate(
+    _key: string,
+    version: EntryVersion,
+    origin: StoreOrigin,
+    tombstoneTtlMs: number,
+  ): Promise<ChangeReply> {
+    return this.#ask({ op: 'invalidate', version, origin, tombstoneTtlMs }, (reply) =>
+      reply.of === 'change' ? reply.reply : unexpected(reply),
+    );
+  }
+
+  override evict(_key: string, origin: StoreOrigin): Promise<void> {
+    return this.#ask({ op: 'evict', origin }, () => {});
+  }
+
+  override getOrLease(_key: string, token: string, leaseMs: number): Promise<LeaseReply> {
+    return this.#ask({ op: 'getOrLease', token, leaseMs }, (reply) =>
+      reply.of === 'lease' ? reply.reply : unexpected(reply),
+    );
+  }
+
+  override releaseLease(_key: string, token: string, origin: StoreOrigin): Promise<void> {
+    return this.#ask({ op: 'release', token, origin }, () => {});
+  }
+
+  override renewLease(): Promise<boolean> {
+    throw new Error('No time passes that a lease could end in.');
+  }
+
+  override getMany(): Promise<never> {
+    throw new Error('One key only.');
+  }
+
+  override sweep(_request: SweepRequest): Promise<SweepReply> {
+    throw new Error('Sweeps are no part of this.');
+  }
+
+  #begin(slot: number, what: Call): void {
+    const running: Running = {
+      slot,
+      token: what.call === 'load' ? what.token : '',
+      call: what.call,
+      request: undefined,
+      resolve: () => {},
+      flight: undefined,
+      generation: this.#generation,
+      load: undefined,
+      joined: undefined,
+      loaders: 0,
+      rereads: 0,
+      woken: false,
+      lastReply: '',
+      accepted: undefined,
+    };
+    this.#running.set(slot, running);
+    const joinable = this.#view.shared(KEY);
+    this.#slots.run(running, () => {
+      this.#end(running, this.#call(what)).catch((error: unknown) => {
+        throw error;
+      });
+    });
+    if (what.call === 'load' && running.flight === undefined && joinable !== undefined) {
+      running.joined = this.#calls().find(({ load }) => load === joinable)?.slot;
+    }
+  }
+
+  async #call(what: Call): Promise<CacheHit<SimulatedValue> | undefined> {
+    switch (what.call) {
+      case 'get':
+        return await this.#cache.get(KEY);
+      case 'load':
+        return await this.#cache.getOrLoad(KEY, () => this.#loader());
+      case 'evict':
+        await this.#cache.evict(KEY);
+        break;
+      case 'invalidate':
+        await this.#cache.invalidate(KEY, what.version);
+        break;
+      case 'set':
+        await this.#cache.set(KEY, what.value, what.version);
+        break;
+    }
+    return undefined;
+  }
+
+  async #end(running: Running, answer: Promise<CacheHit<SimulatedValue> | undefined>): Promise<void> {
+    const { slot } = running;
+    let ended: Ended = { slot, hit: undefined, failed: true };
+    try {
+      const hit = await answer;
+      ended = { slot, hit: hit && { value: hit.value, stale: hit.stale }, failed: false };
+    } catch (error) {
+      if (!(error instanceof Error)) {
+        throw error;
+      }
+    }
+    this.#running.delete(slot);
+    this.#ended.push(ended);
+  }
+
+  #loader(): Promise<Loaded<SimulatedValue>> {
+    const running = this.#current();
+    running.loaders++;
+    this.#loaders++;
+    return this.#ask({ op: 'load' }, (reply) => (reply.of === 'load' ? reply.loaded : unexpected(reply)));
+  }
+
+  async #ask<R>(request: Request, read: (reply: Reply) => R): Promise<R> {
+    const running = this.#current();
+    if (running.request !== undefined) {
+      throw new Error('A call asks one thing at a time.');
+    }
+    running.request = request;
+    const reply = await new Promise<Reply>((resolve) => {
+      running.resolve = resolve;
+    });
+    if (reply.of === 'failed') {
+      throw new Error('No answer.');
+    }
+    return read(reply);
+  }
+
+  #reply(slot: number, reply: Reply): void {
+    const running = this.#running.get(slot);
+    if (running === undefined) {
+      throw new Error(`Nothing runs in ${slot}.`);
+    }
+    running.request = undefined;
+    running.lastReply = reply.of === 'lease' ? reply.reply.kind : isUsable(reply) ? 'hit' : reply.of;
+    running.resolve(reply);
+  }
+
+  #hear(message: InvalidationMessage | 'untrusted' | 'trusted'): void {
+    for (const running of this.#running.values()) {
+      running.woken = true;
+    }
+    if (message === 'untrusted') {
+      this.#listener?.onUntrusted('A test.');
+    } else if (message === 'trusted') {
+      this.#listener?.onTrusted();
+    } else {
+      this.#listener?.onMessage(message);
+    }
+  }
+
+  /** A load begins a turn with the name of its lease. */
+  #turn(): string {
+    const running = this.#current();
+    running.rereads += running.lastReply === 'hit' ? 1 : 0;
+    running.lastReply = '';
+    running.woken = false;
+    return running.token;
+  }
+
+  #current(): Running {
+    const running = this.#slots.getStore();
+    if (running === undefined) {
+      throw new Error('Nobody asks.');
+    }
+    return running;
+  }
+
+  #calls(): readonly Running[] {
+    return [...this.#running.values()].toSorted((a, b) => a.slot - b.slot);
+  }
+
+  /** Notes which flights and loads belong to which call. */
+  #watched(view: LocalView<SimulatedValue>): LocalView<SimulatedValue> {
+    const begin = view.begin.bind(view);
+    const share = view.share.bind(view);
+    const accepts = view.accepts.bind(view);
+    const flush = view.flush.bind(view);
+    view.begin = (key) => {
+      const flight = begin(key);
+      const running = this.#slots.getStore();
+      if (running !== undefined) {
+        running.flight = flight;
+        running.generation = this.#generation;
+      }
+      return flight;
+    };
+    view.share = (load) => {
+      this.#current().load = load;
+      share(load);
+    };
+    view.accepts = (flight, version) => {
+      const accepted = accepts(flight, version);
+      const running = this.#slots.getStore();
+      if (running?.flight === flight) {
+        running.accepted = accepted;
+      }
+      return accepted;
+    };
+    view.flush = () => {
+      this.#generation++;
+      flush();
+    };
+    return view;
+  }
+}
+
+function isUsable(reply: Reply): boolean {
+  return reply.of === 'get' && (reply.entry?.kind === 'value' || reply.entry?.kind === 'negative');
+}
+
+function unexpected(reply: Reply): never {
+  throw new TypeError(`"${reply.of}" answers something else.`);
+}

@@ -1,0 +1,69 @@
+import { EntryVersion } from '@smartpulse/redis-cache';
+import type { EntryState } from '@smartpulse/redis-cache/embedded';
+import type { SimulatedValue } from '@smartpulse/redis-cache/testing';
+import type { Bounds } from './bounds.js';
+import { NAMESPACE } from './replica.subject.js';
+import { APPLIER, applied, type ServerInput } from './server.subject.js';
+
+/** As long as what replicas write, so that lives tell nothing apart. */
+const TTL_MS = 82_080_000;
+
+/** What the database holds after each commit, and how that looks in the cache. Contents are numbers: 0 before the first commit. */
+export class Truth {
+  readonly #stamps: readonly EntryVersion[];
+
+  constructor(private readonly bounds: Bounds) {
+    const { restoredBy = Infinity } = bounds;
+    this.#stamps = Array.from({ length: bounds.commits + 1 }, (_, index) =>
+      index < restoredBy
+        ? new EntryVersion(1n, BigInt(index + 10))
+        : new EntryVersion(2n, BigInt(index - restoredBy + 1)),
+    );
+  }
+
+  change(index: number): ServerInput {
+    const version = this.stamp(index);
+    const value = this.valueOf(index);
+    return this.bounds.shape === 'aggregate' || value === undefined
+      ? { op: 'invalidate', version, origin: APPLIER, tombstoneTtlMs: TTL_MS }
+      : {
+          op: 'refresh',
+          write: { ...applied({ version, payload: null, ttlMs: TTL_MS }), payload: NAMESPACE.codec.encode(value) },
+        };
+  }
+
+  /** What is wrong with a write; nothing: `undefined`. */
+  problemOf(before: EntryState | undefined, after: EntryState | undefined): string | undefined {
+    if (after?.kind !== 'value' && after?.kind !== 'negative') {
+      return undefined;
+    }
+    const stamp = this.#stamps.findIndex((one) => one.compare(after.version) === 0);
+    if (this.contentOf(after) < stamp) {
+      return `content ${this.contentOf(after)} is stored under the stamp of ${stamp}`;
+    }
+    if ((before?.kind === 'value' || before?.kind === 'negative') && before.version.compare(after.version) > 0) {
+      return `${text(before.version)} is replaced by ${text(after.version)}`;
+    }
+    return undefined;
+  }
+
+  contentOf(state: Extract<EntryState, { kind: 'value' | 'negative' }>): number {
+    return this.shown(state.kind === 'negative' ? undefined : NAMESPACE.codec.decode(state.payload));
+  }
+
+  shown(value: SimulatedValue | undefined): number {
+    return value?.content ?? this.bounds.deletedBy ?? 0;
+  }
+
+  valueOf(index: number): SimulatedValue | undefined {
+    return index === this.bounds.deletedBy ? undefined : { content: index };
+  }
+
+  stamp(index: number): EntryVersion {
+    return this.#stamps[index] ?? EntryVersion.ZERO;
+  }
+}
+
+function text(version: EntryVersion): string {
+  return `${version.epoch}.${version.version}`;
+}

@@ -1,0 +1,522 @@
+import type { EntryVersion, InvalidationMessage } from '@smartpulse/redis-cache';
+import { EntryProtocol } from '@smartpulse/redis-cache/embedded';
+import { LocalView, type SimulatedValue, withoutRule } from '@smartpulse/redis-cache/testing';
+import { Automaton, Interned } from './automaton.js';
+import { Bases } from './bases.js';
+import type { Bounds } from './bounds.js';
+import { NAMESPACE, type ReplicaInput, type ReplicaOutput, ReplicaSubject, type Reply } from './replica.subject.js';
+import { Plans, type Replicas, type Served, type Server } from './plans.js';
+import { ServerSubject } from './server.subject.js';
+import {
+  at,
+  Counted,
+  DELIVERIES,
+  INBOX,
+  Lists,
+  MISC,
+  REPLICA,
+  REPLIES,
+  SERVER,
+  type State,
+  WIDTH,
+  ZOMBIES,
+} from './state.js';
+import { Truth } from './truth.js';
+
+/** Beside the readers: what the writer and the users of a replica do. */
+const WRITER = 4;
+const USER = 5;
+const UNTRUSTED = 'untrusted';
+const TRUSTED = 'trusted';
+
+type Message = InvalidationMessage | typeof UNTRUSTED | typeof TRUSTED;
+/** What is on its way to a call: an answer, or what the first statement of its loader has read. */
+type Pending = Reply | { readonly of: 'stamp'; readonly index: number } | { readonly of: 'nothing' };
+
+const SERVED = 2 ** 20;
+
+/** Both replicas, the store, the database and everything on its way between them; each step of a cache is one of the real code. */
+export class World {
+  readonly replicas: readonly [Replicas, Replicas];
+  readonly server: Server;
+  readonly #plans: Plans;
+  readonly #pending = new Interned<Pending>();
+  readonly #messages = new Interned<Message>();
+  readonly #lists = new Lists();
+  readonly #replyInputs = new Map<number, number>();
+  readonly #servedBy = new Map<number, Served>();
+  /** Inputs that come again and again, by a number of their own. */
+  readonly #known = new Map<number, number>();
+  readonly #listens: readonly boolean[];
+  readonly #changes: number[] = [];
+  readonly #next = new Int32Array(WIDTH);
+  readonly #bases = new Bases(this.#next);
+  readonly #truth: Truth;
+  #missing: (() => Promise<void>)[] = [];
+  /** Labels are made. */
+  telling = false;
+  broken: { invariant: string; detail: string } | undefined;
+
+  constructor(private readonly bounds: Bounds) {
+    // Anew for each run, which watches what it was given.
+    const rules = (): ReturnType<typeof withoutRule> =>
+      bounds.without === undefined ? {} : withoutRule(bounds.without);
+    const make = (): Replicas =>
+      new Automaton(() => ReplicaSubject.create(rules().view?.(NAMESPACE) ?? new LocalView<SimulatedValue>(NAMESPACE)));
+    this.replicas = [make(), make()];
+    this.server = new Automaton(() => ServerSubject.create(rules().protocol ?? new EntryProtocol()));
+    this.#plans = new Plans(this.replicas, this.server);
+    this.#truth = new Truth(bounds);
+    const { readers, writer = false, sets = 0, evictions = 0 } = bounds;
+    this.#listens = [readers[0].length > 0 || writer || evictions > 0, readers[1].length > 0 || sets > 0];
+    // Number 0: nothing on its way.
+    this.#pending.id({ of: 'nothing' });
+  }
+
+  async start(): Promise<State> {
+    const state = new Int32Array(WIDTH);
+    state[SERVER] = await this.server.start();
+    state[REPLICA] = await this.replicas[0].start();
+    state[REPLICA + 1] = await this.replicas[1].start();
+    state[MISC] = new Counted(0).full(this.bounds).bits;
+    return state;
+  }
+
+  /** All that can happen next, each told to `emit`. */
+  expand(state: State, emit: Emit): Promise<void> | undefined {
+    this.#expand(state, emit);
+    return this.#missing.length === 0 ? undefined : this.#learn(state, emit);
+  }
+
+  async #learn(state: State, emit: Emit): Promise<void> {
+    while (this.#missing.length > 0) {
+      const missing = this.#missing;
+      this.#missing = [];
+      for (const learn of missing) {
+        await learn();
+      }
+      this.#expand(state, emit);
+    }
+  }
+
+  /** Nothing is on its way, and every change has been delivered. */
+  quiet(state: State): boolean {
+    const misc = new Counted(at(state, MISC));
+    return (
+      misc.allDelivered &&
+      misc.idle &&
+      at(state, ZOMBIES) === 0 &&
+      [0, 1].every(
+        (r) =>
+          at(state, INBOX + r) === 0 &&
+          this.#plans.of(r, at(state, REPLICA + r)).calls.length === 0 &&
+          this.#used(state, r) === 0,
+      )
+    );
+  }
+
+  /** What is kept at rest is the latest. */
+  fresh(state: State): string | undefined {
+    const latest = new Counted(at(state, MISC)).commits;
+    const stored = this.server.view(at(state, SERVER));
+    const kept = [
+      ['the store', stored?.kind === 'value' || stored?.kind === 'negative' ? this.#truth.contentOf(stored) : latest],
+      ...[0, 1].map((r) => {
+        const entry = this.#plans.of(r, at(state, REPLICA + r)).view.kept;
+        return [`replica ${r}`, entry === undefined ? latest : this.#truth.shown(entry.value)] as const;
+      }),
+    ] as const;
+    const old = kept.find(([, content]) => content !== latest);
+    return old === undefined ? undefined : `${old[0]} kept ${old[1]}, the latest is ${latest}`;
+  }
+
+  #used(state: State, r: number): number {
+    return this.#plans.of(r, at(state, REPLICA + r)).used;
+  }
+
+  #expand(state: State, emit: Emit): void {
+    for (const r of [0, 1]) {
+      this.#expandReplica(state, r, emit);
+    }
+    this.#expandWorld(state, emit);
+  }
+
+  #expandReplica(state: State, r: number, emit: Emit): void {
+    const plan = this.#plans.of(r, at(state, REPLICA + r));
+    const readers = this.bounds.readers[r] ?? [];
+    readers.forEach((call, slot) => {
+      if ((plan.used & (1 << slot)) === 0) {
+        this.#copy(state);
+        this.#bases.set(
+          r,
+          slot,
+          plan.view.trusted ? this.#bases.kept(r, 'shown') : 0,
+          this.#bases.kept(r, 'committed'),
+        );
+        const again = call === 'load' && this.#tokenInUse(state, `${name(r)}${slot}`);
+        const token = `${name(r)}${slot}${again ? "'" : ''}`;
+        this.#input(
+          r,
+          again ? slot + 20 : slot,
+          () => (call === 'load' ? { do: 'begin', slot, call, token } : { do: 'begin', slot, call }),
+          emit,
+          () => `${name(r)}: ${call} ${slot} begins`,
+        );
+      }
+    });
+    for (const { slot, server } of plan.calls) {
+      const pending = this.#lists.item(at(state, REPLIES + r), slot);
+      if (pending === 0 || this.#pending.get(pending).of === 'stamp') {
+        if (server >= 0) {
+          this.#execute(state, r, slot, server, emit);
+        } else {
+          this.#loader(state, r, slot, pending, emit);
+        }
+      } else {
+        this.#copy(state);
+        this.#next[REPLIES + r] = this.#lists.with(at(state, REPLIES + r), slot, 0);
+        this.#deliver(r, slot, pending, emit);
+      }
+      this.#fail(state, r, slot, server, pending, emit);
+    }
+    const inbox = at(state, INBOX + r);
+    if (inbox !== 0) {
+      const message = this.#messages.get(this.#lists.head(inbox));
+      this.#copy(state);
+      this.#next[INBOX + r] = this.#lists.tail(inbox);
+      if (message === UNTRUSTED || message === TRUSTED) {
+        this.#bases.forget(r);
+      }
+      this.#input(
+        r,
+        32 + this.#lists.head(inbox),
+        () => ({ do: 'hear', message }),
+        emit,
+        () =>
+          `${name(r)}: hears ${typeof message === 'string' ? message : `${message.action} ${text(message.version)}`}`,
+      );
+    }
+    if (plan.view.kept !== undefined) {
+      this.#copy(state);
+      this.#input(
+        r,
+        8,
+        () => ({ do: 'expire' }),
+        emit,
+        () => `${name(r)}: first level forgets`,
+      );
+    }
+    if (plan.view.waiting) {
+      this.#copy(state);
+      this.#input(
+        r,
+        9,
+        () => ({ do: 'tick' }),
+        emit,
+        () => `${name(r)}: polls`,
+      );
+    }
+  }
+
+  /** An earlier call was given up, and its lease, or its set, is still about. */
+  #tokenInUse(state: State, token: string): boolean {
+    const stands = this.server.view(at(state, SERVER));
+    const zombies = at(state, ZOMBIES);
+    const given = zombies === 0 ? undefined : this.server.inputs.get(this.#lists.head(zombies));
+    return (
+      (stands?.kind === 'lease' && stands.token === token) ||
+      (given !== undefined && 'token' in given && given.token === token)
+    );
+  }
+
+  /** A request reaches the server. */
+  #execute(state: State, r: number, slot: number, server: number, emit: Emit): void {
+    const edge = this.#serve(at(state, SERVER), server);
+    if (edge !== undefined) {
+      this.#copy(state);
+      this.#served(edge);
+      this.#next[REPLIES + r] = this.#lists.with(at(state, REPLIES + r), slot, edge.reply);
+      emit(
+        this.#next,
+        this.telling
+          ? `${name(r)}: ${this.server.inputs.get(server).op} of ${slot} executes: ${JSON.stringify(this.#pending.get(edge.reply))}`
+          : '',
+      );
+    }
+  }
+
+  /** The loader's statements reach the database. */
+  #loader(state: State, r: number, slot: number, pending: number, emit: Emit): void {
+    const { commits } = new Counted(at(state, MISC));
+    const begun = this.#pending.get(pending);
+    let next: Pending;
+    if (this.bounds.stamp !== 'earlier') {
+      next = this.#loaded(commits, commits);
+    } else {
+      next = begun.of === 'stamp' ? this.#loaded(begun.index, commits) : { of: 'stamp', index: commits };
+    }
+    this.#copy(state);
+    this.#next[REPLIES + r] = this.#lists.with(at(state, REPLIES + r), slot, this.#pending.id(next));
+    emit(this.#next, this.telling ? `${name(r)}: loader of ${slot} reads ${JSON.stringify(next)}` : '');
+  }
+
+  #loaded(stamp: number, content: number): Reply {
+    return { of: 'load', loaded: { value: this.#truth.valueOf(content), version: this.#truth.stamp(stamp) } };
+  }
+
+  /** No answer comes in time, or the loader throws. */
+  #fail(state: State, r: number, slot: number, server: number, pending: number, emit: Emit): void {
+    const misc = new Counted(at(state, MISC));
+    const what = server < 0 ? 'failures' : 'timeouts';
+    if (misc.left(what) === 0) {
+      return;
+    }
+    this.#copy(state);
+    this.#next[MISC] = misc.spend(what).bits;
+    this.#next[REPLIES + r] = this.#lists.with(at(state, REPLIES + r), slot, 0);
+    if (server >= 0 && pending === 0) {
+      // It may still arrive.
+      this.#next[ZOMBIES] = this.#lists.pushed(at(state, ZOMBIES), server);
+    }
+    this.#deliver(r, slot, this.#pending.id({ of: 'failed' }), emit);
+  }
+
+  #deliver(r: number, slot: number, pending: number, emit: Emit): void {
+    const reply = this.#pending.get(pending);
+    if (reply.of === 'stamp' || reply.of === 'nothing') {
+      throw new Error('Nothing is to be delivered.');
+    }
+    const key = (r * 8 + slot) * 65_536 + pending;
+    let input = this.#replyInputs.get(key);
+    if (input === undefined) {
+      input = this.replicas[r as 0 | 1].inputs.id({ do: 'reply', slot, reply });
+      this.#replyInputs.set(key, input);
+    }
+    this.#inputId(r, input, emit, () => `${name(r)}: answer to ${slot}: ${JSON.stringify(reply)}`);
+  }
+
+  #expandWorld(state: State, emit: Emit): void {
+    const misc = new Counted(at(state, MISC));
+    if (misc.left('expiries') > 0 && this.server.view(at(state, SERVER)) !== undefined) {
+      this.#direct(state, this.#serverInput(0), misc.spend('expiries'), emit, 'the key expires in the store');
+    }
+    if (misc.commits < this.bounds.commits) {
+      this.#copy(state);
+      this.#next[MISC] = misc.commit(false).bits;
+      emit(this.#next, this.telling ? `somebody commits ${misc.commits + 1}` : '');
+      if (this.bounds.writer === true && misc.idle && (this.#used(state, 0) & (1 << WRITER)) === 0) {
+        this.#copy(state);
+        this.#next[MISC] = misc.commit(true).bits;
+        emit(this.#next, this.telling ? `a: commits ${misc.commits + 1}` : '');
+      }
+    }
+    if (misc.writing > 0) {
+      this.#copy(state);
+      this.#next[MISC] = misc.written().bits;
+      this.#bases.set(0, WRITER, 0, misc.writing);
+      this.#input(
+        0,
+        12 + misc.commits,
+        () => ({ do: 'begin', slot: WRITER, call: 'invalidate', version: this.#truth.stamp(misc.commits) }),
+        emit,
+        () => `a: committed(${misc.writing}) invalidates ${misc.commits}`,
+      );
+    }
+    for (let index = 1; index <= misc.commits; index++) {
+      if (misc.delivered(index) === DELIVERIES) {
+        continue;
+      }
+      this.#direct(state, this.#serverInput(index), misc.deliver(index), emit, `change ${index} is delivered`);
+    }
+    this.#user(state, misc, emit);
+    this.#lines(state, misc, emit);
+    const zombies = at(state, ZOMBIES);
+    if (zombies !== 0) {
+      const edge = this.#serve(at(state, SERVER), this.#lists.head(zombies));
+      if (edge !== undefined) {
+        this.#copy(state);
+        this.#served(edge);
+        this.#next[ZOMBIES] = this.#lists.tail(zombies);
+        emit(
+          this.#next,
+          this.telling
+            ? `a request that was given up executes: ${JSON.stringify(this.server.inputs.get(this.#lists.head(zombies)))}`
+            : '',
+        );
+      }
+    }
+  }
+
+  /** Sets without a lease, by the second replica, and evictions, by the first. */
+  #user(state: State, misc: Counted, emit: Emit): void {
+    if (misc.left('sets') > 0 && (this.#used(state, 1) & (1 << USER)) === 0) {
+      const { commits } = misc;
+      this.#copy(state);
+      this.#next[MISC] = misc.spend('sets').bits;
+      this.#input(
+        1,
+        16 + commits,
+        () => ({
+          do: 'begin',
+          slot: USER,
+          call: 'set',
+          value: this.#truth.valueOf(commits),
+          version: this.#truth.stamp(commits),
+        }),
+        emit,
+        () => `b: set of ${commits} begins`,
+      );
+    }
+    if (misc.left('evictions') > 0 && (this.#used(state, 0) & (1 << USER)) === 0) {
+      this.#copy(state);
+      this.#next[MISC] = misc.spend('evictions').bits;
+      this.#input(
+        0,
+        10,
+        () => ({ do: 'begin', slot: USER, call: 'evict' }),
+        emit,
+        () => 'a: evict begins',
+      );
+    }
+  }
+
+  #lines(state: State, misc: Counted, emit: Emit): void {
+    for (const r of [0, 1]) {
+      if (misc.isCut(r)) {
+        this.#copy(state);
+        this.#next[MISC] = misc.mended(r).bits;
+        this.#next[INBOX + r] = this.#lists.pushed(at(state, INBOX + r), this.#messages.id(TRUSTED));
+        emit(this.#next, this.telling ? `${name(r)}: line mended` : '');
+      } else if (misc.left('cuts') > 0) {
+        this.#copy(state);
+        this.#next[MISC] = misc.spend('cuts').cut(r).bits;
+        this.#next[INBOX + r] = this.#lists.pushed(0, this.#messages.id(UNTRUSTED));
+        emit(this.#next, this.telling ? `${name(r)}: line cut` : '');
+      }
+    }
+  }
+
+  /** 0: the end of the key; else the change of that commit. */
+  #serverInput(index: number): number {
+    return (this.#changes[index] ??= this.server.inputs.id(index === 0 ? { op: 'expire' } : this.#truth.change(index)));
+  }
+
+  #direct(state: State, input: number, misc: Counted, emit: Emit, label: string): void {
+    const edge = this.#serve(at(state, SERVER), input);
+    if (edge !== undefined) {
+      this.#copy(state);
+      this.#next[MISC] = misc.bits;
+      this.#served(edge);
+      emit(this.#next, label);
+    }
+  }
+
+  #serve(node: number, input: number): Served | undefined {
+    const served = this.#servedBy.get(node * SERVED + input);
+    if (served === undefined) {
+      this.#missing.push(async () => {
+        await this.server.learn(node, input);
+        const edge = this.server.edge(node, input);
+        if (edge === undefined) {
+          throw new Error('What was found out is known.');
+        }
+        const { to, output } = edge;
+        const detail = this.#truth.problemOf(this.server.view(node), this.server.view(to));
+        if (detail !== undefined) {
+          this.broken ??= { invariant: 'I2', detail };
+        }
+        this.#servedBy.set(node * SERVED + input, {
+          to,
+          reply: this.#pending.id(output.reply),
+          messages: output.messages.map((message) => this.#messages.id(message)),
+        });
+      });
+    }
+    return served;
+  }
+
+  #served({ to, messages }: Served): void {
+    this.#next[SERVER] = to;
+    if (messages.length > 0) {
+      const misc = new Counted(at(this.#next, MISC));
+      for (let r = 0; r < 2; r++) {
+        if (this.#listens[r] === true && !misc.isCut(r)) {
+          for (const message of messages) {
+            this.#next[INBOX + r] = this.#lists.pushed(at(this.#next, INBOX + r), message);
+          }
+        }
+      }
+    }
+  }
+
+  /** @param key of the input, unique on its replica. */
+  #input(r: number, key: number, input: () => ReplicaInput, emit: Emit, label: () => string): void {
+    let id = this.#known.get(key * 2 + r);
+    if (id === undefined) {
+      id = this.replicas[r as 0 | 1].inputs.id(input());
+      this.#known.set(key * 2 + r, id);
+    }
+    this.#inputId(r, id, emit, label);
+  }
+
+  #inputId(r: number, input: number, emit: Emit, label: () => string): void {
+    const automaton = this.replicas[r as 0 | 1];
+    const node = at(this.#next, REPLICA + r);
+    const edge = automaton.edge(node, input);
+    if (edge === undefined) {
+      this.#missing.push(() => automaton.learn(node, input));
+      return;
+    }
+    this.#next[REPLICA + r] = edge.to;
+    this.#checkLoaders(automaton.inputs.get(input), edge.output);
+    for (const { slot, hit, failed } of edge.output.ended) {
+      if (slot === WRITER && !failed) {
+        this.#bases.raise(r, 'committed', this.#bases.of(r, WRITER, 'i4'));
+      } else if (hit !== undefined && !hit.stale) {
+        this.#checkShown(r, slot, this.#truth.shown(hit.value));
+      }
+      this.#bases.set(r, slot, 0, 0);
+    }
+    emit(
+      this.#next,
+      this.telling
+        ? `${label()}${edge.output.ended.length === 0 ? '' : ` => ${JSON.stringify(edge.output.ended)}`}`
+        : '',
+    );
+  }
+
+  #checkShown(r: number, slot: number, content: number): void {
+    const i1 = this.#bases.of(r, slot, 'i1');
+    const i4 = this.#bases.of(r, slot, 'i4');
+    if (content < i1) {
+      this.broken ??= { invariant: 'I1', detail: `${name(r)} showed ${content} after it had shown ${i1}` };
+    }
+    if (content < i4) {
+      this.broken ??= { invariant: 'I4', detail: `${name(r)} showed ${content} after its commit ${i4}` };
+    }
+    this.#bases.raise(r, 'shown', content);
+  }
+
+  #checkLoaders(input: ReplicaInput, { loaders }: ReplicaOutput): void {
+    const reply = input.do === 'reply' ? input.reply : undefined;
+    const allowed = reply?.of === 'failed' || (reply?.of === 'lease' && reply.reply.kind === 'leased') ? 1 : 0;
+    if (loaders > allowed) {
+      this.broken ??= { invariant: 'I6', detail: `${loaders} loaders began after ${JSON.stringify(input)}` };
+    }
+  }
+
+  #copy(state: State): void {
+    this.#next.set(state);
+  }
+}
+
+/** Told of each next state. */
+type Emit = (next: State, label: string) => void;
+
+function name(r: number): string {
+  return r === 0 ? 'a' : 'b';
+}
+
+function text(version: EntryVersion | null): string {
+  return version === null ? '-' : `${version.epoch}.${version.version}`;
+}
