@@ -18,7 +18,7 @@ registerHooks({
 const { preparePulsar } = await import('../support/pulsar/runtime.ts');
 const { PulsarStandalone } = await import('../support/pulsar/standalone.ts');
 const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
-const { RedisServer } = await import('./pulsar/redis-server.ts');
+const { RedisServer } = await import('./redis/redis-server.ts');
 
 const LIMITS = {
   window: 5_000,
