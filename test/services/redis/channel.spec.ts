@@ -1,18 +1,16 @@
 import { Logger } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { CacheChannel, type ChannelGap, defineTopic, RedisCacheModule } from '@smartpulse/redis-cache';
-import { RedisChannelTransport, RedisLink } from '@smartpulse/redis-cache/redis';
-import { channelTransportContract } from '@smartpulse/redis-cache/testing';
-import { ResilienceModule, SystemClock, SystemRandom } from '@smartpulse/resilience';
-import { runContract } from '@smartpulse/resilience/testing';
+import { ResilienceModule } from '@smartpulse/resilience';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
 import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { siteOf } from '../../support/redis/redis-subject.js';
+import { HEARTBEAT_MS, runMessagingContracts } from './messaging-contracts.js';
 
 const version = redisForTests();
 const WAIT = { timeout: 15_000, interval: 20 };
-const HEARTBEAT_MS = 200;
 const topic = defineTopic<number>({ owner: 'shop', name: 'signals' });
 
 describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
@@ -33,32 +31,7 @@ describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
     await server.stop();
   });
 
-  runContract(
-    { describe, it },
-    'ChannelTransport: Redis',
-    channelTransportContract(
-      async () => {
-        const [publisher, subscriber] = [await connect(server.url), await connect(server.url)];
-        return {
-          publisher,
-          subscriber,
-          drained: () => heardBy(subscriber, publisher),
-          loseAndRecover: async () => {
-            const clients = Number(await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'));
-            expect(clients).toBeGreaterThan(0);
-            await expect
-              .poll(() => admin.pubsub('NUMSUB', 'test:contract:!msg'), WAIT)
-              .toEqual(['test:contract:!msg', 1]);
-            await heardBy(subscriber, publisher);
-          },
-          close: async () => {
-            await Promise.all([publisher.close(), subscriber.close()]);
-          },
-        };
-      },
-      { losesMessages: true },
-    ),
-  );
+  runMessagingContracts(`Redis ${version}`, () => siteOf(server));
 
   async function start(prefix: string, url = server.url): Promise<CacheChannel> {
     const app = await Test.createTestingModule({
@@ -155,36 +128,6 @@ describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
     await expect.poll(() => gaps, WAIT).toEqual([{ reason: 'missing', source: 'ghost' }]);
   });
 });
-
-async function connect(url: string): Promise<RedisChannelTransport> {
-  const link = new RedisLink({
-    url,
-    prefix: 'test',
-    connectTimeoutMs: 5_000,
-    heartbeatMs: HEARTBEAT_MS,
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-  });
-  const transport = new RedisChannelTransport(link);
-  await link.connect();
-  return transport;
-}
-
-/** One connection brings all channels in the order of publication: what was published before has arrived when this has. */
-async function heardBy(subscriber: RedisChannelTransport, publisher: RedisChannelTransport): Promise<void> {
-  let onMark = (): void => {};
-  const heard = new Promise<void>((resolve) => {
-    onMark = resolve;
-  });
-  const subscription = await subscriber.subscribe('test:mark:!msg', {
-    onText: () => onMark(),
-    onLost: () => {},
-    onStanding: () => {},
-  });
-  await publisher.publish('test:mark:!msg', 'mark');
-  await heard;
-  await subscription.close();
-}
 
 async function connections(admin: Redis): Promise<number> {
   return Number(/^connected_clients:(\d+)/m.exec(await admin.info('clients'))?.[1]);

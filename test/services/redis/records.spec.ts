@@ -1,6 +1,4 @@
 import { CacheStoreUnavailableError, EntryVersion, openRecordStore } from '@smartpulse/redis-cache';
-import { recordStoreContract } from '@smartpulse/redis-cache/testing';
-import { runContract } from '@smartpulse/resilience/testing';
 import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -24,31 +22,6 @@ describe.runIf(version !== undefined)(`records on Redis ${version}`, () => {
     admin.disconnect();
     await server?.stop();
   });
-
-  runContract(
-    { describe, it },
-    'RecordStore: Redis',
-    recordStoreContract(
-      async () => {
-        await admin.flushall();
-        const open = () => openRecordStore({ url: server.url, prefix: PREFIX });
-        const store = await open();
-        const opened = [store];
-        return {
-          store,
-          reopen: async () => {
-            const other = await open();
-            opened.push(other);
-            return other;
-          },
-          close: async () => {
-            await Promise.all(opened.map((one) => one.close()));
-          },
-        };
-      },
-      { shared: true },
-    ),
-  );
 
   it('gives them a life where one is asked for, which begins anew with every write', async () => {
     const store = await openRecordStore({ url: server.url, prefix: PREFIX, lifeMs: 60_000 });
