@@ -95,7 +95,7 @@ describe.runIf(version !== undefined)(`channels and records on a cluster of Redi
 
   runMessagingContracts('Redis cluster', () => ({
     url: cluster.url,
-    admins: async () => cluster.nodes.map(({ redis }) => redis.duplicate()),
+    admins: async () => cluster.masterClients(),
   }));
 
   it('miss nothing while the slot of a channel and that of a record move to other masters', async () => {
@@ -116,7 +116,7 @@ describe.runIf(version !== undefined)(`channels and records on a cluster of Redi
     })();
     for (const name of ['shop:signals:!msg', '{shop:position}:r']) {
       const owner = await cluster.ownerOf(name);
-      const other = cluster.nodes.find(({ id }) => id !== owner.id);
+      const other = cluster.masters.find(({ id }) => id !== owner.id);
       if (other === undefined) {
         throw new Error('There are three masters.');
       }
