@@ -1,7 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { Clock, Random, ResilienceRegistry, ShutdownCoordinator } from '@smartpulse/resilience';
 import { CacheChannel } from './channel/cache.channel.js';
-import { registerChannelShutdown } from './channel/channel-shutdown.js';
+import { ChannelLifecycle } from './channel/channel.lifecycle.js';
 import { openChannelTransport } from './channel/open-channel-transport.js';
 import { RedisCacheProbe } from './health/redis-cache.probe.js';
 import { RedisCacheClaim } from './redis-cache.claim.js';
@@ -41,28 +41,31 @@ import { CacheRegistry } from './registry/cache.registry.js';
     },
     {
       provide: CacheChannel,
-      inject: [REDIS_CACHE_OPTIONS, CacheConnection, ShutdownCoordinator],
+      inject: [REDIS_CACHE_OPTIONS, CacheConnection],
       useFactory: (
         options: RedisCacheModuleOptions,
         { prefix, nodeId, clock, random }: CacheConnection,
-        shutdown: ShutdownCoordinator,
-      ): CacheChannel => {
-        const channel = new CacheChannel({
+      ): CacheChannel =>
+        new CacheChannel({
           open: () => openChannelTransport(options, clock, random),
           prefix,
           source: nodeId,
           heartbeatMs: options.heartbeatMs ?? REDIS_CACHE_DEFAULTS.heartbeatMs,
           clock,
           random,
-        });
-        registerChannelShutdown(channel, shutdown);
-        return channel;
-      },
+        }),
+    },
+    {
+      provide: ChannelLifecycle,
+      inject: [CacheChannel, ShutdownCoordinator],
+      useFactory: (channel: CacheChannel, shutdown: ShutdownCoordinator): ChannelLifecycle =>
+        new ChannelLifecycle(channel, shutdown),
     },
     {
       provide: RedisCacheProbe,
-      inject: [CacheRegistry],
-      useFactory: (registry: CacheRegistry): RedisCacheProbe => new RedisCacheProbe(registry),
+      inject: [CacheRegistry, CacheChannel],
+      useFactory: (registry: CacheRegistry, channel: CacheChannel): RedisCacheProbe =>
+        new RedisCacheProbe(registry, channel),
     },
   ],
   exports: [RedisCacheClaim, CacheRegistry, CacheChannel, RedisCacheProbe],

@@ -89,9 +89,13 @@ describe('RedisCacheModule', () => {
     const module = await app(clock, { url: 'memory://', server });
     const probe = module.get(RedisCacheProbe);
     expect(probe.started()).toBe(true);
-    expect(probe.check()).toEqual({ status: 'up', details: { caches: 1, untrusted: 0, storeFailing: false } });
+    expect(probe.check()).toEqual({
+      status: 'up',
+      details: { caches: 1, untrusted: 0, storeFailing: false, deafTopics: 0 },
+    });
+    await module.get(CacheChannel).subscribe(defineTopic({ name: 'signals' }), () => {});
     server.close();
-    expect(probe.check()).toMatchObject({ status: 'degraded' });
+    expect(probe.check()).toMatchObject({ status: 'degraded', details: { deafTopics: 1 } });
     await module.close();
   });
 

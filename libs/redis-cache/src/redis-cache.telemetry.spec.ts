@@ -9,7 +9,15 @@ import { Test } from '@nestjs/testing';
 import { ResilienceModule } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { CACHE_INSTRUMENTS, CacheRegistry, defineCache, EntryVersion, RedisCacheModule } from './index.js';
+import {
+  CACHE_INSTRUMENTS,
+  CacheChannel,
+  CacheRegistry,
+  defineCache,
+  defineTopic,
+  EntryVersion,
+  RedisCacheModule,
+} from './index.js';
 
 const prices = defineCache<string>({ name: 'prices', synced: true });
 const version = new EntryVersion(1n, 1n);
@@ -72,6 +80,10 @@ describe('CacheTelemetry', () => {
     const failing = cache.getOrLoad('b', () => new Promise((_, reject) => (fail = reject)));
     const failed = expect(failing).rejects.toThrow('no database');
     await new Promise((resolve) => setImmediate(resolve));
+    const topic = defineTopic<number>({ name: 'signals' });
+    await module.get(CacheChannel).subscribe(topic, () => {});
+    await module.get(CacheChannel).publish(topic, 'k', 1);
+    await new Promise((resolve) => setImmediate(resolve));
     const during = await meter.read();
     fail(new Error('no database'));
     await failed;
@@ -80,6 +92,9 @@ describe('CacheTelemetry', () => {
       [`${CACHE_INSTRUMENTS.requests} prices source hit`]: 1,
       [`${CACHE_INSTRUMENTS.requests} prices l1 hit`]: 1,
       [`${CACHE_INSTRUMENTS.lease} prices acquired`]: 2,
+      [`${CACHE_INSTRUMENTS.channelMessages} published`]: 1,
+      [`${CACHE_INSTRUMENTS.channelMessages} handled`]: 1,
+      [CACHE_INSTRUMENTS.channelGaps]: 0,
     });
     for (const [name, value] of Object.entries(during)) {
       expect(after[name], name).toBeGreaterThanOrEqual(value);

@@ -24,9 +24,16 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   l1Entries: 'cache.l1.entries',
   /** Drops of the whole first level. */
   l1Flushes: 'cache.l1.flushes',
+  /** Messages of the channel; `outcome` published, publishFailures, received, handled, failed or dropped. No `namespace`. */
+  channelMessages: 'cache.channel.messages',
+  /** Gaps that followers were told of. No `namespace`. */
+  channelGaps: 'cache.channel.gaps',
 });
 
-type CounterName = Exclude<keyof typeof CACHE_INSTRUMENTS, 'loadDuration' | 'l1Entries'>;
+type CounterName = Exclude<
+  keyof typeof CACHE_INSTRUMENTS,
+  'loadDuration' | 'l1Entries' | 'channelMessages' | 'channelGaps'
+>;
 type Reading = readonly [CounterName, Readonly<Record<string, string>>, number];
 
 /** Shows the counters of the caches to OpenTelemetry. Instruments are made at {@link start}: metrics have no proxy provider. */
