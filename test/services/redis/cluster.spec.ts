@@ -93,6 +93,38 @@ describe.runIf(version !== undefined)(`caches on a cluster of Redis ${version}`,
     expect((await other.getOrLoad('k', async () => ({ value: 'w', version: stamp(2) }))).value).toBe('v');
   });
 
+  it('uses no new generation while another process may still write to the one before', async () => {
+    const subjects = [await redisSubject(site()), await redisSubject(site())];
+    const key = '{test:!gen}';
+    const keeper = (await cluster.ownerOf(key)).redis;
+    const first = Number(await keeper.get(key));
+    const lastUseMs = new Map<number, number>();
+    const firstUseMs = new Map<number, number>();
+    // As a third process begins one that has come to a new life of a master.
+    await keeper
+      .multi()
+      .set(key, String(first + 1))
+      .set(`${key}:fence`, '1', 'PX', 1_000)
+      .exec();
+    for (const deadline = performance.now() + 5_000; firstUseMs.size < 2 && performance.now() < deadline;) {
+      for (const { store, link } of subjects) {
+        const generation = Number(link.stored('').slice(1));
+        const refused = await store.get('{test:contract:a}:v').then(
+          () => false,
+          () => true,
+        );
+        if (!refused) {
+          firstUseMs.set(generation, firstUseMs.get(generation) ?? performance.now());
+          lastUseMs.set(generation, performance.now());
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect([...firstUseMs.keys()]).toEqual([first, first + 1]);
+    expect((firstUseMs.get(first + 1) ?? 0) - (lastUseMs.get(first) ?? 0)).toBeGreaterThan(300);
+    await Promise.all(subjects.map((subject) => subject.close()));
+  });
+
   it('sweeps every key, also one that moves from where it was not looked for yet to where it was', async () => {
     const subject = await redisSubject(site());
     const { store } = subject;
