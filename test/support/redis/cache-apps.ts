@@ -6,7 +6,7 @@ import {
   type RedisCacheModuleOptions,
   type VersionedCache,
 } from '@smartpulse/redis-cache';
-import { ResilienceModule } from '@smartpulse/resilience';
+import { type CircuitSnapshot, ResilienceModule, ResilienceRegistry } from '@smartpulse/resilience';
 
 const HEARTBEAT_MS = 200;
 const PREFIX = 'shop';
@@ -38,6 +38,11 @@ export class CacheApps {
     await app.init();
     this.#apps.push(app);
     return app.get(CacheRegistry).get<string>(rows.name);
+  }
+
+  /** The circuits in front of the stores. */
+  get circuits(): readonly (CircuitSnapshot | undefined)[] {
+    return this.#apps.map((app) => app.get(ResilienceRegistry).get('redis-cache.store').snapshot().circuit);
   }
 
   get trusted(): boolean {
