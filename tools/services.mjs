@@ -15,13 +15,17 @@ registerHooks({
 });
 const { preparePulsar } = await import('../test/support/pulsar/runtime.ts');
 const { PulsarStandalone } = await import('../test/support/pulsar/standalone.ts');
+const { RedisSentinels } = await import('../test/support/redis/redis-sentinels.ts');
 const { cacheFolder, isAlive } = await import('../test/support/process/cache-folder.ts');
 const { isFree } = await import('../test/support/process/free-ports.ts');
 
 const STOP_GRACE_MS = 20_000;
-const USUAL_PORTS = [6650, 8080];
+const USUAL_PORTS = { pulsar: [6650, 8080], redis: [6379, 6380, 6381, 26_379, 26_380, 26_381] };
 
-const services = { pulsar: { up: pulsarUp, down: pulsarDown, fetch: pulsarFetch } };
+const services = {
+  pulsar: { up: pulsarUp, down: () => down('pulsar'), fetch: pulsarFetch },
+  redis: { up: redisUp, down: () => down('redis'), fetch: redisFetch },
+};
 const [action = '', ...names] = process.argv.slice(2).filter((argument) => argument !== '--');
 const known = Object.keys(services);
 const unknown = names.filter((name) => !known.includes(name));
@@ -31,6 +35,8 @@ if (!['up', 'down', 'fetch'].includes(action) || unknown.length > 0) {
 for (const name of names.length > 0 ? names : known) {
   await services[name][action]();
 }
+// What was started stays; nothing of it may keep this process.
+process.exit(0);
 
 /** Brings the jars or the image and starts nothing, so that what can be slow happens when it is convenient. */
 async function pulsarFetch() {
@@ -39,52 +45,105 @@ async function pulsarFetch() {
 }
 
 async function pulsarUp() {
-  const running = readState();
-  if (running !== undefined && isOurs(running)) {
+  const running = readState('pulsar');
+  if (isOurs(running)) {
     console.log('Pulsar runs already.');
-    return say(running);
+    return sayPulsar(running);
   }
   if (hasCompose()) {
     compose('up', '--detach', '--wait', 'pulsar');
-    return say({ serviceUrl: 'pulsar://127.0.0.1:6650', adminUrl: 'http://127.0.0.1:8080' });
+    return sayPulsar({ serviceUrl: 'pulsar://127.0.0.1:6650', adminUrl: 'http://127.0.0.1:8080' });
   }
   const { runtime } = await prepared();
-  const folder = dataFolder();
+  const folder = dataFolder('pulsar');
   rmSync(folder, { recursive: true, force: true });
-  const free = (await Promise.all(USUAL_PORTS.map((port) => isFree(port)))).every(Boolean);
   const pulsar = await PulsarStandalone.start(runtime, {
-    folder: dataFolder(),
+    folder: dataFolder('pulsar'),
     detached: true,
     memoryMiB: 512,
-    ...(free ? { preferredPorts: USUAL_PORTS } : {}),
+    ...((await areFree(USUAL_PORTS.pulsar)) ? { preferredPorts: USUAL_PORTS.pulsar } : {}),
   });
   const { pid, serviceUrl, adminUrl, logFile } = pulsar;
-  const state = { pid, folder, serviceUrl, adminUrl, logFile };
-  writeFileSync(stateFile(), JSON.stringify(state, null, 2));
-  say(state);
-  // The broker stays; nothing of it may keep this process.
-  process.exit(0);
+  const state = { pids: [pid], folder, serviceUrl, adminUrl, logFile };
+  writeState('pulsar', state);
+  sayPulsar(state);
 }
 
-async function pulsarDown() {
-  const state = readState();
-  if (state !== undefined && isOurs(state)) {
-    await end(state);
-    console.log('Pulsar is stopped, its data is removed.');
-  } else if (hasCompose() && runsInCompose()) {
-    compose('rm', '--stop', '--force', '--volumes', 'pulsar');
-  } else {
-    console.log('Pulsar does not run.');
-  }
-  rmSync(stateFile(), { force: true });
-  rmSync(dataFolder(), { recursive: true, force: true });
-}
-
-function say({ serviceUrl, adminUrl, logFile }) {
+function sayPulsar({ serviceUrl, adminUrl, logFile }) {
   console.log(`PULSAR_URL=${serviceUrl}`);
   console.log(`PULSAR_URL=${adminUrl.replace('http', 'ws')}   (the same broker by WebSocket)`);
   console.log(`Admin API: ${adminUrl}/admin/v2${logFile === undefined ? '' : `   Log: ${logFile}`}`);
   console.log('Stop it and remove its data: npm run services:down pulsar');
+}
+
+/** A master, two replicas, and three sentinels that watch them. */
+async function redisUp() {
+  const running = readState('redis');
+  if (isOurs(running)) {
+    console.log('Redis runs already.');
+    return sayRedis(running);
+  }
+  if (hasCompose()) {
+    compose('up', '--detach', '--wait', 'redis');
+    const [master, , , ...sentinels] = USUAL_PORTS.redis.map((port) => `127.0.0.1:${port}`);
+    return sayRedis({ url: `redis+sentinel://${sentinels.join(',')}/main`, masterUrl: `redis://${master}` });
+  }
+  requireRedis();
+  const folder = dataFolder('redis');
+  rmSync(folder, { recursive: true, force: true });
+  const set = await RedisSentinels.start({
+    folder: dataFolder('redis'),
+    detached: true,
+    ...((await areFree(USUAL_PORTS.redis)) ? { preferredPorts: USUAL_PORTS.redis } : {}),
+  });
+  const { pids, url, masterUrl } = set;
+  const state = { pids, folder, url, masterUrl };
+  writeState('redis', state);
+  sayRedis(state);
+}
+
+function sayRedis({ url, masterUrl }) {
+  console.log(`REDIS_URL=${url}`);
+  console.log(`REDIS_URL=${masterUrl}   (the master alone)`);
+  console.log('Have a replica take over: redis-cli -p <port of a sentinel> SENTINEL FAILOVER main');
+  console.log('Stop all six and remove their data: npm run services:down redis');
+}
+
+/** There is nothing to bring but the image. */
+async function redisFetch() {
+  if (hasCompose()) {
+    compose('pull', 'redis');
+  } else {
+    requireRedis();
+  }
+  console.log('Redis can be started.');
+}
+
+function requireRedis() {
+  if (spawnSync('redis-server', ['--version']).status !== 0) {
+    fail(
+      'There is no redis-server on the path: on Debian, apt-get install -y --no-install-recommends redis-server brings it',
+    );
+  }
+}
+
+async function down(name) {
+  const title = name[0].toUpperCase() + name.slice(1);
+  const state = readState(name);
+  if (isOurs(state)) {
+    await end(state);
+    console.log(`${title} is stopped, its data is removed.`);
+  } else if (hasCompose() && runsInCompose(name)) {
+    compose('rm', '--stop', '--force', '--volumes', name);
+  } else {
+    console.log(`${title} does not run.`);
+  }
+  rmSync(stateFile(name), { force: true });
+  rmSync(dataFolder(name), { recursive: true, force: true });
+}
+
+async function areFree(ports) {
+  return (await Promise.all(ports.map((port) => isFree(port)))).every(Boolean);
 }
 
 async function prepared() {
@@ -99,8 +158,8 @@ function hasCompose() {
   return process.env.SERVICES_RUNTIME !== 'java' && engine() && plugin();
 }
 
-function runsInCompose() {
-  const { status, stdout } = spawnSync('docker', ['compose', 'ps', '--quiet', 'pulsar'], { encoding: 'utf8' });
+function runsInCompose(name) {
+  const { status, stdout } = spawnSync('docker', ['compose', 'ps', '--quiet', name], { encoding: 'utf8' });
   return status === 0 && stdout.trim() !== '';
 }
 
@@ -111,29 +170,39 @@ function compose(...args) {
   }
 }
 
-function dataFolder() {
-  return cacheFolder('services', 'pulsar');
+function dataFolder(name) {
+  return cacheFolder('services', name);
 }
 
-function stateFile() {
-  return join(cacheFolder('services'), 'pulsar.json');
+function stateFile(name) {
+  return join(cacheFolder('services'), `${name}.json`);
 }
 
-function readState() {
-  return existsSync(stateFile()) ? JSON.parse(readFileSync(stateFile(), 'utf8')) : undefined;
+function readState(name) {
+  return existsSync(stateFile(name)) ? JSON.parse(readFileSync(stateFile(name), 'utf8')) : undefined;
 }
 
-/** Process ids are given again: only a process that was started on our folder is ours. */
-function isOurs({ pid, folder }) {
-  const { stdout } = spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
-  return isAlive(pid) && (stdout ?? '').includes(folder);
+function writeState(name, state) {
+  writeFileSync(stateFile(name), JSON.stringify(state, null, 2));
+}
+
+/** Process ids are given again: only processes that were started on our folder are ours. */
+function ours({ pids = [], folder }) {
+  return pids.filter((pid) => {
+    const { stdout } = spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
+    return isAlive(pid) && (stdout ?? '').includes(folder);
+  });
+}
+
+function isOurs(state) {
+  return state !== undefined && ours(state).length > 0;
 }
 
 async function end(state) {
-  process.kill(state.pid, 'SIGTERM');
+  ours(state).forEach((pid) => process.kill(pid, 'SIGTERM'));
   for (const deadline = performance.now() + STOP_GRACE_MS; isOurs(state); await sleep(100)) {
     if (performance.now() > deadline) {
-      process.kill(state.pid, 'SIGKILL');
+      ours(state).forEach((pid) => process.kill(pid, 'SIGKILL'));
     }
   }
 }

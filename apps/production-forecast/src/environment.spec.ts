@@ -34,14 +34,17 @@ describe('readEnvironment', () => {
     },
   );
 
-  it.each(['redis://cache', 'redis://:hunter2@cache:6380/3', 'rediss://app:hunter2@cache'])(
-    'takes Redis at %s',
-    (url) => {
-      expect(readEnvironment({ REDIS_URL: url }).cache).toEqual({ url });
-    },
-  );
+  it.each([
+    'redis://cache',
+    'redis://:hunter2@cache:6380/3',
+    'rediss://app:hunter2@cache',
+    'redis+sentinel://app:hunter2@one,two:26380/main/3',
+    'rediss+cluster://one:7000,two:7000',
+  ])('takes Redis at %s', (url) => {
+    expect(readEnvironment({ REDIS_URL: url }).cache).toEqual({ url });
+  });
 
-  it.each(['redis://', 'redis://host name', 'redis+cluster://hunter2', 'http://hunter2'])(
+  it.each(['redis://', 'redis://host name', 'redis+replicas://hunter2', 'http://hunter2'])(
     'refuses Redis at %s and does not repeat it',
     (url) => {
       const read = (): unknown => readEnvironment({ REDIS_URL: url });

@@ -12,6 +12,15 @@ export interface Environment {
   readonly databaseFile: string;
 }
 
+const REDIS_SCHEMES = [
+  'redis:',
+  'rediss:',
+  'redis+sentinel:',
+  'rediss+sentinel:',
+  'redis+cluster:',
+  'rediss+cluster:',
+] as const;
+
 /**
  * Reads the environment: the only place of the app that does.
  *
@@ -23,7 +32,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     ports: { PORT: 3000 },
     systems: {
       pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'],
-      redis: ['memory:', 'redis:', 'rediss:'],
+      redis: ['memory:', ...REDIS_SCHEMES],
       database: ['memory:', 'sqlite:'],
     },
   });
@@ -70,8 +79,10 @@ export function readCache(url: string): CacheAddress | undefined {
   if (url.startsWith('memory:')) {
     return undefined;
   }
-  if (!/^rediss?:\/\/\S+$/.test(url) || !URL.canParse(url)) {
-    const problem = 'expected redis://[user:password@]host[:port][/database], or rediss:// with TLS';
+  // Several hosts are none for the URL class; the library looks closer at both.
+  if (!/^rediss?(?:\+(?:sentinel|cluster))?:\/\/\S+$/.test(url) || (!url.includes('+') && !URL.canParse(url))) {
+    const problem =
+      'expected redis://[user:password@]host[:port][/database], redis+sentinel://host,host/masterName or redis+cluster://host,host, with rediss for TLS';
     throw new ConfigurationError(
       'The environment',
       [{ option: 'REDIS_URL', problem }],

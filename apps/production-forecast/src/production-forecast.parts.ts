@@ -19,7 +19,7 @@ export type BrokerAddress = Pick<PulsarModuleOptions, 'url' | 'namespace' | 'tok
 
 /** A Redis. The address may carry a password and is told to nobody. */
 export interface CacheAddress {
-  /** `redis://[user:password@]host[:port][/database]`, or `rediss://…`. */
+  /** `redis://[user:password@]host[:port][/database]`, or another form of `RedisCacheModuleOptions.url`. */
   readonly url: string;
 }
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -13,6 +13,10 @@ export interface RedisSentinelsOptions {
   readonly replicas?: number | undefined;
   /** Outlives this process. Default `false`. */
   readonly detached?: boolean | undefined;
+  /** For the data of all; it exists. Default: one that goes with the run, for each. */
+  readonly folder?: string | undefined;
+  /** The first for the master, then the replicas, then the sentinels, where they are free. Default: any free ones. */
+  readonly preferredPorts?: readonly number[] | undefined;
 }
 
 const SENTINELS = 3;
@@ -21,14 +25,12 @@ const POLL_MS = 50;
 
 /** One sentinel: the same binary as the server, with a configuration file that it writes to itself. */
 class Sentinel {
+  readonly port: number;
   readonly #process: ServerProcess;
 
-  constructor(
-    readonly port: number,
-    masterPort: number,
-    detached: boolean | undefined,
-  ) {
-    const folder = runFolder(`sentinel-${port}`);
+  constructor(port: number, masterPort: number, { detached, folder: parent }: RedisSentinelsOptions) {
+    this.port = port;
+    const folder = folderIn(parent, `sentinel-${port}`);
     const file = join(folder, 'sentinel.conf');
     const master = RedisSentinels.MASTER;
     writeFileSync(
@@ -36,6 +38,7 @@ class Sentinel {
       [
         `port ${port}`,
         'bind 127.0.0.1',
+        'set-proc-title no',
         `dir ${folder}`,
         `sentinel monitor ${master} 127.0.0.1 ${masterPort} 2`,
         `sentinel down-after-milliseconds ${master} 1000`,
@@ -78,15 +81,24 @@ export class RedisSentinels {
   }
 
   /** Resolves when every sentinel knows the others and the replicas. */
-  static async start({ replicas = 2, detached }: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
-    const common = { 'repl-diskless-sync-delay': '0' };
-    const master = await RedisServer.start({ options: common, detached });
-    const others = await Promise.all(
-      Array.from({ length: replicas }, () =>
-        RedisServer.start({ options: { ...common, replicaof: ['127.0.0.1', String(master.port)] }, detached }),
-      ),
+  static async start(options: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
+    const { replicas = 2, detached, folder, preferredPorts = [] } = options;
+    const server = (place: number, replicaOf?: RedisServer): Promise<RedisServer> =>
+      RedisServer.start({
+        detached,
+        preferredPort: preferredPorts[place],
+        folder: folder === undefined ? undefined : folderIn(folder, `server-${place}`),
+        options: {
+          'repl-diskless-sync-delay': '0',
+          ...(replicaOf === undefined ? {} : { replicaof: ['127.0.0.1', String(replicaOf.port)] }),
+        },
+      });
+    const master = await server(0);
+    const others = await Promise.all(Array.from({ length: replicas }, (_, place) => server(place + 1, master)));
+    const ports = preferredPorts.slice(replicas + 1);
+    const sentinels = (ports.length === SENTINELS ? ports : await freePorts(SENTINELS)).map(
+      (port) => new Sentinel(port, master.port, options),
     );
-    const sentinels = (await freePorts(SENTINELS)).map((port) => new Sentinel(port, master.port, detached));
     const set = new RedisSentinels([master, ...others], sentinels);
     try {
       await Promise.all(sentinels.map((sentinel) => sentinel.ready()));
@@ -102,6 +114,11 @@ export class RedisSentinels {
   get url(): string {
     const hosts = this.#sentinels.map(({ port }) => `127.0.0.1:${port}`);
     return `redis+sentinel://${hosts.join(',')}/${RedisSentinels.MASTER}`;
+  }
+
+  /** The master alone, as long as it is the master. */
+  get masterUrl(): string {
+    return this.#servers[0]?.url ?? '';
   }
 
   /** A client as an app would make it. */
@@ -186,6 +203,15 @@ export class RedisSentinels {
       }
     }
   }
+}
+
+function folderIn(parent: string | undefined, name: string): string {
+  if (parent === undefined) {
+    return runFolder(name);
+  }
+  const folder = join(parent, name);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
 }
 
 function pairs(reply: unknown): ReadonlyMap<string, string> {

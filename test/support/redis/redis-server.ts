@@ -18,21 +18,21 @@ export interface RedisServerOptions {
   readonly options?: Readonly<Record<string, string | readonly string[]>> | undefined;
   /** Outlives this process, as `npm run services:up` wants it. Default `false`. */
   readonly detached?: boolean | undefined;
+  /** For its data; it exists. Default: one that goes with the run. */
+  readonly folder?: string | undefined;
   /** Default: any free one. */
   readonly preferredPort?: number | undefined;
 }
 
 /** One real Redis on a free port of loopback. */
 export class RedisServer {
+  readonly port: number;
   readonly #folder: string;
   readonly #options: RedisServerOptions;
   #process: ServerProcess;
 
-  private constructor(
-    readonly port: number,
-    folder: string,
-    options: RedisServerOptions,
-  ) {
+  private constructor(port: number, folder: string, options: RedisServerOptions) {
+    this.port = port;
     this.#folder = folder;
     this.#options = options;
     this.#process = this.#spawn();
@@ -42,7 +42,7 @@ export class RedisServer {
     for (let attempt = 1; ; attempt++) {
       const { preferredPort } = options;
       const [port = 0] = attempt === 1 && preferredPort !== undefined ? [preferredPort] : await freePorts(1);
-      const server = new RedisServer(port, runFolder(`redis-${port}`), options);
+      const server = new RedisServer(port, options.folder ?? runFolder(`redis-${port}`), options);
       try {
         await server.#ready();
         return server;
@@ -104,6 +104,8 @@ export class RedisServer {
       dir: this.#folder,
       daemonize: 'no',
       save: '',
+      // Whoever looks for it finds it by its folder.
+      'set-proc-title': 'no',
       appendonly: appendOnly ? 'yes' : 'no',
       ...(password === undefined ? {} : { requirepass: password }),
       ...options,
