@@ -31,7 +31,8 @@ export interface SharedLoad<T> {
  */
 export class LocalView<T> {
   readonly #entries: FirstLevel<T>;
-  readonly #flights = new Map<string, Set<Flight>>();
+  // Nearly always one, and a set for it would cost more than the rest of a read.
+  readonly #flights = new Map<string, Flight | Set<Flight>>();
   readonly #loads = new Map<string, SharedLoad<T>>();
   #generation = 0;
   #flushes = 0;
@@ -83,9 +84,11 @@ export class LocalView<T> {
     };
     const others = this.#flights.get(key);
     if (others === undefined) {
-      this.#flights.set(key, new Set([flight]));
-    } else {
+      this.#flights.set(key, flight);
+    } else if (others instanceof Set) {
       others.add(flight);
+    } else {
+      this.#flights.set(key, new Set([others, flight]));
     }
     return flight;
   }
@@ -93,8 +96,10 @@ export class LocalView<T> {
   /** The read or load has ended. */
   end(flight: Flight): void {
     const flights = this.#flights.get(flight.key);
-    flights?.delete(flight);
-    if (flights?.size === 0) {
+    if (flights instanceof Set) {
+      flights.delete(flight);
+    }
+    if (flights === flight || (flights instanceof Set && flights.size === 0)) {
       this.#flights.delete(flight.key);
     }
   }
@@ -109,8 +114,13 @@ export class LocalView<T> {
     if (entry !== undefined && entry.version.compare(version) < 0) {
       this.#entries.drop(key);
     }
-    for (const flight of this.#flights.get(key) ?? []) {
-      this.mark(flight, version, showing);
+    const flights = this.#flights.get(key);
+    if (flights instanceof Set) {
+      for (const flight of flights) {
+        this.mark(flight, version, showing);
+      }
+    } else if (flights !== undefined) {
+      this.mark(flights, version, showing);
     }
     const load = this.#loads.get(key);
     if (load !== undefined && load.flight !== showing) {
@@ -121,7 +131,8 @@ export class LocalView<T> {
   /** An eviction: nothing known or in flight may stay. */
   evict(key: string): void {
     this.#entries.drop(key);
-    for (const flight of this.#flights.get(key) ?? []) {
+    const flights = this.#flights.get(key) ?? [];
+    for (const flight of Symbol.iterator in flights ? flights : [flights]) {
       flight.mayFill = false;
     }
     this.#takeOut(this.#loads.get(key));

@@ -142,13 +142,13 @@ export class VersionedCache<T> {
    *
    * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
    */
-  async get(key: string): Promise<CacheHit<T> | undefined> {
+  get(key: string): Promise<CacheHit<T> | undefined> {
     const hit = this.#hitFirstLevel(key);
     if (hit !== undefined) {
-      return hit;
+      return Promise.resolve(hit);
     }
-    this.#checkOpen();
-    return await this.#access.read(key);
+    // The read's own promise, and none around it: this is the way of every hit of the second level.
+    return this.#closing.signal.aborted ? Promise.reject(new CacheClosedError(this.name)) : this.#access.read(key);
   }
 
   /**

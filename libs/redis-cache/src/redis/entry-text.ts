@@ -51,5 +51,5 @@ export function readEntry(text: string | null, nowMs: number): StoredEntry | und
 
 /** The 45 digits of a version; `undefined` when they are none. */
 export function readVersion(text: string): EntryVersion | undefined {
-  return /^\d{45}$/.test(text) ? EntryVersion.parse(text) : undefined;
+  return EntryVersion.read(text);
 }

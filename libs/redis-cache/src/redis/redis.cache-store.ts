@@ -35,8 +35,8 @@ export class RedisCacheStore extends CacheStore {
     super();
   }
 
-  override async get(key: string): Promise<StoredEntry | undefined> {
-    return readEntry(await this.link.get(key), this.link.nowMs());
+  override get(key: string): Promise<StoredEntry | undefined> {
+    return this.link.get(key).then((text) => readEntry(text, this.link.nowMs()));
   }
 
   override async getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]> {

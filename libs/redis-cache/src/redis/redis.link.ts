@@ -151,7 +151,7 @@ export class RedisLink {
     });
   }
 
-  async get(key: string): Promise<string | null> {
+  get(key: string): Promise<string | null> {
     return this.#servers.run(key, (redis) => redis.get(this.stored(key)));
   }
 

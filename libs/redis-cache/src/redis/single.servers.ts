@@ -57,12 +57,12 @@ export class SingleServers extends RedisServers {
     await Promise.all([this.#data.start(), this.subscriber.start()]);
   }
 
-  override async run<T>(_key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
-    return command(this.#ready());
+  override run<T>(_key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
+    return this.#command(command);
   }
 
-  override async send<T>(_key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
-    return command(this.#ready());
+  override send<T>(_key: string, command: (redis: Redis) => Promise<T>): Promise<T> {
+    return this.#command(command);
   }
 
   override laneOf(): string {
@@ -86,6 +86,12 @@ export class SingleServers extends RedisServers {
 
   override async close(): Promise<void> {
     await Promise.all([this.#data.close(), this.subscriber.close()]);
+  }
+
+  /** On the way of every read: the command's own promise, and none around it. */
+  #command<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    const redis = this.#data.up;
+    return redis === undefined ? Promise.reject(new NotConnectedError()) : command(redis);
   }
 
   #ready(): Redis {

@@ -12,6 +12,7 @@ import {
   type SweepReply,
   type SweepRequest,
 } from './cache.store.js';
+import { Deadlines } from './deadlines.js';
 
 /**
  * A store whose every call ends within a bound: a late or failed one rejects with {@link CacheStoreUnavailableError}, so that callers tell an
@@ -20,7 +21,7 @@ import {
 export class TimedCacheStore extends CacheStore {
   readonly durable: boolean;
   readonly shared: boolean;
-  readonly #pending = new Set<(cause: unknown) => void>();
+  readonly #deadlines: Deadlines;
   #closed = false;
   #failures = 0;
   #failing = false;
@@ -28,11 +29,12 @@ export class TimedCacheStore extends CacheStore {
   /** @param breaker in front of it; a call that it refuses fails at once, like one that the store failed. */
   constructor(
     private readonly store: CacheStore,
-    private readonly timeoutMs: number,
-    private readonly clock: Clock,
+    timeoutMs: number,
+    clock: Clock,
     private readonly breaker?: Policy,
   ) {
     super();
+    this.#deadlines = new Deadlines(timeoutMs, clock);
     this.durable = store.durable;
     this.shared = store.shared;
   }
@@ -96,9 +98,7 @@ export class TimedCacheStore extends CacheStore {
   /** Gives up every call under way and refuses further ones; the store itself stays open. */
   close(): void {
     this.#closed = true;
-    for (const fail of this.#pending) {
-      fail(new Error('The cache was closed.'));
-    }
+    this.#deadlines.close(new Error('The cache was closed.'));
   }
 
   #bounded<R>(operation: string, call: () => Promise<R>): Promise<R> {
@@ -122,28 +122,20 @@ export class TimedCacheStore extends CacheStore {
 
   #timed<R>(operation: string, call: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      const settle = (): void => {
-        timer.cancel();
-        this.#pending.delete(fail);
-      };
-      // What comes after the bound settles nothing: a promise settles once.
+      const bounded = this.#deadlines.begin((cause) => {
+        this.#failures++;
+        this.#failing = true;
+        reject(new CacheStoreUnavailableError(operation, cause));
+      });
       const fail = (cause: unknown): void => {
-        if (this.#pending.has(fail)) {
-          settle();
-          this.#failures++;
-          this.#failing = true;
-          reject(new CacheStoreUnavailableError(operation, cause));
+        if (this.#deadlines.end(bounded)) {
+          bounded.fail(cause);
         }
       };
-      const timer = this.clock.setTimer(
-        this.timeoutMs,
-        () => fail(new Error(`No answer within ${this.timeoutMs} ms.`)),
-        { unref: true },
-      );
-      this.#pending.add(fail);
       try {
         call().then((answer) => {
-          settle();
+          // What comes after the bound settles nothing: a promise settles once.
+          this.#deadlines.end(bounded);
           this.#failing = false;
           resolve(answer);
         }, fail);

@@ -3,7 +3,7 @@ import { InvalidEntryVersionError } from '../redis-cache.errors.js';
 const EPOCH_DIGITS = 10;
 const VERSION_DIGITS = 25;
 const MINOR_DIGITS = 10;
-const TEXT_LENGTH = EPOCH_DIGITS + VERSION_DIGITS + MINOR_DIGITS;
+const DIGITS = /^\d{45}$/;
 const MAX_EPOCH = 10n ** BigInt(EPOCH_DIGITS) - 1n;
 const MAX_VERSION = (1n << 80n) - 1n;
 const MAX_MINOR = 10n ** BigInt(MINOR_DIGITS) - 1n;
@@ -40,14 +40,26 @@ export class EntryVersion {
    * @throws {@link InvalidEntryVersionError} when `text` is not 45 decimal digits.
    */
   static parse(text: string): EntryVersion {
-    if (text.length !== TEXT_LENGTH || !/^\d+$/.test(text)) {
+    const version = EntryVersion.read(text);
+    if (version === undefined) {
       throw new InvalidEntryVersionError(text);
     }
-    return new EntryVersion(
-      BigInt(text.slice(0, EPOCH_DIGITS)),
-      BigInt(text.slice(EPOCH_DIGITS, EPOCH_DIGITS + VERSION_DIGITS)),
-      BigInt(text.slice(EPOCH_DIGITS + VERSION_DIGITS)),
-    );
+    return version;
+  }
+
+  /**
+   * Reads the text form; `undefined` when `text` is not 45 decimal digits.
+   *
+   * @throws {@link InvalidEntryVersionError} when its second part is above 80 bits.
+   */
+  static read(text: string): EntryVersion | undefined {
+    return DIGITS.test(text)
+      ? new EntryVersion(
+          BigInt(text.slice(0, EPOCH_DIGITS)),
+          BigInt(text.slice(EPOCH_DIGITS, EPOCH_DIGITS + VERSION_DIGITS)),
+          BigInt(text.slice(EPOCH_DIGITS + VERSION_DIGITS)),
+        )
+      : undefined;
   }
 
   /** The larger of two versions. */
