@@ -1,36 +1,33 @@
 /** Freezes a value and everything that it holds: a reader that changes what other readers share fails at once. */
 export function deepFreeze<T>(value: T): T {
-  if (isObject(value)) {
-    freezeParts(value);
-  }
+  freezeIfObject(value);
   return value;
 }
 
-/** On the way of every read from the store: it asks before it calls, and makes no list of what it goes through. */
-function freezeParts(value: Readonly<Record<string, unknown>> | readonly unknown[]): void {
-  if (Object.isFrozen(value) || ArrayBuffer.isView(value)) {
-    return;
+function freezeIfObject(value: unknown): void {
+  if (isObject(value) && !Object.isFrozen(value) && !ArrayBuffer.isView(value)) {
+    Object.freeze(value);
+    freezeParts(value);
   }
-  Object.freeze(value);
+}
+
+/** On the way of every read from the store: it asks before it calls, and makes no list of what it goes through. */
+function freezeParts(value: Readonly<Record<string, unknown>>): void {
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      const part: unknown = value[index];
+    for (const part of value) {
       if (isObject(part)) {
-        freezeParts(part);
+        freezeIfObject(part);
       }
     }
     return;
   }
   for (const name in value) {
-    if (Object.hasOwn(value, name)) {
-      const part = Reflect.get(value, name);
-      if (isObject(part)) {
-        freezeParts(part);
-      }
+    if (isObject(value[name]) && Object.hasOwn(value, name)) {
+      freezeIfObject(value[name]);
     }
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> | unknown[] {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
