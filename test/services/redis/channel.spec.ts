@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { CacheChannel, type ChannelGap, defineTopic, RedisCacheModule } from '@smartpulse/redis-cache';
-import { ResilienceModule } from '@smartpulse/resilience';
+import { ResilienceModule, ShutdownCoordinator } from '@smartpulse/resilience';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
@@ -33,9 +33,9 @@ describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
 
   runMessagingContracts(`Redis ${version}`, () => siteOf(server));
 
-  async function start(prefix: string, url = server.url): Promise<CacheChannel> {
+  async function start(prefix: string, url = server.url, heartbeatMs = HEARTBEAT_MS): Promise<CacheChannel> {
     const app = await Test.createTestingModule({
-      imports: [ResilienceModule.forRoot(), RedisCacheModule.forRoot({ url, prefix, heartbeatMs: HEARTBEAT_MS })],
+      imports: [ResilienceModule.forRoot(), RedisCacheModule.forRoot({ url, prefix, heartbeatMs })],
     }).compile();
     await app.init();
     apps.push(app);
@@ -51,9 +51,11 @@ describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
 
   it('reaches apps of other prefixes, 10,000 messages in order, and opens no connection for an app that has no message', async () => {
     const before = await connections(admin);
-    const idle = await start('idle');
+    // So long that a busy machine is not taken for a dead line.
+    const beat = 5_000;
+    const idle = await start('idle', server.url, beat);
     const cacheOnly = (await connections(admin)) - before;
-    const [publisher, follower] = [await start('shop'), await start('bank')];
+    const [publisher, follower] = [await start('shop', server.url, beat), await start('bank', server.url, beat)];
     const { heard, gaps } = await follow(follower);
     const payloads = Array.from({ length: 10_000 }, (_, index) => index);
     await Promise.all(payloads.map((payload) => publisher.publish(topic, 'k', payload)));
@@ -106,6 +108,39 @@ describe.runIf(version !== undefined)(`channels on Redis ${version}`, () => {
     await expect.poll(() => gaps.length > 0 && proxy.accepted > accepted, WAIT).toBe(true);
     await publisher.publish(topic, 'k', 2);
     await expect.poll(() => heard.at(-1), WAIT).toBe(2);
+  });
+
+  it('stops in the middle of a flood: what was taken is handled to its end, nothing begins afterwards', async () => {
+    const [publisher, follower] = [await start('shop', server.url, 5_000), await start('bank', server.url, 5_000)];
+    const app = apps.at(-1);
+    let [begun, ended] = [0, 0];
+    await follower.subscribe(
+      topic,
+      async () => {
+        begun += 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        ended += 1;
+      },
+      { concurrency: 8 },
+    );
+    const stopped = new AbortController();
+    const flood = (async () => {
+      for (let sent = 0; !stopped.signal.aborted; sent++) {
+        await publisher.publish(topic, `key-${sent % 50}`, sent);
+      }
+      return publisher.stats().published;
+    })();
+    await expect.poll(() => ended, WAIT).toBeGreaterThan(20);
+    await app?.close();
+    const { received } = follower.stats();
+    const last = begun;
+    await expect.poll(() => publisher.stats().published, WAIT).toBeGreaterThan(received + 100);
+    stopped.abort();
+    await flood;
+    expect({ begun, ended }).toEqual({ begun: received, ended: received });
+    expect(begun).toBe(last);
+    expect(follower.stats().received).toBe(received);
+    expect(app?.get(ShutdownCoordinator).report).toMatchObject({ clean: true, leftOver: 0 });
   });
 
   it('rejects a subscription that the server does not allow', async () => {
