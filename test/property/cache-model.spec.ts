@@ -21,6 +21,9 @@ async function search(options: History, histories: number, among?: readonly Inva
   return undefined;
 }
 
+/** Of each kind; of all kinds together there are more than 30,000. */
+const HISTORIES = 2_500;
+
 const sound: readonly (readonly [string, History])[] = [
   ['two replicas, changes refresh', { shape: 'row' }],
   ['two replicas, changes invalidate', { shape: 'aggregate' }],
@@ -42,12 +45,33 @@ const sound: readonly (readonly [string, History])[] = [
       weights: { truncate: 3, cutLine: 2, load: 10, expireStore: 3 },
     },
   ],
+  [
+    'messages that arrive twice, or not at all',
+    { shape: 'row', actions: 16, duplicates: 0.3, weights: { loseMessage: 3 } },
+  ],
+  [
+    'answers that are lost, and requests that arrive after they were given up',
+    { shape: 'aggregate', actions: 16, lostAnswers: 0.1, weights: { expireStore: 3 } },
+  ],
+  ['replicas that crash', { shape: 'row', replicas: 3, actions: 18, weights: { crash: 2, load: 10 } }],
+  [
+    'everything at once, four replicas',
+    {
+      shape: 'row',
+      replicas: 4,
+      actions: 24,
+      maxCommits: 5,
+      lostAnswers: 0.05,
+      duplicates: 0.1,
+      weights: { crash: 1, loseMessage: 1, cutLine: 1, truncate: 0.5, userSet: 2 },
+    },
+  ],
   ['evictions and late user sets', { shape: 'row', actions: 16, weights: { evict: 3, userSet: 5, expireStore: 4 } }],
 ];
 
 describe('random histories of the cache', () => {
   it.each(sound)('keep I1 to I6: %s', async (_, options) => {
-    const finding = await search(options, 2_500);
+    const finding = await search(options, HISTORIES);
     expect(finding?.story).toBeUndefined();
   });
 
@@ -64,6 +88,14 @@ describe('random histories of the cache', () => {
     expect(total.refused).toBeGreaterThan(100);
     expect(total.loaders).toBeGreaterThan(700);
     expect(total.stale).toBeLessThan(total.reads / 100);
+  });
+
+  it('exercise their faults: answers are lost, and nothing confirms what is shown then', async () => {
+    let stale = 0;
+    for (let seed = 1; seed <= 300; seed++) {
+      stale += (await simulate({ shape: 'row', lostAnswers: 0.1, seed })).staleAnswers;
+    }
+    expect(stale).toBeGreaterThan(100);
   });
 
   it('repeat exactly by their seed', async () => {
@@ -106,6 +138,11 @@ const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
   ],
   ['the stamp is read after the data', ['I2'], { shape: 'row', stamp: 'later' }],
   ['a lost connection is not announced', ['I3'], { shape: 'row', announcesLoss: false, weights: { cutLine: 3 } }],
+  [
+    'a message that is lost on a line that stands is not noticed',
+    ['I3'],
+    { shape: 'row', announcesLoss: false, weights: { loseMessage: 3, cutLine: 0 } },
+  ],
   ['committed() does not clean its own replica', ['I4'], { shape: 'row', committedThrough: 'another' }],
   [
     'a read begun before a flush fills',

@@ -17,6 +17,7 @@ export class SimulatedBus extends InvalidationBus {
     private readonly replica: string,
     private readonly scheduler: StepScheduler,
     private readonly announces: boolean,
+    private readonly arrivesTwice: () => boolean = () => false,
   ) {
     super();
   }
@@ -31,6 +32,9 @@ export class SimulatedBus extends InvalidationBus {
       onMessage: (message) => {
         if (!this.#cut) {
           this.#enqueue(message);
+          if (this.arrivesTwice()) {
+            this.#enqueue(message);
+          }
         }
       },
       onUntrusted: (reason) => listener.onUntrusted(reason),
@@ -51,6 +55,23 @@ export class SimulatedBus extends InvalidationBus {
     this.scheduler.note(`${this.replica}: line mended`);
     this.#cut = false;
     this.#enqueue('trusted');
+  }
+
+  /** The next message is lost. Its number is missing: whoever hears what follows, be it a sign of life, does not trust its first level, and subscribes anew. */
+  loseMessage(): void {
+    const lost = this.#inbox.findIndex((item) => typeof item !== 'string');
+    if (lost >= 0) {
+      this.scheduler.note(`${this.replica}: a message is lost`);
+      this.#inbox.splice(lost, 1, 'untrusted', 'trusted');
+      this.scheduler.add(`${this.replica}: hears that one is missing`, () => this.#deliver());
+    }
+  }
+
+  /** Nothing is heard any more. */
+  end(): void {
+    this.#cut = true;
+    this.#inbox.length = 0;
+    this.#listener = undefined;
   }
 
   #enqueue(item: InvalidationMessage | 'untrusted' | 'trusted'): void {

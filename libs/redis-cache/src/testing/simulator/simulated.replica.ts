@@ -28,6 +28,8 @@ export class SimulatedReplica {
   shown = 0;
   /** The newest content whose `committed()` returned here. */
   committed = 0;
+  /** It ended without a word. */
+  crashed = false;
 
   constructor(
     readonly name: string,
@@ -48,5 +50,12 @@ export class SimulatedReplica {
       nodeId: name,
       view: this.view,
     });
+  }
+
+  /** What it waits for fails, what it has asked may still be executed. */
+  async crash(): Promise<void> {
+    this.crashed = true;
+    this.bus.end();
+    await this.cache.close();
   }
 }

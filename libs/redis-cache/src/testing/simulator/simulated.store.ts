@@ -21,6 +21,8 @@ export class SimulatedStore extends CacheStore {
     private readonly store: CacheStore,
     private readonly replica: string,
     private readonly scheduler: StepScheduler,
+    /** Whether the next request is given up, and if so, whether it arrives all the same before that. */
+    private readonly fate: () => 'answered' | 'answerLost' | 'late' = () => 'answered',
   ) {
     super();
   }
@@ -74,9 +76,18 @@ export class SimulatedStore extends CacheStore {
   }
 
   async #call<R>(what: string, execute: () => Promise<R>): Promise<R> {
-    await this.scheduler.gate(`${this.replica}: ${what} executes`);
-    const reply = await execute();
-    await this.scheduler.gate(`${this.replica}: reply of ${what}`);
-    return reply;
+    const fate = this.fate();
+    if (fate === 'late') {
+      this.scheduler.add(`${this.replica}: ${what}, given up, executes`, () => void execute());
+    } else {
+      await this.scheduler.gate(`${this.replica}: ${what} executes`);
+      const reply = await execute();
+      if (fate === 'answered') {
+        await this.scheduler.gate(`${this.replica}: reply of ${what}`);
+        return reply;
+      }
+    }
+    await this.scheduler.gate(`${this.replica}: ${what} is given up`);
+    throw new Error('No answer.');
   }
 }

@@ -24,6 +24,10 @@ export interface SimulationWeights {
   readonly expireStore: number;
   readonly expireLocal: number;
   readonly cutLine: number;
+  /** A message is lost on a line that stands; what follows shows that one is missing. */
+  readonly loseMessage: number;
+  /** A replica ends without a word, and another one takes its place. What it has asked may still be executed. */
+  readonly crash: number;
   /** Time passes, so that waiters poll. */
   readonly tick: number;
   /** The table is truncated, which moves no version; once it is noticed, the namespace is swept, by whichever replica and how often. */
@@ -45,6 +49,10 @@ export interface SimulationOptions {
   readonly maxCommits?: number | undefined;
   /** Share of loaders that fail. Default 0.1. */
   readonly failingLoaders?: number | undefined;
+  /** Share of requests that are given up: their answer is lost, or they arrive at any later time. Default 0. */
+  readonly lostAnswers?: number | undefined;
+  /** Share of messages that arrive twice. Default 0. */
+  readonly duplicates?: number | undefined;
   readonly weights?: Partial<SimulationWeights> | undefined;
   /** The rules of a key in the store; a twin may lack one. */
   readonly protocol?: EntryProtocol | undefined;
@@ -68,6 +76,8 @@ export const SIMULATION_WEIGHTS: SimulationWeights = Object.freeze({
   expireStore: 2,
   expireLocal: 2,
   cutLine: 0.5,
+  loseMessage: 0,
+  crash: 0,
   tick: 1,
   truncate: 0,
 });

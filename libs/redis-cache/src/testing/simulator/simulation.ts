@@ -3,6 +3,7 @@ import type { CacheHit, LoadContext, Loaded } from '../../cache/cache-hit.js';
 import { MemoryInvalidationBus } from '../../embedded/memory.bus.js';
 import { MemoryCacheStore } from '../../embedded/memory.store.js';
 import { NamespaceNames } from '../../namespace/names.js';
+import { CacheClosedError, CacheStoreUnavailableError } from '../../redis-cache.errors.js';
 import type { StoredEntry } from '../../store/cache.store.js';
 import { ModelDatabase, stampOf } from './model.database.js';
 import { ObservedServer } from './observed.server.js';
@@ -33,9 +34,15 @@ const ACTIONS: readonly (keyof SimulationWeights)[] = [
   'cutLine',
   'tick',
   'truncate',
+  'loseMessage',
+  'crash',
 ];
 const KEY = 'row';
 class LoaderFailure extends Error {}
+
+function isGivenUp(error: unknown): boolean {
+  return CacheStoreUnavailableError.is(error) || CacheClosedError.is(error);
+}
 
 /**
  * One random history of several replicas over one store, repeatable by its seed: commits, changes that come late, twice and in any order, loads,
@@ -47,9 +54,10 @@ export class Simulation {
   readonly #clock = new VirtualClock();
   readonly #database = new ModelDatabase();
   readonly #server: ObservedServer;
-  readonly #replicas: readonly SimulatedReplica[];
+  readonly #replicas: SimulatedReplica[];
+  readonly #crashed: SimulatedReplica[] = [];
   readonly #violations: Violation[] = [];
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<unknown>>();
   readonly #storedKey = new NamespaceNames('sim', SIMULATED_NAMESPACE.name).stored(KEY);
   #commits = 0;
   #reads = 0;
@@ -63,17 +71,7 @@ export class Simulation {
     this.#server = new ObservedServer({ clock: this.#clock, protocol: options.protocol }, (before, after) =>
       this.#checkWrite(before, after),
     );
-    const store = new MemoryCacheStore(this.#server);
-    const bus = new MemoryInvalidationBus(this.#server);
-    this.#replicas = Array.from({ length: options.replicas ?? 2 }, (_, index) => {
-      const name = `r${index + 1}`;
-      return new SimulatedReplica(name, new SimulatedBus(bus, name, this.#scheduler, options.announcesLoss ?? true), {
-        store: new SimulatedStore(store, name, this.#scheduler),
-        clock: this.#clock,
-        random: this.#random,
-        view: options.view,
-      });
-    });
+    this.#replicas = Array.from({ length: options.replicas ?? 2 }, (_, index) => this.#replica(`r${index + 1}`));
   }
 
   /** Runs the history to its quiet end and says which promises did not hold. */
@@ -100,6 +98,33 @@ export class Simulation {
     };
   }
 
+  #replica(name: string): SimulatedReplica {
+    const { lostAnswers = 0, duplicates = 0, announcesLoss = true, view } = this.options;
+    // Nothing is drawn that cannot happen: a seed tells the same story as long as its options are the same.
+    const happens = (share: number): boolean => share > 0 && this.#random.next() < share;
+    const fate = () => (happens(lostAnswers) ? (happens(0.5) ? 'answerLost' : 'late') : 'answered');
+    const bus = new MemoryInvalidationBus(this.#server);
+    return new SimulatedReplica(
+      name,
+      new SimulatedBus(bus, name, this.#scheduler, announcesLoss, () => happens(duplicates)),
+      {
+        store: new SimulatedStore(new MemoryCacheStore(this.#server), name, this.#scheduler, fate),
+        clock: this.#clock,
+        random: this.#random,
+        view,
+      },
+    );
+  }
+
+  /** Another one takes its place, and knows nothing of what this one has shown. */
+  async #crash(replica: SimulatedReplica): Promise<void> {
+    const next = this.#replica(`${replica.name}'`);
+    this.#replicas[this.#replicas.indexOf(replica)] = next;
+    this.#crashed.push(replica);
+    await replica.crash();
+    await next.cache.connect(next.bus);
+  }
+
   async #act(): Promise<void> {
     const replica = this.#anyReplica();
     const what = this.#chosen();
@@ -124,7 +149,7 @@ export class Simulation {
         this.#start(this.#userSet(replica));
         break;
       case 'evict':
-        this.#start(replica.cache.evict(KEY));
+        this.#start(this.#unlessGivenUp(replica.cache.evict(KEY)));
         break;
       case 'expireStore':
         this.#server.expire(this.#storedKey);
@@ -144,6 +169,12 @@ export class Simulation {
         break;
       case 'truncate':
         this.#truncate();
+        break;
+      case 'loseMessage':
+        replica.bus.loseMessage();
+        break;
+      case 'crash':
+        await this.#crash(replica);
         break;
     }
     await settled();
@@ -170,32 +201,58 @@ export class Simulation {
     await this.#scheduler.gate('the truncate is noticed');
     const { version } = this.#database;
     await this.#scheduler.gate(`the resync from ${version} is delivered`);
-    await this.#anyReplica().cache.sweep(stampOf(version));
+    await this.#untilDone(() => this.#anyReplica().cache.sweep(stampOf(version)));
   }
 
   async #committed(writer: SimulatedReplica, content: number): Promise<void> {
     await this.#scheduler.gate(`${writer.name}: committed(${content}) reads the counter`);
+    if (writer.crashed) {
+      return;
+    }
     const other =
       this.options.committedThrough === 'another' ? this.#replicas.find((one) => one !== writer) : undefined;
-    await (other ?? writer).cache.invalidate(KEY, stampOf(this.#database.version));
-    writer.committed = Math.max(writer.committed, content);
-    this.#scheduler.note(`${writer.name}: committed(${content}) returned`);
+    if (await this.#unlessGivenUp((other ?? writer).cache.invalidate(KEY, stampOf(this.#database.version)))) {
+      writer.committed = Math.max(writer.committed, content);
+      this.#scheduler.note(`${writer.name}: committed(${content}) returned`);
+    }
   }
 
   async #apply(version: number, content: number): Promise<void> {
     await this.#scheduler.gate(`change ${version} is delivered`);
-    const { cache } = this.#anyReplica();
-    if (this.options.shape === 'row') {
-      await cache.refresh(KEY, { content }, stampOf(version));
-    } else {
-      await cache.invalidate(KEY, stampOf(version));
+    // It is acknowledged when it was applied, and delivered again until then.
+    await this.#untilDone(() => {
+      const { cache } = this.#anyReplica();
+      return this.options.shape === 'row'
+        ? cache.refresh(KEY, { content }, stampOf(version))
+        : cache.invalidate(KEY, stampOf(version));
+    });
+  }
+
+  async #untilDone(call: () => Promise<unknown>): Promise<void> {
+    while (!(await this.#unlessGivenUp(call()))) {
+      await this.#scheduler.gate('it is tried again');
+    }
+  }
+
+  /** `false`: the store did not answer, or the replica ended first. */
+  async #unlessGivenUp(call: Promise<unknown>): Promise<boolean> {
+    try {
+      await call;
+      return true;
+    } catch (error) {
+      if (isGivenUp(error)) {
+        return false;
+      }
+      throw error;
     }
   }
 
   async #userSet(replica: SimulatedReplica): Promise<void> {
     const { content, version } = this.#database;
     await this.#scheduler.gate(`${replica.name}: user set of ${content} at ${version} begins`);
-    await replica.cache.set(KEY, { content }, stampOf(version));
+    if (!replica.crashed) {
+      await this.#unlessGivenUp(replica.cache.set(KEY, { content }, stampOf(version)));
+    }
   }
 
   async #load(replica: SimulatedReplica, _context: LoadContext): Promise<Loaded<SimulatedValue>> {
@@ -223,7 +280,7 @@ export class Simulation {
     try {
       hit = await read();
     } catch (error) {
-      if (error instanceof LoaderFailure) {
+      if (error instanceof LoaderFailure || isGivenUp(error)) {
         return;
       }
       throw error;
@@ -324,7 +381,7 @@ export class Simulation {
   }
 
   /** A failure that the model does not foresee ends the history. */
-  #start(call: Promise<void>): void {
+  #start(call: Promise<unknown>): void {
     const running = call
       .catch((error: unknown) => {
         this.#violations.push({
@@ -358,7 +415,7 @@ export class Simulation {
   }
 
   #sum(of: (replica: SimulatedReplica) => number): number {
-    return this.#replicas.reduce((sum, replica) => sum + of(replica), 0);
+    return [...this.#replicas, ...this.#crashed].reduce((sum, replica) => sum + of(replica), 0);
   }
 }
 
