@@ -6,11 +6,12 @@ import {
   EntryVersion,
   type Loaded,
   RedisCacheModule,
+  type RedisCacheModuleOptions,
   RedisCacheProbe,
   type VersionedCache,
 } from '@smartpulse/redis-cache';
 import { ResilienceModule } from '@smartpulse/resilience';
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
 import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
@@ -58,11 +59,17 @@ describe.runIf(version !== undefined)(`caches on Redis ${version} when something
     await server.stop();
   });
 
-  async function start(url = server.url): Promise<{ app: TestingModule; cache: VersionedCache<number> }> {
+  async function start(
+    where: string | Pick<RedisCacheModuleOptions, 'url' | 'client'> = server.url,
+  ): Promise<{ app: TestingModule; cache: VersionedCache<number> }> {
     const app = await Test.createTestingModule({
       imports: [
         ResilienceModule.forRoot(),
-        RedisCacheModule.forRoot({ url, prefix: 'shop', heartbeatMs: HEARTBEAT_MS }),
+        RedisCacheModule.forRoot({
+          ...(typeof where === 'string' ? { url: where } : where),
+          prefix: 'shop',
+          heartbeatMs: HEARTBEAT_MS,
+        }),
         RedisCacheModule.forFeature([rows]),
       ],
     }).compile();
@@ -211,6 +218,33 @@ describe.runIf(version !== undefined)(`caches on Redis ${version} when something
     await two.cache.getOrLoad('k', table.load);
     // Both keep it under one name.
     expect(await admin.keys('{shop:rows:k}:v.*')).toHaveLength(1);
+  });
+
+  it('evicts at a new master what it had changed at the old one, which took the change along', async () => {
+    const table = new Table();
+    const place = { port: server.port };
+    // Where sentinels would lead: from one server to another one.
+    class MovingRedis extends Redis {
+      override duplicate(override?: Partial<RedisOptions>): Redis {
+        return new Redis({ ...this.options, ...override, port: place.port });
+      }
+    }
+    const template = new MovingRedis(server.port, { lazyConnect: true });
+    await using successor = await RedisServer.start();
+    const one = await start({ client: template });
+    table.commit();
+    await one.cache.getOrLoad('k', table.load);
+    const two = await start({ url: successor.url });
+    await two.cache.getOrLoad('k', table.load);
+    // The old master acknowledges it, and nobody else hears of it.
+    await one.cache.invalidate('k', table.commit());
+    expect((await two.cache.getOrLoad('k', table.load)).value).toBe(1);
+    place.port = successor.port;
+    await server.kill();
+    await expect.poll(() => one.cache.trusted, WAIT).toBe(true);
+    await expect.poll(async () => (await two.cache.getOrLoad('k', table.load)).value, WAIT).toBe(2);
+    expect((await one.cache.getOrLoad('k', table.load)).value).toBe(2);
+    await Promise.all(apps.splice(0).map((app) => app.close()));
   });
 
   it('forgets nothing that is newer when everything is flushed, and loads again', async () => {

@@ -25,7 +25,7 @@ export interface RedisServerOptions {
 }
 
 /** One real Redis on a free port of loopback. */
-export class RedisServer {
+export class RedisServer implements AsyncDisposable {
   readonly port: number;
   readonly #folder: string;
   readonly #options: RedisServerOptions;
@@ -94,6 +94,10 @@ export class RedisServer {
 
   stop(): Promise<void> {
     return this.#process.stop({ graceMs: 2_000 });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   #spawn(): ServerProcess {

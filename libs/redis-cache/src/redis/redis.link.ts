@@ -5,6 +5,7 @@ import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
 import type { RedisClientTemplate } from '../redis-cache.options.js';
 import { ChannelSequences } from './channel-sequences.js';
 import { ClusterServers } from './cluster.servers.js';
+import { RecentChanges } from './recent-changes.js';
 import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
 import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
 import type { ScriptName } from './scripts.js';
@@ -58,6 +59,7 @@ export class RedisLink {
   readonly #generation: ServerGeneration;
   readonly #looking: SharedRun;
   readonly #channels = new Set<string>();
+  readonly #changes = new RecentChanges();
   readonly #recoveries = new Set<() => void>();
   #listener: SubscriberListener | undefined;
   #serverAheadMs = 0;
@@ -89,6 +91,7 @@ export class RedisLink {
       random,
       generation: this.#generation,
       onChange: () => this.#changed(),
+      onNewLife: (redis) => this.#repeat(redis),
       onSubscriber: (redis) => {
         redis.on('message', (channel, text) => this.#listener?.onMessage(channel, text));
       },
@@ -180,6 +183,9 @@ export class RedisLink {
     let head: string | undefined;
     return this.#servers.run(key, (redis) => {
       head ??= messageHead(this.sequences.next(channel, source, this.#servers.laneOf(key)));
+      if (CHANGES.has(name)) {
+        this.#changes.note(key, channel, this.#options.clock.monotonic());
+      }
       return this.#script(redis, name, key, [channel, head, ...parameters]);
     });
   }
@@ -294,6 +300,22 @@ export class RedisLink {
     }
   }
 
+  /**
+   * Another master took over, and another process may have loaded there what this one changed at the old one, which took the change along: whatever was changed
+   * lately is evicted from the new one.
+   */
+  async #repeat(redis: Redis): Promise<void> {
+    const changes = this.#changes.list(this.#options.clock.monotonic());
+    await Promise.all(
+      changes.map(({ key, channel }) =>
+        this.#script(redis, 'smartpulseEvict', key, [
+          channel,
+          messageHead(this.sequences.next(channel, PROCESS_SOURCE)),
+        ]),
+      ),
+    );
+  }
+
   async #script(
     redis: Redis,
     name: ScriptName,
@@ -394,6 +416,9 @@ export class RedisLink {
     }
   }
 }
+
+/** They take away what others may have shown, so they must not be lost with a master; the other scripts bring what can be brought again. */
+const CHANGES: ReadonlySet<ScriptName> = new Set(['smartpulseRefresh', 'smartpulseInvalidate', 'smartpulseEvict']);
 
 /** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
 const PROCESS_SOURCE = '-';

@@ -16,6 +16,8 @@ export interface ServersContext {
   readonly generation: ServerGeneration;
   /** {@link RedisServers.whole} may be another one. */
   readonly onChange: () => void;
+  /** A connection to another life of the one server is there: what is done by it before anybody asks. */
+  readonly onNewLife: (redis: Redis) => Promise<void>;
   /** A connection for messages is there; nothing is subscribed on it. */
   readonly onSubscriber: (redis: Redis) => void;
 }

@@ -104,7 +104,11 @@ export class SingleServers extends RedisServers {
 
   async #prepareData(redis: Redis): Promise<void> {
     await loadScripts(redis);
+    const before = this.#dataLife;
     await this.#meet(redis);
+    if (before !== '' && before !== this.#dataLife) {
+      await this.#context.onNewLife(redis);
+    }
   }
 
   async #meet(redis: Redis): Promise<void> {
