@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { ShutdownCoordinator } from '@smartpulse/resilience';
 import { PulsarConnection } from './connection/pulsar.connection.js';
 import { PulsarConsumers } from './consumer/pulsar.consumers.js';
+import { PulsarDeadLetters } from './dead-letters/pulsar.dead-letters.js';
 import { PulsarPublisher } from './producer/pulsar.publisher.js';
 import { PulsarTelemetry } from './pulsar.telemetry.js';
 
@@ -13,6 +14,7 @@ export class PulsarShutdown implements OnModuleInit {
   readonly #publisher: PulsarPublisher;
   readonly #connection: PulsarConnection;
   readonly #telemetry: PulsarTelemetry;
+  readonly #deadLetters: PulsarDeadLetters;
 
   constructor(
     @Inject(ShutdownCoordinator) shutdown: ShutdownCoordinator,
@@ -20,12 +22,14 @@ export class PulsarShutdown implements OnModuleInit {
     @Inject(PulsarPublisher) publisher: PulsarPublisher,
     @Inject(PulsarConnection) connection: PulsarConnection,
     @Inject(PulsarTelemetry) telemetry: PulsarTelemetry,
+    @Inject(PulsarDeadLetters) deadLetters: PulsarDeadLetters,
   ) {
     this.#shutdown = shutdown;
     this.#consumers = consumers;
     this.#publisher = publisher;
     this.#connection = connection;
     this.#telemetry = telemetry;
+    this.#deadLetters = deadLetters;
   }
 
   onModuleInit(): void {
@@ -35,6 +39,7 @@ export class PulsarShutdown implements OnModuleInit {
       phase: 'work',
       stop: ({ timeoutMs, signal }) => this.#consumers.finish(timeoutMs, signal),
     });
+    this.#shutdown.register({ name: 'pulsar dead letters', phase: 'work', stop: () => this.#deadLetters.finish() });
     this.#shutdown.register({ name: 'pulsar producers', phase: 'flush', stop: () => this.#publisher.flush() });
     this.#shutdown.register({ name: 'pulsar clients', phase: 'clients', stop: () => this.#close() });
   }

@@ -1,6 +1,8 @@
 /** What is known of a message that was given back. */
 export interface RememberedAttempts {
   readonly attempts: number;
+  /** Wall time of the first run that failed. */
+  readonly firstFailureMs: number | undefined;
   /** Why the last run failed. */
   readonly error: Error | undefined;
   /** The dead letter is stored, only what follows it failed. */

@@ -1,6 +1,6 @@
 import { InvalidPayloadError, pathOf } from '../pulsar.errors.js';
 import type { IncomingMessage, OutgoingMessage } from '../transport/pulsar.transport.js';
-import { FIRST_PUBLISHED, type MessageOrigin, originProperties } from './retry/retry-letter.js';
+import { FIRST_FAILED, FIRST_PUBLISHED, type MessageOrigin, originProperties } from './retry/retry-letter.js';
 
 /** Why a message became a dead letter. */
 export type DeadLetterReason = 'failed' | 'invalid' | 'nacked' | 'requested';
@@ -10,6 +10,8 @@ export interface DeadLetterFacts {
   readonly reason: DeadLetterReason;
   readonly error: Error;
   readonly attempts: number;
+  /** Wall time of the first run that failed; `undefined`: there was none. */
+  readonly firstFailureMs: number | undefined;
   readonly subscription: string;
   /** The first message, also of one that came over a retry topic. */
   readonly origin: MessageOrigin;
@@ -41,6 +43,7 @@ export function deadLetterMessage(message: IncomingMessage, facts: DeadLetterFac
       'x-original-subscription': facts.subscription,
       'x-original-message-id': facts.origin.messageId,
       [FIRST_PUBLISHED]: firstPublished(message, facts.origin),
+      [FIRST_FAILED]: new Date(facts.firstFailureMs ?? facts.nowMs).toISOString(),
       'x-dead-lettered-at': new Date(facts.nowMs).toISOString(),
       'x-reason': facts.reason,
       'x-attempts': String(facts.attempts),

@@ -20,6 +20,8 @@ export interface TakenMessage {
   readonly origin: MessageOrigin | undefined;
   /** Handler runs that failed. */
   attempts: number;
+  /** Wall time of the first of them; `undefined`: none failed, or nobody told when. */
+  firstFailureMs: number | undefined;
   lastError: Error | undefined;
   deadLetterStored: boolean;
   /** Handled, or stored as a dead letter: only the acknowledgement is missing. */
@@ -89,6 +91,7 @@ export class MessageSettler {
       from,
       origin: retry?.origin,
       attempts: retry?.attempts ?? 0,
+      firstFailureMs: retry?.firstFailureMs,
       lastError: undefined,
       deadLetterStored: false,
       handled: false,
@@ -107,9 +110,16 @@ export class MessageSettler {
     const known = this.#memory.take(taken.message.id.toString());
     if (known !== undefined) {
       taken.attempts = known.attempts;
+      taken.firstFailureMs = known.firstFailureMs;
       taken.lastError = known.error;
       taken.deadLetterStored = known.deadLetterStored;
     }
+  }
+
+  /** A handler run has failed. */
+  failed(taken: TakenMessage): void {
+    taken.attempts++;
+    taken.firstFailureMs ??= this.#options.clock.now();
   }
 
   /** Acknowledges; while the broker cannot take it, the key's lane is held and it is tried again. */
@@ -148,6 +158,7 @@ export class MessageSettler {
     if (taken.attempts > 0 || taken.deadLetterStored) {
       this.#memory.keep(taken.message.id.toString(), {
         attempts: taken.attempts,
+        firstFailureMs: taken.firstFailureMs,
         error: taken.lastError,
         deadLetterStored: taken.deadLetterStored,
       });
@@ -196,12 +207,13 @@ export class MessageSettler {
 
   async #retryByTopic(taken: TakenMessage, topic: string, delayMs: number): Promise<SettleLater | void> {
     const { clock, consumer, publisher } = this.#options;
-    const { attempts, message } = taken;
+    const { attempts, firstFailureMs, message } = taken;
     try {
       await publisher.sendDirect(
         topic,
         retryLetter(message, {
           attempts,
+          firstFailureMs,
           origin: originOf(taken),
           subscription: consumer.subscription,
           delayMs,
@@ -226,6 +238,7 @@ export class MessageSettler {
       reason,
       error,
       attempts: taken.attempts,
+      firstFailureMs: taken.firstFailureMs,
       subscription: consumer.subscription,
       origin: originOf(taken),
       handler,

@@ -52,7 +52,7 @@ export class MessageVerdict {
     }
     const error = asError(result.error);
     counts.failed++;
-    taken.attempts++;
+    settler.failed(taken);
     taken.lastError = error;
     if (taken.attempts >= consumer.maxAttempts) {
       return settler.deadLetter(taken, 'failed', error);
@@ -70,7 +70,7 @@ export class MessageVerdict {
     const { consumer, counts, settler } = this.#options;
     switch (settlement?.settlement) {
       case 'nack':
-        taken.attempts++;
+        settler.failed(taken);
         if (taken.attempts >= consumer.maxAttempts) {
           return settler.deadLetter(taken, 'nacked', refusal(taken, 'The handler gave the message back too often.'));
         }
@@ -78,7 +78,7 @@ export class MessageVerdict {
           ? settler.nack(taken, settlement.delayMs)
           : settler.retry(taken, settlement.delayMs);
       case 'deadLetter':
-        taken.attempts++;
+        settler.failed(taken);
         return settler.deadLetter(taken, 'requested', refusal(taken, settlement.reason));
       case 'later':
         return settler.nack(taken, settlement.delayMs);

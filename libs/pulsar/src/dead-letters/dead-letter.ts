@@ -15,6 +15,7 @@ const OF_DEATH: ReadonlySet<string> = new Set([
   'x-original-subscription',
   'x-original-message-id',
   'x-original-publish-time',
+  'x-first-failure-at',
   'x-dead-lettered-at',
   'x-reason',
   'x-attempts',
@@ -45,6 +46,8 @@ export interface DeadLetter {
   readonly handler: string | undefined;
   readonly exceptionType: string | undefined;
   readonly exceptionMessage: string | undefined;
+  /** When its first handler run failed, ISO 8601, UTC. */
+  readonly firstFailureAt: string | undefined;
   /** ISO 8601, UTC. */
   readonly deadLetteredAt: string | undefined;
   /** Why the schema refused it: JSON, `[{ path, message }]`. */
@@ -74,6 +77,7 @@ export function readLetter(message: IncomingMessage): DeadLetter {
     handler: properties['x-handler'],
     exceptionType: properties['x-exception-type'],
     exceptionMessage: properties['x-exception-message'],
+    firstFailureAt: properties['x-first-failure-at'],
     deadLetteredAt: properties['x-dead-lettered-at'],
     validationIssues: properties['x-validation-issues'],
     decode: <T>(codec: PulsarCodec<T> = jsonCodec<T>()) => codec.decode(payload),

@@ -208,6 +208,26 @@ describe('PulsarDeadLetters', () => {
     expect(await drive(letters.count('jobs/worker'))).toBe(3);
   });
 
+  it('ends behind the letter at hand when the app stops, loses nothing, and refuses what is asked for later', async () => {
+    await bury(5);
+    broken = false;
+    test.transport.plan = ({ point, topic }) =>
+      point === 'send' && topic === TOPIC ? test.clock.sleep(10_000).then(() => undefined) : undefined;
+    let closing: Promise<void> | undefined;
+    const replay = letters.replay('jobs/worker', {
+      onProgress: ({ done }) => {
+        closing ??= done === 1 ? test.app.close() : undefined;
+      },
+    });
+    const { done } = await drive(replay);
+    await test.clock.advance(120_000);
+    await closing;
+    expect(done).toBe(2);
+    expect(test.broker.stats(DLQ).backlog(DEAD_LETTER_SUBSCRIPTION)).toBe(5 - done);
+    expect(handled.length + test.broker.stats(TOPIC).backlog('worker')).toBe(done);
+    await expect(letters.count('jobs/worker')).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_CLOSED' });
+  });
+
   it('takes no letter twice in one replay, though its message dies again', async () => {
     await bury(3);
     expect(await drive(letters.replay('jobs/worker', { idleMs: 30_000 }))).toEqual({ done: 3, left: 3 });

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Clock, ConfigurationError, Random } from '@smartpulse/resilience';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarRegistry } from '../consumer/pulsar.registry.js';
+import { PulsarClosedError } from '../pulsar.errors.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
 import { type DeadLetter, readLetter, REPLAY_RUN, revived } from './dead-letter.js';
@@ -74,6 +75,8 @@ export class PulsarDeadLetters {
   readonly #publisher: PulsarPublisher;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #stopping = new AbortController();
 
   constructor(
     @Inject(PulsarConnection) connection: PulsarConnection,
@@ -154,13 +157,34 @@ export class PulsarDeadLetters {
     return this.#each(source, options, () => Promise.resolve(true));
   }
 
-  /** Goes through the letters; one that `deal` answers `true` for is acknowledged. */
-  async #each(
+  /**
+   * Ends what is under way behind the letter at hand, which is stored and acknowledged first, and resolves when it has ended; what is asked for later is
+   * refused. The app's stop does it, before producers are flushed.
+   */
+  async finish(): Promise<void> {
+    this.#stopping.abort(new PulsarClosedError('dead letters', undefined));
+    await Promise.allSettled(this.#running);
+  }
+
+  #each(
     source: string,
     options: LetterSelection,
     deal: (message: IncomingMessage, topic: string) => Promise<boolean>,
   ): Promise<LetterProgress> {
-    const { filter, idleMs = DEFAULT_IDLE_MS, limit = DEFAULT_LIMIT, onProgress, signal } = options;
+    const work = this.#goThrough(source, options, deal).finally(() => this.#running.delete(work));
+    this.#running.add(work);
+    return work;
+  }
+
+  /** Goes through the letters; one that `deal` answers `true` for is acknowledged. */
+  async #goThrough(
+    source: string,
+    options: LetterSelection,
+    deal: (message: IncomingMessage, topic: string) => Promise<boolean>,
+  ): Promise<LetterProgress> {
+    this.#stopping.signal.throwIfAborted();
+    const { filter, idleMs = DEFAULT_IDLE_MS, limit = DEFAULT_LIMIT, onProgress } = options;
+    const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal === undefined ? [] : [options.signal])]);
     checkLook(limit, idleMs);
     const topic = this.#topicOf(source);
     await this.#connection.ready();

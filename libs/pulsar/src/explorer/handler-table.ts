@@ -1,7 +1,7 @@
 import type { NamedConsumer } from '../consumer/pulsar.consumers.js';
 import type { SubscriptionType } from '../transport/pulsar.transport.js';
 
-const HEAD = ['handler', 'topic', 'subscription', 'type', 'concurrency', 'order'];
+const HEAD = ['handler', 'topic', 'subscription', 'type', 'concurrency', 'order', 'retries', 'dead letters'];
 
 /** The handlers of an app, one line each, for the start log. */
 export function handlerTable(consumers: readonly NamedConsumer[]): string {
@@ -12,6 +12,8 @@ export function handlerTable(consumers: readonly NamedConsumer[]): string {
     one.type,
     String(one.concurrency),
     one.retryTopic === undefined ? ORDER_OF_TYPE[one.type] : 'given up for retries',
+    one.retryTopic ?? 'in their lane',
+    one.deadLetterTopic ?? 'none',
   ]);
   const all = [HEAD, ...rows];
   const widths = HEAD.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));

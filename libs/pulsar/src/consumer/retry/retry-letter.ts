@@ -14,6 +14,9 @@ export const RETRY_PROPERTIES = Object.freeze({
 /** When the first message was published, ISO 8601; of a message that another client put off it is when that one did. */
 export const FIRST_PUBLISHED = 'x-original-publish-time';
 
+/** When its first handler run failed, ISO 8601. */
+export const FIRST_FAILED = 'x-first-failure-at';
+
 /** The first message that a retry goes back to. */
 export interface MessageOrigin {
   readonly topic: string;
@@ -24,6 +27,8 @@ export interface MessageOrigin {
 export interface RetryFacts {
   /** Handler runs before this delivery. */
   readonly attempts: number;
+  /** Wall time of the first one that failed; `undefined`: another client wrote the letter, and does not say. */
+  readonly firstFailureMs: number | undefined;
   readonly origin: MessageOrigin;
 }
 
@@ -33,8 +38,10 @@ const MAX_ATTEMPTS = 1_000_000;
 export function retryFacts(message: IncomingMessage): RetryFacts {
   const { properties } = message;
   const times = Number(properties[RETRY_PROPERTIES.reconsumeTimes]);
+  const firstFailureMs = Date.parse(properties[FIRST_FAILED] ?? '');
   return {
     attempts: Number.isInteger(times) && times > 0 ? Math.min(times, MAX_ATTEMPTS) : 0,
+    firstFailureMs: Number.isNaN(firstFailureMs) ? undefined : firstFailureMs,
     origin: {
       topic: properties[RETRY_PROPERTIES.realTopic] ?? message.topic,
       messageId:
@@ -74,6 +81,7 @@ export function retryLetter(
       ...originProperties(facts.origin, facts.subscription),
       [RETRY_PROPERTIES.reconsumeTimes]: String(facts.attempts),
       [RETRY_PROPERTIES.delayTime]: String(delayMs),
+      ...(facts.firstFailureMs === undefined ? {} : { [FIRST_FAILED]: new Date(facts.firstFailureMs).toISOString() }),
     },
   };
 }

@@ -156,7 +156,10 @@ describe('a consumer whose retries wait on a topic', () => {
     expect(attempts.splice(0)).toEqual([1, 2, 3]);
     const [letter] = await read(DLQ);
     const [original] = await read(TOPIC);
+    expect(Date.parse(letter?.properties['x-first-failure-at'] ?? '')).toBe(original?.publishTimeMs);
+    const [firstRetry] = await read(RETRY_TOPIC);
     expect(letter?.properties).toMatchObject({
+      'x-first-failure-at': firstRetry?.properties['x-first-failure-at'],
       'x-original-publish-time': new Date(original?.publishTimeMs ?? 0).toISOString(),
       'x-original-message-id': messageId,
       ORIGIN_MESSAGE_ID: messageId,
