@@ -220,6 +220,22 @@ describe.runIf(version !== undefined)(`caches on Redis ${version} when something
     expect(await admin.keys('{shop:rows:k}:v.*')).toHaveLength(1);
   });
 
+  it("takes nothing over from a client of the app's that would change commands or messages, and leaves it as it is", async () => {
+    const table = new Table();
+    const client = new Redis(server.url, { keyPrefix: 'app:', commandTimeout: 5_000, stringNumbers: true });
+    const { cache } = await start({ client });
+    table.commit();
+    await cache.getOrLoad('k', table.load);
+    expect(await admin.keys('*rows:k*')).toEqual([expect.stringMatching(/^\{shop:rows:k\}:v\.\d+$/)]);
+    await (await start()).cache.invalidate('k', table.commit());
+    await expect.poll(async () => (await cache.getOrLoad('k', table.load)).value, WAIT).toBe(2);
+    await client.subscribe('of the app');
+    expect(client.mode).toBe('subscriber');
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+    expect(client.status).toBe('ready');
+    client.disconnect();
+  });
+
   it('evicts at a new master what it had changed at the old one, which took the change along', async () => {
     const table = new Table();
     const place = { port: server.port };

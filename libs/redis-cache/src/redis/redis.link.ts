@@ -13,7 +13,7 @@ import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
 import { SingleServers } from './single.servers.js';
-import { messageHead, plainMessage } from './wire-message.js';
+import { messageHead, plainMessage, voidMessage } from './wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {
@@ -180,14 +180,24 @@ export class RedisLink {
     { channel, source }: { readonly channel: string; readonly source: string },
     ...parameters: readonly (string | number)[]
   ): Promise<unknown> {
-    let head: string | undefined;
-    return this.#servers.run(key, (redis) => {
-      head ??= messageHead(this.sequences.next(channel, source, this.#servers.laneOf(key)));
-      if (CHANGES.has(name)) {
-        this.#changes.note(key, channel, this.#options.clock.monotonic());
+    let sent: { readonly head: string; readonly redis: Redis } | undefined;
+    try {
+      return await this.#servers.run(key, (redis) => {
+        sent ??= { head: messageHead(this.sequences.next(channel, source, this.#servers.laneOf(key))), redis };
+        if (CHANGES.has(name)) {
+          this.#changes.note(key, channel, this.#options.clock.monotonic());
+        }
+        return this.#script(redis, name, key, [channel, sent.head, ...parameters]);
+      });
+    } catch (error) {
+      if (sent !== undefined && isRefusal(error)) {
+        // It was used for nothing, and nobody is to miss it.
+        sent.redis
+          .publish(channel, voidMessage(sent.head))
+          .catch((refusal: unknown) => this.#logger.debug(`Redis did not answer (${String(refusal)}).`));
       }
-      return this.#script(redis, name, key, [channel, head, ...parameters]);
-    });
+      throw error;
+    }
   }
 
   /** Runs a script on a key that is no entry of the cache: its name stands as it is, in every life of the server. */
@@ -422,3 +432,8 @@ const CHANGES: ReadonlySet<ScriptName> = new Set(['smartpulseRefresh', 'smartpul
 
 /** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
 const PROCESS_SOURCE = '-';
+
+/** The server answered that it does not do it: it is full, for example. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}

@@ -39,6 +39,11 @@ export function plainMessage(origin: MessageOrigin, action: 'flush' | 'heartbeat
   return `${messageHead(origin)} ${action} - `;
 }
 
+/** A number that was used for nothing. */
+export function voidMessage(head: string): string {
+  return `${head} void - `;
+}
+
 /** Reads a message; `undefined` when it is of another format. */
 export function readMessage(text: string): WireMessage | undefined {
   const parts = /^1 (\S+) (\S+) (\d+) (\w+) (\S+) (.*)$/s.exec(text);
