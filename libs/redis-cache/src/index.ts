@@ -1,5 +1,6 @@
 export type { CacheHit, CacheLevel, LoadContext, Loaded, Loader } from './cache/cache-hit.js';
 export type { CacheStats } from './cache/cache.stats.js';
+export type { SetManyEntry, SetManyResult } from './cache/many.js';
 export { VersionedCache, type VersionedCacheParts } from './cache/versioned-cache.js';
 export { CacheChannel, type CacheChannelParts } from './channel/cache.channel.js';
 export { CACHE_TOPIC_DEFAULTS, type CacheTopic, type CacheTopicOptions, defineTopic } from './channel/cache-topic.js';
@@ -14,6 +15,7 @@ export {
   type SubscribeOptions,
 } from './channel/channel-message.js';
 export { type ChannelListener, ChannelTransport, type TransportSubscription } from './channel/channel.transport.js';
+export { Cached, type CachedOptions } from './decorators/cached.decorator.js';
 export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
 export { RedisCacheProbe } from './health/redis-cache.probe.js';
 export {

@@ -13,26 +13,43 @@ export class StoreAccess<T> {
 
   /** What the store holds for the key. */
   async read(key: string): Promise<CacheHit<T> | undefined> {
-    const { view, store, names, stats, codec } = this.parts;
+    const { view, store, names } = this.parts;
     checkCacheKey(key);
     const flight = view.begin(key);
     try {
-      const entry = await store.get(names.stored(key));
-      this.#learnFrom(flight, entry);
-      const decoded = isUsable(entry) && codec.decode(entry);
-      if (!isUsable(entry) || decoded === false) {
-        stats.misses++;
-        stats.undecodable += isUsable(entry) ? 1 : 0;
-        return undefined;
-      }
-      const { version, ttlMs } = entry;
-      fillFirstLevel(this.parts, flight, { value: decoded.value, version, ttlMs });
-      stats.l2Hits++;
-      stats.negativeHits += decoded.value === undefined ? 1 : 0;
-      return { value: decoded.value, version, level: 'l2', stale: false };
+      return this.#hitOf(flight, await store.get(names.stored(key)));
     } finally {
       view.end(flight);
     }
+  }
+
+  /** What the store holds for many keys, in one question; the answer is aligned with them. */
+  async readMany(keys: readonly string[]): Promise<readonly (CacheHit<T> | undefined)[]> {
+    const { view, store, names } = this.parts;
+    keys.forEach((key) => checkCacheKey(key));
+    const flights = keys.map((key) => view.begin(key));
+    try {
+      const entries = await store.getMany(keys.map((key) => names.stored(key)));
+      return flights.map((flight, index) => this.#hitOf(flight, entries[index]));
+    } finally {
+      flights.forEach((flight) => view.end(flight));
+    }
+  }
+
+  #hitOf(flight: Flight, entry: StoredEntry | undefined): CacheHit<T> | undefined {
+    const { stats, codec } = this.parts;
+    this.#learnFrom(flight, entry);
+    const decoded = isUsable(entry) && codec.decode(entry);
+    if (!isUsable(entry) || decoded === false) {
+      stats.misses++;
+      stats.undecodable += isUsable(entry) ? 1 : 0;
+      return undefined;
+    }
+    const { version, ttlMs } = entry;
+    fillFirstLevel(this.parts, flight, { value: decoded.value, version, ttlMs });
+    stats.l2Hits++;
+    stats.negativeHits += decoded.value === undefined ? 1 : 0;
+    return { value: decoded.value, version, level: 'l2', stale: false };
   }
 
   /** A set without a lease. */

@@ -16,6 +16,7 @@ import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
 import { type CacheStats, emptyStats } from './cache.stats.js';
 import { EntryCodec } from './entry.codec.js';
 import type { FirstLevelEntry } from './first-level.js';
+import { inChunks, type SetManyEntry, type SetManyResult } from './many.js';
 import { KeyWaiters } from './key-waiters.js';
 import { LoadRun } from './load-run.js';
 import { LocalView, type SharedLoad } from './local-view.js';
@@ -149,6 +150,56 @@ export class VersionedCache<T> {
     }
     // The read's own promise, and none around it: this is the way of every hit of the second level.
     return this.#closing.signal.aborted ? Promise.reject(new CacheClosedError(this.name)) : this.#access.read(key);
+  }
+
+  /**
+   * What the cache holds for many keys: those of the first level, the others in one question to the store for each 500. Keys that it does not hold are left
+   * out. It never loads. What two keys show need not be of the same moment.
+   *
+   * @throws as {@link get}.
+   */
+  async getMany(keys: Iterable<string>): Promise<ReadonlyMap<string, CacheHit<T>>> {
+    this.#checkOpen();
+    const hits = new Map<string, CacheHit<T>>();
+    const missing: string[] = [];
+    for (const key of new Set(keys)) {
+      const hit = this.#hitFirstLevel(key);
+      if (hit === undefined) {
+        missing.push(key);
+      } else {
+        hits.set(key, hit);
+      }
+    }
+    await inChunks(missing, async (chunk) => {
+      const found = await this.#access.readMany(chunk);
+      chunk.forEach((key, index) => {
+        const hit = found[index];
+        if (hit !== undefined) {
+          hits.set(key, hit);
+        }
+      });
+    });
+    return hits;
+  }
+
+  /**
+   * Stores many values, each as {@link set} does and each by itself: what becomes of one is in its result, and nothing of it is in the others'. Results are aligned
+   * with the entries; of two entries of a key the newer one wins.
+   */
+  async setMany(entries: readonly SetManyEntry<T>[]): Promise<readonly SetManyResult[]> {
+    const results: SetManyResult[] = [];
+    await inChunks(entries, async (chunk) => {
+      const settled = await Promise.allSettled(chunk.map(({ key, value, version }) => this.set(key, value, version)));
+      settled.forEach((one, index) => {
+        const key = chunk[index]?.key ?? '';
+        results.push(
+          one.status === 'fulfilled'
+            ? { key, status: 'fulfilled', outcome: one.value }
+            : { key, status: 'rejected', reason: one.reason },
+        );
+      });
+    });
+    return results;
   }
 
   /**

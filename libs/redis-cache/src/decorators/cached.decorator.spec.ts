@@ -1,0 +1,100 @@
+import { Injectable, type LoggerService, Module } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { describe, expect, it } from 'vitest';
+import { Cached, cacheKey, CacheRegistry, defineCache, EntryVersion, type Loaded, RedisCacheModule } from '../index.js';
+
+const quiet: LoggerService = { log: () => {}, warn: () => {}, error: () => {} };
+const prices = defineCache<string>({ name: 'prices', synced: true });
+const volumes = defineCache<number>({ name: 'volumes', synced: true });
+const at = (version: number): EntryVersion => new EntryVersion(1n, BigInt(version));
+
+class Reads {
+  readonly of = new Map<string, number>();
+
+  count(key: string): void {
+    this.of.set(key, (this.of.get(key) ?? 0) + 1);
+  }
+}
+
+@Injectable()
+class Prices {
+  readonly reads = new Reads();
+  broken = false;
+
+  @Cached({ cache: 'prices', key: (unit: string, hour: number) => cacheKey(unit, String(hour)) })
+  async latest(unit: string, hour: number): Promise<Loaded<string>> {
+    this.reads.count(`${unit}/${hour}`);
+    if (this.broken) {
+      throw new Error('It is down.');
+    }
+    return { value: `${unit} at ${hour}`, version: at(hour) };
+  }
+
+  @Cached({ cache: 'volumes', key: (unit: string) => unit })
+  async volume(unit: string): Promise<Loaded<number>> {
+    this.reads.count(unit);
+    return { value: unit.length, version: at(1) };
+  }
+}
+
+async function start(namespaces = [prices, volumes]): Promise<TestingModule> {
+  @Module({
+    imports: [
+      ResilienceModule.forRoot({ clock: new VirtualClock() }),
+      RedisCacheModule.forRoot({ url: 'memory://' }),
+      RedisCacheModule.forFeature(namespaces),
+    ],
+    providers: [Prices],
+  })
+  class AppModule {}
+  const module = await Test.createTestingModule({ imports: [AppModule] })
+    .setLogger(quiet)
+    .compile();
+  return await module.init();
+}
+
+describe('@Cached', () => {
+  it('runs the method once for a key, with its own this and arguments, and answers the hit from then on', async () => {
+    const module = await start();
+    const service = module.get(Prices);
+    const [first, second] = await Promise.all([service.latest('U 1', 3), service.latest('U 1', 3)]);
+    expect(first).toMatchObject({ value: 'U 1 at 3', version: at(3), level: 'source' });
+    expect(second).toEqual(first);
+    expect(await service.latest('U 1', 3)).toMatchObject({ value: 'U 1 at 3', level: 'l1' });
+    expect(await service.latest('U 1', 4)).toMatchObject({ value: 'U 1 at 4', level: 'source' });
+    expect(await service.volume('U')).toMatchObject({ value: 1 });
+    expect(Object.fromEntries(service.reads.of)).toEqual({ 'U 1/3': 1, 'U 1/4': 1, U: 1 });
+    await module.close();
+  });
+
+  it('runs it again after a change, and keeps nothing of a run that failed', async () => {
+    const module = await start();
+    const service = module.get(Prices);
+    await service.latest('U', 3);
+    await module.get(CacheRegistry).get('prices').evict(cacheKey('U', '3'));
+    service.broken = true;
+    await expect(service.latest('U', 3)).rejects.toThrow('It is down.');
+    service.broken = false;
+    expect(await service.latest('U', 3)).toMatchObject({ level: 'source' });
+    expect(service.reads.of.get('U/3')).toBe(3);
+    await module.close();
+  });
+
+  it('leaves the method as it is on an instance that Nest did not make', async () => {
+    const service = new Prices();
+    await service.latest('U', 3);
+    await service.latest('U', 3);
+    expect(service.reads.of.get('U/3')).toBe(2);
+  });
+
+  it('does not let an app start that has no such cache, and refuses what is no method, no name and no function', async () => {
+    await expect(start([prices])).rejects.toThrow(/volumes/);
+    const wrong = (): unknown =>
+      // @ts-expect-error: as JavaScript would
+      Cached({ cache: '', key: 'unit' })(Prices.prototype, 'latest', {});
+    expect(wrong).toThrow(ConfigurationError);
+    expect(wrong).toThrow(/@Cached on Prices\.latest.*no method.*cache.*key/s);
+  });
+});
