@@ -21,6 +21,23 @@ describe('messages that leave by several servers', () => {
     expect(watch.misses(sequences.last('c', 's', 'a'), true)).toBe(true);
   });
 
+  it('are not counted by a sign of life before it is clear whether they come to anything', () => {
+    const sequences = new ChannelSequences('p');
+    const [one, two, three] = [
+      sequences.begin('c', 's', 'a'),
+      sequences.begin('c', 's', 'a'),
+      sequences.begin('c', 's', 'a'),
+    ];
+    expect(sequences.last('c', 's', 'a').sequence).toBe(0);
+    sequences.end('c', 'a', two);
+    expect(sequences.last('c', 's', 'a').sequence).toBe(0);
+    sequences.end('c', 'a', one);
+    expect(sequences.last('c', 's', 'a').sequence).toBe(2);
+    sequences.end('c', 'a', three);
+    expect(sequences.last('c', 's', 'a').sequence).toBe(3);
+    expect(sequences.last('c', 's', 'b').sequence).toBe(0);
+  });
+
   it('tell by which they came, where they are of this process', () => {
     const [own, other] = [new ChannelSequences('p'), new ChannelSequences('p2')];
     expect(own.laneOf(own.next('c', 's'))).toBe('');

@@ -13,7 +13,7 @@ import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
 import { SingleServers } from './single.servers.js';
-import { messageHead, plainMessage, voidMessage } from './wire-message.js';
+import { messageHead, type MessageOrigin, plainMessage } from './wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {
@@ -180,23 +180,30 @@ export class RedisLink {
     { channel, source }: { readonly channel: string; readonly source: string },
     ...parameters: readonly (string | number)[]
   ): Promise<unknown> {
-    let sent: { readonly head: string; readonly redis: Redis } | undefined;
+    let sent: { readonly origin: MessageOrigin; readonly lane: string; readonly redis: Redis } | undefined;
     try {
       return await this.#servers.run(key, (redis) => {
-        sent ??= { head: messageHead(this.sequences.next(channel, source, this.#servers.laneOf(key))), redis };
+        if (sent === undefined) {
+          const lane = this.#servers.laneOf(key);
+          sent = { origin: this.sequences.begin(channel, source, lane), lane, redis };
+        }
         if (CHANGES.has(name)) {
           this.#changes.note(key, channel, this.#options.clock.monotonic());
         }
-        return this.#script(redis, name, key, [channel, sent.head, ...parameters]);
+        return this.#script(redis, name, key, [channel, messageHead(sent.origin), ...parameters]);
       });
     } catch (error) {
       if (sent !== undefined && isRefusal(error)) {
         // It was used for nothing, and nobody is to miss it.
         sent.redis
-          .publish(channel, voidMessage(sent.head))
+          .publish(channel, plainMessage(sent.origin, 'void'))
           .catch((refusal: unknown) => this.#logger.debug(`Redis did not answer (${String(refusal)}).`));
       }
       throw error;
+    } finally {
+      if (sent !== undefined) {
+        this.sequences.end(channel, sent.lane, sent.origin);
+      }
     }
   }
 

@@ -35,13 +35,8 @@ export function messageHead({ source, epoch, sequence }: MessageOrigin): string 
 }
 
 /** A message that no script publishes. */
-export function plainMessage(origin: MessageOrigin, action: 'flush' | 'heartbeat'): string {
+export function plainMessage(origin: MessageOrigin, action: 'flush' | 'heartbeat' | 'void'): string {
   return `${messageHead(origin)} ${action} - `;
-}
-
-/** A number that was used for nothing. */
-export function voidMessage(head: string): string {
-  return `${head} void - `;
 }
 
 /** Reads a message; `undefined` when it is of another format. */
