@@ -167,11 +167,15 @@ describe('RedisCacheModule', () => {
     );
   });
 
-  it('does not start without its Redis, and names no credential when it says so', async () => {
+  it.each([
+    'redis://user:secret@127.0.0.1:1',
+    'redis+sentinel://user:secret@127.0.0.1:1,127.0.0.1:2/main?sentinel_password=secret',
+    'redis+cluster://user:secret@127.0.0.1:1,127.0.0.1:2',
+  ])('does not start without its Redis, and names no credential when it says so: %s', async (url) => {
     const starting = Test.createTestingModule({
       imports: [
         ResilienceModule.forRoot(),
-        RedisCacheModule.forRoot({ url: 'redis://user:secret@127.0.0.1:1', prefix: 'shop', connectTimeoutMs: 1_000 }),
+        RedisCacheModule.forRoot({ url, prefix: 'shop', connectTimeoutMs: 1_000 }),
         PriceModule,
       ],
     })
@@ -179,6 +183,9 @@ describe('RedisCacheModule', () => {
       .compile();
     await expect(starting).rejects.toThrow(CacheStoreUnavailableError);
     await expect(starting).rejects.toThrow(/^(?!.*secret)/);
+    await expect(starting).rejects.toMatchObject({
+      cause: { message: expect.stringMatching(/ECONNREFUSED|sentinels are unreachable/) },
+    });
   });
 
   it('refuses a second forRoot, a feature without forRoot, and two namespaces of one name', async () => {
