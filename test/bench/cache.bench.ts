@@ -1,8 +1,10 @@
 // The cache against its peers, the bare client and a Map: each contestant a process of its own, on one real Redis, with one object.
+import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Peer } from '../support/pulsar-peers/peer.ts';
 // What the contestants import, so that it is built: from '@smartpulse/redis-cache'.
 import type { Job, Lags, Settings, Stampeded, Taken, Weight } from './cache/job.ts';
@@ -24,20 +26,15 @@ const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
 const { RedisServer } = await import('./redis/redis-server.ts');
 
 const ROUNDS = 5;
-const WARM_UP_ROUNDS = 2;
+const WARM_UP_ROUNDS = 1;
 const NAMES = Object.keys(SUBJECTS);
-const OURS = 'ours';
-/** How much each does in a round: the slow ones less, or nothing else would come to its end. */
-const NEAR = {
-  fast: 400_000,
-  slow: 20_000,
-  names: NAMES.filter((name) => name !== 'ioredis'),
-  fastOnes: ['ours', 'ours, freeze: false', 'Map'],
-};
+/** Those that are slow do less in a round, or nothing else would come to its end. */
+const SLOW: Readonly<Record<string, number>> = { cacheable: 10, '@nestjs/cache-manager': 10 };
+const NEAR = { operations: 200_000, names: NAMES.filter((name) => name !== 'ioredis') };
 const PEEK = { operations: 2_000_000, names: ['ours', 'Map'] };
 const FAR = {
   inFlight: [1, 100, 1_000],
-  operations: { 1: 3_000, 100: 20_000, 1_000: 20_000 } as Readonly<Record<number, number>>,
+  operations: { 1: 2_000, 100: 20_000, 1_000: 20_000 } as Readonly<Record<number, number>>,
   names: ['ours', 'ours, freeze: false', 'BentoCache', 'cacheable', '@nestjs/cache-manager', 'ioredis'],
 };
 const WRITE = { operations: 10_000, inFlight: 100, names: FAR.names };
@@ -48,12 +45,12 @@ const STAMPEDE = {
   rounds: 3,
   names: ['ours', 'BentoCache', 'cacheable', '@nestjs/cache-manager'],
 };
-const INVALIDATION = { samples: 3_000, names: ['ours', 'ioredis'] };
-const MEMORY = { entries: 20_000, names: ['ours', 'BentoCache, serialize: false', 'cacheable', 'Map'] };
+const INVALIDATION = { samples: 2_000, names: ['ours', 'ioredis'] };
+const MEMORY = { entries: 5_000, names: ['ours', 'BentoCache, serialize: false', 'cacheable', 'Map'] };
 const MIX: Mix = {
   replicas: 4,
-  keys: 20_000,
-  seconds: 8,
+  keys: 3_000,
+  seconds: 6,
   writesPerMille: 50,
   callersPerReplica: 16,
   loadMs: 1,
@@ -83,23 +80,24 @@ async function measureAll(): Promise<void> {
   for (const name of NAMES) {
     await ask(of(name), { kind: 'open' });
   }
-  const near = await rounds(NEAR.names, (name) => {
-    const operations = NEAR.fastOnes.includes(name) ? NEAR.fast : NEAR.slow;
-    return perOperation(of(name), { kind: 'near', operations });
-  });
+  const near = await rounds(NEAR.names, (name) =>
+    perOperation(name, of(name), { kind: 'near', operations: NEAR.operations }),
+  );
   const peek = await rounds(PEEK.names, (name) =>
-    perOperation(of(name), { kind: 'peek', operations: PEEK.operations }),
+    perOperation(name, of(name), { kind: 'peek', operations: PEEK.operations }),
   );
   const far = [];
   for (const inFlight of FAR.inFlight) {
     const operations = FAR.operations[inFlight] ?? 0;
     far.push({
       inFlight,
-      rows: await rounds(FAR.names, (name) => perOperation(of(name), { kind: 'far', operations, inFlight })),
+      rows: await rounds(FAR.names, (name) => perOperation(name, of(name), { kind: 'far', operations, inFlight })),
     });
   }
   const { operations, inFlight } = WRITE;
-  const write = await rounds(WRITE.names, (name) => perOperation(of(name), { kind: 'write', operations, inFlight }));
+  const write = await rounds(WRITE.names, (name) =>
+    perOperation(name, of(name), { kind: 'write', operations, inFlight }),
+  );
   const invalidation = [];
   for (const name of INVALIDATION.names) {
     const { lagsMs } = await ask<Lags>(of(name), { kind: 'invalidation', samples: INVALIDATION.samples });
@@ -113,7 +111,8 @@ async function measureAll(): Promise<void> {
   await Promise.all(running.splice(0).map((peer) => peer.close()));
   const stampede = await measureStampede();
   const mix = await measureMix();
-  report({ near, peek, far, write, invalidation, memory, stampede, mix });
+  const races = await measureRaces();
+  report({ near, peek, far, write, invalidation, memory, stampede, mix, races });
 }
 
 function start(name: string, prefix: string): Peer {
@@ -139,9 +138,14 @@ function ask<T>(peer: Peer, job: Job): Promise<T> {
   return peer.ask<T>(job, 120_000);
 }
 
-async function perOperation(peer: Peer, job: Job & { readonly operations: number }): Promise<Taken> {
-  const { ms, cpuMs } = await ask<Taken>(peer, job);
-  return { ms: ms / job.operations, cpuMs: cpuMs / job.operations };
+async function perOperation(
+  name: string,
+  peer: Peer,
+  job: Extract<Job, { readonly operations: number }>,
+): Promise<Taken> {
+  const operations = job.operations / (SLOW[name] ?? 1);
+  const { ms, cpuMs } = await ask<Taken>(peer, { ...job, operations });
+  return { ms: ms / operations, cpuMs: cpuMs / operations };
 }
 
 /** All in turns, so that what else the machine does hits all alike; another one begins each round. */
@@ -206,6 +210,20 @@ async function measureStampede() {
   return results;
 }
 
+/** The contract of two replicas. */
+async function measureRaces() {
+  const results = [];
+  for (const name of ZIPF_SUBJECTS) {
+    const file = fileURLToPath(new URL('./cache/races.ts', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, file, name, url]);
+    const { outcomes } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as {
+      readonly outcomes: readonly { readonly title: string; readonly holds: boolean; readonly detail: string }[];
+    };
+    results.push({ name, outcomes });
+  }
+  return results;
+}
+
 /** Replicas that read and commit, against an oracle. */
 async function measureMix() {
   const results = [];
@@ -236,6 +254,7 @@ function report(measured: {
   readonly memory: readonly { readonly name: string; readonly bytesPerEntry: number }[];
   readonly stampede: readonly { readonly name: string; readonly loads: readonly number[] }[];
   readonly mix: readonly (Mixed & { readonly name: string })[];
+  readonly races: Awaited<ReturnType<typeof measureRaces>>;
 }): void {
   const valueBytes = JSON.stringify(valueOf('key')).length;
   console.log(
@@ -279,6 +298,13 @@ function report(measured: {
   console.log(
     `The bound of propagation is ${measured.mix[0]?.boundMs} ms: three heartbeats, after which a silent line is distrusted.`,
   );
+  console.log('\nThe contract of two replicas (`twoReplicasContract`)');
+  for (const { title } of measured.races[0]?.outcomes ?? []) {
+    console.log(`  ${title}:`);
+    for (const { name, outcomes } of measured.races) {
+      console.log(`    ${name}: ${outcomes.find((one) => one.title === title)?.detail}`);
+    }
+  }
   const folder = new URL('./results/', import.meta.url);
   mkdirSync(folder, { recursive: true });
   const result = {
@@ -314,5 +340,3 @@ function table<T extends { readonly name: string }>(
 function at(sorted: readonly number[], share: number): number {
   return Number((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN).toPrecision(6));
 }
-
-void OURS;

@@ -1,11 +1,9 @@
-import { defineCache, EntryVersion, type StoreOrigin } from '@smartpulse/redis-cache';
+import { EntryVersion, type StoreOrigin } from '@smartpulse/redis-cache';
 import { Redis } from 'ioredis';
 // The very scripts and texts of ours, sent by a bare client.
 import { entryText } from '../../../libs/redis-cache/dist/redis/entry-text.js';
 import { SCRIPTS } from '../../../libs/redis-cache/dist/redis/scripts.js';
 import { type Open, TTL_MS, type Value, valueOf } from './subject.ts';
-
-void defineCache;
 
 /** The floor: a GET and `JSON.parse`; for writes the EVALSHA of our script with what it needs. */
 export const bareRedis: Open = async ({ url, prefix }) => {

@@ -20,7 +20,7 @@ export const openMix = {
       ttl: TTL_MS,
       stores: {
         two: bentostore()
-          .useL1Layer(memoryDriver({ maxItems: 100_000, serialize: false }))
+          .useL1Layer(memoryDriver({ maxItems: 100_000 }))
           .useL2Layer(redisDriver({ connection }))
           .useBus(redisBusDriver({ connection: { host: '127.0.0.1', port: Number(new URL(url).port) } })),
       },
