@@ -1,4 +1,5 @@
 export type { CacheHit, CacheLevel, LoadContext, Loaded, Loader } from './cache/cache-hit.js';
+export type { EntryLives } from './cache/entry-lives.js';
 export type { CacheStats } from './cache/cache.stats.js';
 export type { SetManyEntry, SetManyResult } from './cache/many.js';
 export { VersionedCache, type VersionedCacheParts } from './cache/versioned-cache.js';

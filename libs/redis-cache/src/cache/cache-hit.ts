@@ -1,7 +1,11 @@
 import type { EntryVersion } from '../version/entry-version.js';
+import type { EntryLives } from './entry-lives.js';
 
-/** What a loader answers: the value and the stamp that was read **before** it (or in one snapshot with it). */
-export interface Loaded<T> {
+/**
+ * What a loader answers: the value and the stamp that was read **before** it (or in one snapshot with it). Lives that it names hold before those of the
+ * call and of the namespace.
+ */
+export interface Loaded<T> extends EntryLives {
   /** `undefined`: the source has no such thing; it is remembered as a negative entry. */
   readonly value: T | undefined;
   /** The value reflects every commit up to this version, perhaps later ones. */

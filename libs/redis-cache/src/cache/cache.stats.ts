@@ -44,6 +44,8 @@ export interface CacheStats {
   messagesReceived: number;
   /** Entries now in the first level. */
   l1Entries: number;
+  /** Bytes that those take, roughly. */
+  l1Bytes: number;
   /** Times that the whole first level was dropped. */
   l1Flushes: number;
   /** Entries that left the first level because it was full. */
@@ -76,6 +78,7 @@ export function emptyStats(): CacheStats {
     swept: 0,
     messagesReceived: 0,
     l1Entries: 0,
+    l1Bytes: 0,
     l1Flushes: 0,
     l1Evictions: 0,
   };

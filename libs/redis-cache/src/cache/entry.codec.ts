@@ -15,6 +15,8 @@ export function isUsable(entry: StoredEntry | undefined): entry is UsableEntry {
 export interface EncodedValue<T> {
   readonly payload: string | null;
   readonly value: T | undefined;
+  /** Of the payload, as UTF-8. */
+  readonly bytes: number;
 }
 
 /** Between values and payloads: the namespace's codec, its size limit, and freezing. */
@@ -31,7 +33,7 @@ export class EntryCodec<T> {
    */
   encode(value: T | undefined): EncodedValue<T> {
     if (value === undefined) {
-      return { payload: null, value: undefined };
+      return { payload: null, value: undefined, bytes: 0 };
     }
     let payload: string;
     let decoded: T;
@@ -45,16 +47,16 @@ export class EntryCodec<T> {
     if (bytes > this.namespace.maxPayloadBytes) {
       throw new CachePayloadTooLargeError(this.namespace.name, bytes, this.namespace.maxPayloadBytes);
     }
-    return { payload, value: this.#seal(decoded) };
+    return { payload, value: this.#seal(decoded), bytes };
   }
 
   /** `false`: the codec cannot read the text (another release wrote it). */
-  decode(entry: UsableEntry): { readonly value: T | undefined } | false {
+  decode(entry: UsableEntry): { readonly value: T | undefined; readonly bytes: number } | false {
     if (entry.kind === 'negative') {
-      return { value: undefined };
+      return { value: undefined, bytes: 0 };
     }
     try {
-      return { value: this.#seal(this.namespace.codec.decode(entry.payload)) };
+      return { value: this.#seal(this.namespace.codec.decode(entry.payload)), bytes: entry.payload.length };
     } catch {
       // Counted by the caller as `undecodable`: an entry that cannot be read is a miss, never a failed read.
       return false;

@@ -6,18 +6,35 @@ export interface FirstLevelEntry<T> {
   readonly version: EntryVersion;
   /** On the clock's monotonic scale. */
   readonly expiresAtMs: number;
+  /** Roughly what it takes in memory: the size of its encoded form. */
+  readonly bytes: number;
 }
+
+/** The bounds of a {@link FirstLevel}. */
+export interface FirstLevelBounds {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+/** Of a slot in the map, the entry object and its version. */
+const OVERHEAD_BYTES = 200;
 
 /** The first level's storage: bounded, and the entry unused for longest leaves first. It knows no rules. */
 export class FirstLevel<T> {
   // A Map iterates in the order of insertion: deleting and setting anew on use makes its first key the one unused for longest.
   readonly #entries = new Map<string, FirstLevelEntry<T>>();
   #evictions = 0;
+  #bytes = 0;
 
-  constructor(private readonly maxEntries: number) {}
+  constructor(private readonly bounds: FirstLevelBounds) {}
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** What keys and entries take, roughly. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Entries that left because it was full. */
@@ -31,10 +48,11 @@ export class FirstLevel<T> {
     if (entry === undefined) {
       return undefined;
     }
-    this.#entries.delete(key);
     if (entry.expiresAtMs <= nowMs) {
+      this.drop(key);
       return undefined;
     }
+    this.#entries.delete(key);
     this.#entries.set(key, entry);
     return entry;
   }
@@ -45,22 +63,38 @@ export class FirstLevel<T> {
   }
 
   put(key: string, entry: FirstLevelEntry<T>): void {
-    this.#entries.delete(key);
+    this.drop(key);
+    const bytes = bytesOf(key, entry);
+    if (bytes > this.bounds.maxBytes) {
+      // Everything else would leave for it, and it would leave for the next.
+      this.#evictions++;
+      return;
+    }
     this.#entries.set(key, entry);
-    if (this.#entries.size > this.maxEntries) {
-      const oldest = this.#entries.keys().next();
-      if (oldest.done !== true) {
-        this.#entries.delete(oldest.value);
-        this.#evictions++;
+    this.#bytes += bytes;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.bounds.maxEntries && this.#bytes <= this.bounds.maxBytes) {
+        break;
       }
+      this.drop(oldest);
+      this.#evictions++;
     }
   }
 
   drop(key: string): void {
-    this.#entries.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      this.#entries.delete(key);
+      this.#bytes -= bytesOf(key, entry);
+    }
   }
 
   clear(): void {
     this.#entries.clear();
+    this.#bytes = 0;
   }
+}
+
+function bytesOf(key: string, entry: FirstLevelEntry<unknown>): number {
+  return OVERHEAD_BYTES + key.length + entry.bytes;
 }

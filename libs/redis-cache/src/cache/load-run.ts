@@ -7,9 +7,10 @@ import {
 import type { LeaseReply, SetReply, StoredEntry } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loaded, Loader } from './cache-hit.js';
-import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
+import type { CacheParts } from './cache.parts.js';
 import { type EncodedValue, type EntryCodec, isUsable, type UsableEntry } from './entry.codec.js';
-import { fillFirstLevel } from './filling.js';
+import { checkLives, type EntryLives } from './entry-lives.js';
+import { fillFirstLevel, storedTtlMs } from './filling.js';
 import type { WakeUp } from './key-waiters.js';
 import { LeaseRenewal } from './lease-renewal.js';
 import { runLoader } from './loader-run.js';
@@ -34,6 +35,7 @@ export class LoadRun<T> {
     private readonly parts: CacheParts<T>,
     private readonly load: SharedLoad<T>,
     private readonly loader: Loader<T>,
+    private readonly lives: EntryLives,
   ) {
     this.#storedKey = parts.names.stored(load.flight.key);
     this.#giveUpWaitingMs = parts.clock.monotonic() + parts.namespace.waitTimeoutMs;
@@ -114,7 +116,7 @@ export class LoadRun<T> {
     }
     // From here on the answer is decided: what is learned before callers see it sends later ones elsewhere.
     view.stamp(this.load, entry.version);
-    fillFirstLevel(this.parts, flight, { ...decoded, version: entry.version, ttlMs: entry.ttlMs });
+    fillFirstLevel(this.parts, flight, { ...decoded, version: entry.version, ttlMs: entry.ttlMs }, this.lives);
     stats.l2Hits++;
     return { value: decoded.value, version: entry.version, level: 'l2', stale: !accepted };
   }
@@ -163,6 +165,7 @@ export class LoadRun<T> {
       this.#loaderRuns++;
       loaded = await runLoader(this.parts, this.loader, floor);
       this.parts.view.stamp(this.load, loaded.version);
+      checkLives('Loader', loaded);
       return { loaded, encoded: this.parts.codec.encode(loaded.value) };
     } catch (error) {
       if (loaded !== undefined && CachePayloadTooLargeError.is(error)) {
@@ -175,10 +178,11 @@ export class LoadRun<T> {
   }
 
   async #store(loaded: Loaded<T>, encoded: EncodedValue<T>, token: string): Promise<CacheHit<T> | undefined> {
-    const { view, stats, store, origin, namespace, random } = this.parts;
+    const { view, stats, store, origin } = this.parts;
     const { flight } = this.load;
     const { version } = loaded;
-    const ttlMs = jitteredTtlMs(encoded.payload === null ? namespace.negativeTtlMs : namespace.l2TtlMs, random);
+    const lives = { l1TtlMs: loaded.l1TtlMs ?? this.lives.l1TtlMs, l2TtlMs: loaded.l2TtlMs ?? this.lives.l2TtlMs };
+    const ttlMs = storedTtlMs(this.parts, encoded.payload, lives);
     // Callers may have joined after a newer stamp was learned and before the loader told its own: they are not to get less.
     const behind = !view.accepts(flight, version);
     let reply: SetReply;
@@ -194,7 +198,7 @@ export class LoadRun<T> {
     }
     if (reply.outcome === 'applied') {
       view.learn(flight.key, version, flight);
-      fillFirstLevel(this.parts, flight, { value: encoded.value, version, ttlMs });
+      fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs }, lives);
       if (!behind) {
         return this.#own(loaded, encoded.value, false);
       }

@@ -3,10 +3,15 @@ import { EntryVersion } from '../version/entry-version.js';
 import { LocalView, type SharedLoad } from './local-view.js';
 
 const at = (version: number): EntryVersion => new EntryVersion(1n, BigInt(version));
-const entry = (version: number, value = `v${version}`) => ({ value, version: at(version), expiresAtMs: 1_000 });
+const entry = (version: number, value = `v${version}`) => ({
+  value,
+  version: at(version),
+  expiresAtMs: 1_000,
+  bytes: 10,
+});
 
 const trusted = (): LocalView<string> => {
-  const view = new LocalView<string>({ maxEntries: 10 });
+  const view = new LocalView<string>({ maxEntries: 10, maxBytes: 100_000 });
   view.trust();
   return view;
 };
@@ -18,7 +23,7 @@ const load = (view: LocalView<string>): SharedLoad<string> => {
 
 describe('LocalView', () => {
   it('keeps nothing before the subscription stands', () => {
-    const view = new LocalView<string>({ maxEntries: 10 });
+    const view = new LocalView<string>({ maxEntries: 10, maxBytes: 100_000 });
     view.fill(view.begin('k'), entry(5));
     expect(view.inspect('k')).toBeUndefined();
   });

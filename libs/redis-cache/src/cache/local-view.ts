@@ -1,6 +1,6 @@
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
-import { FirstLevel, type FirstLevelEntry } from './first-level.js';
+import { FirstLevel, type FirstLevelBounds, type FirstLevelEntry } from './first-level.js';
 
 /** A read or load under way: what was learned about its key since it began. */
 export interface Flight {
@@ -39,14 +39,15 @@ export class LocalView<T> {
   #takenOut = 0;
   #untrustedSinceMs: number | undefined = 0;
 
-  constructor(options: { readonly maxEntries: number }) {
-    this.#entries = new FirstLevel(options.maxEntries);
+  constructor(bounds: FirstLevelBounds) {
+    this.#entries = new FirstLevel(bounds);
   }
 
-  /** Entries of the first level, flushes and evictions of it, loads taken out. */
-  get counts(): { entries: number; flushes: number; evictions: number; takenOut: number } {
+  /** Entries and bytes of the first level, flushes and evictions of it, loads taken out. */
+  get counts(): { entries: number; bytes: number; flushes: number; evictions: number; takenOut: number } {
     return {
       entries: this.#entries.size,
+      bytes: this.#entries.bytes,
       flushes: this.#flushes,
       evictions: this.#entries.evictions,
       takenOut: this.#takenOut,

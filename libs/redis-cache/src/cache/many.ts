@@ -1,8 +1,9 @@
 import type { SetOutcome } from '../store/cache.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
+import type { EntryLives } from './entry-lives.js';
 
 /** A value to store; `undefined` stores a negative entry. */
-export interface SetManyEntry<T> {
+export interface SetManyEntry<T> extends EntryLives {
   readonly key: string;
   readonly value: T | undefined;
   readonly version: EntryVersion;

@@ -2,9 +2,10 @@ import { checkCacheKey } from '../namespace/cache-key.js';
 import type { ChangeOutcome, ChangeReply, SetOutcome, StoredEntry } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
-import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
+import type { CacheParts } from './cache.parts.js';
 import { isUsable } from './entry.codec.js';
-import { fillFirstLevel } from './filling.js';
+import type { EntryLives } from './entry-lives.js';
+import { fillFirstLevel, storedTtlMs } from './filling.js';
 import type { Flight } from './local-view.js';
 
 /** Requests to the second level, with what the replica learns from their replies. Keys are checked here. */
@@ -46,18 +47,18 @@ export class StoreAccess<T> {
       return undefined;
     }
     const { version, ttlMs } = entry;
-    fillFirstLevel(this.parts, flight, { value: decoded.value, version, ttlMs });
+    fillFirstLevel(this.parts, flight, { ...decoded, version, ttlMs }, {});
     stats.l2Hits++;
     stats.negativeHits += decoded.value === undefined ? 1 : 0;
     return { value: decoded.value, version, level: 'l2', stale: false };
   }
 
   /** A set without a lease. */
-  async write(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
-    const { view, store, names, origin, codec, namespace, random } = this.parts;
+  async write(key: string, value: T | undefined, version: EntryVersion, lives: EntryLives): Promise<SetOutcome> {
+    const { view, store, names, origin, codec } = this.parts;
     checkCacheKey(key);
     const encoded = codec.encode(value);
-    const ttlMs = jitteredTtlMs(encoded.payload === null ? namespace.negativeTtlMs : namespace.l2TtlMs, random);
+    const ttlMs = storedTtlMs(this.parts, encoded.payload, lives);
     const flight = view.begin(key);
     try {
       const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ttlMs };
@@ -65,7 +66,7 @@ export class StoreAccess<T> {
       if (outcome === 'applied') {
         // Store first, then the own first level; a stamp learned meanwhile wins.
         view.learn(key, version, flight);
-        fillFirstLevel(this.parts, flight, { value: encoded.value, version, ttlMs });
+        fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs }, lives);
       } else {
         this.#learnFrom(flight, current);
       }

@@ -12,9 +12,11 @@ import type { CacheStore, ChangeOutcome, SetOutcome, StoreOrigin } from '../stor
 import { TimedCacheStore } from '../store/timed.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loader } from './cache-hit.js';
-import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
+import type { CacheParts } from './cache.parts.js';
 import { type CacheStats, emptyStats } from './cache.stats.js';
 import { EntryCodec } from './entry.codec.js';
+import { checkLives, type EntryLives } from './entry-lives.js';
+import { storedTtlMs } from './filling.js';
 import type { FirstLevelEntry } from './first-level.js';
 import { inChunks, type SetManyEntry, type SetManyResult } from './many.js';
 import { KeyWaiters } from './key-waiters.js';
@@ -23,6 +25,8 @@ import { LocalView, type SharedLoad } from './local-view.js';
 import { NamespaceSweep } from './namespace-sweep.js';
 import { OutageGate } from './outage-gate.js';
 import { StoreAccess } from './store-access.js';
+
+const NAMESPACE_LIVES: EntryLives = Object.freeze({});
 
 /** What a {@link VersionedCache} is made of. */
 export interface VersionedCacheParts<T> {
@@ -189,7 +193,9 @@ export class VersionedCache<T> {
   async setMany(entries: readonly SetManyEntry<T>[]): Promise<readonly SetManyResult[]> {
     const results: SetManyResult[] = [];
     await inChunks(entries, async (chunk) => {
-      const settled = await Promise.allSettled(chunk.map(({ key, value, version }) => this.set(key, value, version)));
+      const settled = await Promise.allSettled(
+        chunk.map((entry) => this.set(entry.key, entry.value, entry.version, entry)),
+      );
       settled.forEach((one, index) => {
         const key = chunk[index]?.key ?? '';
         results.push(
@@ -207,12 +213,19 @@ export class VersionedCache<T> {
    * absent key it answers `absent`.
    *
    * @param value `undefined` stores a negative entry.
-   * @throws {@link InvalidCacheKeyError}, {@link CachePayloadTooLargeError}, {@link CacheValueNotEncodableError}; {@link CacheStoreUnavailableError}
+   * @param lives where this entry is to live otherwise than its namespace says.
+   * @throws {@link InvalidCacheKeyError}, ConfigurationError (lives), {@link CachePayloadTooLargeError}, {@link CacheValueNotEncodableError}; {@link CacheStoreUnavailableError}
    * when the store fails (it may have stored).
    */
-  async set(key: string, value: T | undefined, version: EntryVersion): Promise<SetOutcome> {
+  async set(
+    key: string,
+    value: T | undefined,
+    version: EntryVersion,
+    lives: EntryLives = NAMESPACE_LIVES,
+  ): Promise<SetOutcome> {
     this.#checkOpen();
-    return await this.#access.write(key, value, version);
+    checkLives('VersionedCache.set', lives);
+    return await this.#access.write(key, value, version, lives);
   }
 
   /**
@@ -220,15 +233,21 @@ export class VersionedCache<T> {
    *
    * @throws as {@link set}.
    */
-  async refresh(key: string, value: T, version: EntryVersion): Promise<ChangeOutcome> {
-    const { store, origin, codec, namespace, random } = this.#parts;
+  async refresh(
+    key: string,
+    value: T,
+    version: EntryVersion,
+    lives: EntryLives = NAMESPACE_LIVES,
+  ): Promise<ChangeOutcome> {
+    const { store, origin, codec, namespace } = this.#parts;
     this.#checkOpen();
+    checkLives('VersionedCache.refresh', lives);
     return await this.#access.change(key, version, (storedKey) => {
       const { payload } = codec.encode(value);
       if (payload === null) {
         return store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs);
       }
-      const ttlMs = jitteredTtlMs(namespace.l2TtlMs, random);
+      const ttlMs = storedTtlMs(this.#parts, payload, lives);
       return store.refresh({ ...origin, key: storedKey, version, payload, ttlMs });
     });
   }
@@ -274,10 +293,11 @@ export class VersionedCache<T> {
    * The value, from the nearest level, loaded if need be: one loader runs per process and per lease, everybody else gets its answer.
    *
    * @param loader reads the stamp before the data, or both in one snapshot.
-   * @throws what the loader throws; {@link InvalidCacheKeyError}; {@link CacheLoadTimeoutError}; {@link CacheOverloadedError} while the store is
+   * @param lives where this entry is to live otherwise than its namespace says. Callers that join a load get the entry of the one that began it.
+   * @throws what the loader throws; {@link InvalidCacheKeyError}; ConfigurationError (lives); {@link CacheLoadTimeoutError}; {@link CacheOverloadedError} while the store is
    * down and too many loads wait; {@link CacheClosedError}.
    */
-  async getOrLoad(key: string, loader: Loader<T>): Promise<CacheHit<T>> {
+  async getOrLoad(key: string, loader: Loader<T>, lives: EntryLives = NAMESPACE_LIVES): Promise<CacheHit<T>> {
     const { view, stats } = this.#parts;
     const hit = this.#hitFirstLevel(key);
     if (hit !== undefined) {
@@ -290,8 +310,9 @@ export class VersionedCache<T> {
     }
     this.#checkOpen();
     checkCacheKey(key);
+    checkLives('VersionedCache.getOrLoad', lives);
     stats.misses++;
-    return await this.#counted(this.#begin(key, loader));
+    return await this.#counted(this.#begin(key, loader, lives));
   }
 
   /** A stamp of the key was learned elsewhere (the replica's own commit): drops what is below it, and marks reads and loads under way. */
@@ -302,12 +323,13 @@ export class VersionedCache<T> {
   /** What was counted since the cache was opened. */
   stats(): CacheStats {
     const { stats, store, view } = this.#parts;
-    const { entries, flushes, evictions, takenOut } = view.counts;
+    const { entries, bytes, flushes, evictions, takenOut } = view.counts;
     return {
       ...stats,
       takenOut,
       storeFailures: store.failures,
       l1Entries: entries,
+      l1Bytes: bytes,
       l1Flushes: flushes,
       l1Evictions: evictions,
     };
@@ -331,10 +353,10 @@ export class VersionedCache<T> {
     await Promise.all(subscriptions.map((subscription) => subscription.close()));
   }
 
-  #begin(key: string, loader: Loader<T>): Promise<CacheHit<T>> {
+  #begin(key: string, loader: Loader<T>, lives: EntryLives): Promise<CacheHit<T>> {
     const { view } = this.#parts;
     const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
-    const answer = new LoadRun(this.#parts, load, loader).run().finally(() => {
+    const answer = new LoadRun(this.#parts, load, loader, lives).run().finally(() => {
       view.unshare(load);
       view.end(load.flight);
       this.#loads.delete(answer);

@@ -1,6 +1,6 @@
 import { Injectable, type LoggerService, Module } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
+import { Clock, ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { describe, expect, it } from 'vitest';
 import { Cached, cacheKey, CacheRegistry, defineCache, EntryVersion, type Loaded, RedisCacheModule } from '../index.js';
@@ -32,7 +32,7 @@ class Prices {
     return { value: `${unit} at ${hour}`, version: at(hour) };
   }
 
-  @Cached({ cache: 'volumes', key: (unit: string) => unit })
+  @Cached({ cache: 'volumes', key: (unit: string) => unit, l1TtlMs: 1_000, l2TtlMs: 2_000 })
   async volume(unit: string): Promise<Loaded<number>> {
     this.reads.count(unit);
     return { value: unit.length, version: at(1) };
@@ -66,6 +66,18 @@ describe('@Cached', () => {
     expect(await service.latest('U 1', 4)).toMatchObject({ value: 'U 1 at 4', level: 'source' });
     expect(await service.volume('U')).toMatchObject({ value: 1 });
     expect(Object.fromEntries(service.reads.of)).toEqual({ 'U 1/3': 1, 'U 1/4': 1, U: 1 });
+    await module.close();
+  });
+
+  it('lets entries live as long as it says', async () => {
+    const module = await start();
+    const service = module.get(Prices);
+    await service.volume('U');
+    const clock = module.get<VirtualClock>(Clock);
+    await clock.advance(1_001);
+    expect(await service.volume('U')).toMatchObject({ level: 'l2' });
+    await clock.advance(1_000);
+    expect(await service.volume('U')).toMatchObject({ level: 'source' });
     await module.close();
   });
 

@@ -1,14 +1,15 @@
 import { Inject } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import type { Loaded } from '../cache/cache-hit.js';
+import { checkLives, type EntryLives } from '../cache/entry-lives.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
 import { cacheToken } from './inject-cache.decorator.js';
 
 /** A method that reads something from its source, with the stamp that it has. */
 type LoadingMethod<A extends unknown[], T> = (...parameters: A) => Promise<Loaded<T>>;
 
-/** Which cache stands in front of a method, and under which key. */
-export interface CachedOptions<A extends unknown[]> {
+/** Which cache stands in front of a method, under which key, and how long its entries live where the namespace is not to decide. */
+export interface CachedOptions<A extends unknown[]> extends EntryLives {
   /** The name of a namespace that `RedisCacheModule.forFeature` registered. */
   readonly cache: string;
   /** The key, from the method's arguments; `cacheKey(...)` escapes what comes from data. */
@@ -54,13 +55,14 @@ export function Cached<A extends unknown[]>(options: CachedOptions<A>) {
     if (method === undefined || issues.length > 0) {
       throw new ConfigurationError(owner, issues);
     }
+    checkLives(owner, options);
     const place = `${PLACE}${options.cache}`;
     // Nest sets properties that are injected before anybody gets the instance; it does not start when there is no such cache.
     Inject(cacheToken(options.cache))(target, place);
     const cached = async function (this: object, ...parameters: A): Promise<Loaded<T>> {
       const cache: unknown = Reflect.get(this, place);
       const load = (): Promise<Loaded<T>> => method.apply(this, parameters);
-      return isCache<T>(cache) ? cache.getOrLoad(options.key(...parameters), load) : load();
+      return isCache<T>(cache) ? cache.getOrLoad(options.key(...parameters), load, options) : load();
     };
     return { ...descriptor, value: cached };
   };

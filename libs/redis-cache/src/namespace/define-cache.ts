@@ -22,6 +22,8 @@ export interface CacheNamespaceOptions<T> {
   readonly tombstoneTtlMs?: number | undefined;
   /** Most entries of the first level; the one unused for longest leaves. Default 10 000. */
   readonly maxEntries?: number | undefined;
+  /** Most bytes of keys and encoded values in the first level, roughly; the entry unused for longest leaves. Default 67 108 864 (64 MiB). */
+  readonly maxBytes?: number | undefined;
   /** Life of a load lease, milliseconds; renewed at half of it while the loader runs. Default 10 000. */
   readonly leaseMs?: number | undefined;
   /** Longest run of a loader, milliseconds. Default 30 000. */
@@ -51,6 +53,7 @@ export const CACHE_NAMESPACE_DEFAULTS = Object.freeze({
   negativeTtlMs: 10_000,
   tombstoneTtlMs: 60_000,
   maxEntries: 10_000,
+  maxBytes: 67_108_864,
   leaseMs: 10_000,
   loadTimeoutMs: 30_000,
   waitTimeoutMs: 15_000,
@@ -67,7 +70,8 @@ export type CacheNamespace<T> = {
   readonly [K in keyof CacheNamespaceOptions<T>]-?: NonNullable<CacheNamespaceOptions<T>[K]>;
 };
 
-const MAX_TTL_MS = 30 * 24 * 3_600_000;
+/** The longest life that an entry may have, milliseconds. */
+export const MAX_TTL_MS = 30 * 24 * 3_600_000;
 const duration = (fallback: number, max = MAX_TTL_MS): z.ZodDefault<z.ZodNumber> =>
   z
     .int(`expected whole milliseconds from 1 to ${max}`)
@@ -101,6 +105,7 @@ const schema = z.strictObject({
   negativeTtlMs: duration(defaults.negativeTtlMs),
   tombstoneTtlMs: duration(defaults.tombstoneTtlMs),
   maxEntries: count(defaults.maxEntries, 10_000_000),
+  maxBytes: count(defaults.maxBytes, 64 * 1_073_741_824),
   leaseMs: duration(defaults.leaseMs, 600_000),
   loadTimeoutMs: duration(defaults.loadTimeoutMs, 3_600_000),
   waitTimeoutMs: duration(defaults.waitTimeoutMs, 3_600_000),

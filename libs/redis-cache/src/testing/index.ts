@@ -1,3 +1,4 @@
+export type { FirstLevelBounds } from '../cache/first-level.js';
 export type { Flight, SharedLoad } from '../cache/local-view.js';
 export { LocalView } from '../cache/local-view.js';
 export type { CacheStoreSubject } from './cache-store.checks.js';

@@ -1,3 +1,4 @@
+import type { FirstLevelBounds } from '../../cache/first-level.js';
 import type { LocalView } from '../../cache/local-view.js';
 import type { EntryProtocol } from '../../embedded/entry.protocol.js';
 
@@ -57,7 +58,7 @@ export interface SimulationOptions {
   /** The rules of a key in the store; a twin may lack one. */
   readonly protocol?: EntryProtocol | undefined;
   /** The rules of a replica; a twin may lack one. */
-  readonly view?: ((options: { readonly maxEntries: number }) => LocalView<SimulatedValue>) | undefined;
+  readonly view?: ((bounds: FirstLevelBounds) => LocalView<SimulatedValue>) | undefined;
   /** Through which replica `committed()` invalidates; `another` = the writer itself learns of it by the message only. Default `writer`. */
   readonly committedThrough?: 'writer' | 'another' | undefined;
   /** Whether the backplane announces a lost connection. Default `true`. */
