@@ -1,17 +1,47 @@
-import { EntryVersion, type StoreOrigin } from '@smartpulse/redis-cache';
-import { Redis } from 'ioredis';
-// The very scripts and texts of ours, sent by a bare client.
-import { entryText } from '../../../libs/redis-cache/dist/redis/entry-text.js';
-import { SCRIPTS } from '../../../libs/redis-cache/dist/redis/scripts.js';
+import { EntryVersion } from '@smartpulse/redis-cache';
+import { RedisLink } from '@smartpulse/redis-cache/redis';
+import { SystemClock, SystemRandom } from '@smartpulse/resilience';
+import { Redis, type RedisOptions } from 'ioredis';
 import { type Open, TTL_MS, type Value, valueOf } from './subject.ts';
+
+/** A client that tells with which scripts it was duplicated. */
+class Listening extends Redis {
+  scripts: RedisOptions['scripts'];
+
+  override duplicate(override: Partial<RedisOptions> = {}): Redis {
+    this.scripts = override.scripts ?? this.scripts;
+    return super.duplicate(override);
+  }
+}
+
+/** The very script of ours, loaded into the server. */
+async function scriptOfSet(url: string, prefix: string): Promise<string> {
+  const client = new Listening(url, { lazyConnect: true });
+  const link = new RedisLink({
+    client,
+    prefix,
+    connectTimeoutMs: 5_000,
+    heartbeatMs: 5_000,
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+  });
+  await link.connect();
+  await link.close();
+  client.disconnect();
+  const lua = client.scripts?.['smartpulseSet']?.lua;
+  if (lua === undefined) {
+    throw new Error('Ours has no script by this name.');
+  }
+  return lua;
+}
 
 /** The floor: a GET and `JSON.parse`; for writes the EVALSHA of our script with what it needs. */
 export const bareRedis: Open = async ({ url, prefix }) => {
   const redis = new Redis(url, { enableAutoPipelining: true });
   const subscriber = new Redis(url);
-  const origin: StoreOrigin = { channel: `${prefix}:bare:!inv`, source: 'bare', synced: false };
-  await subscriber.subscribe(origin.channel, `${prefix}:lag`);
-  const sha = String(await redis.script('LOAD', SCRIPTS.smartpulseSet));
+  const channel = `${prefix}:bare:!inv`;
+  await subscriber.subscribe(channel, `${prefix}:lag`);
+  const sha = String(await redis.script('LOAD', await scriptOfSet(url, prefix)));
   let version = BigInt(Date.now()) * 1_000n;
   let sequence = 0;
   return {
@@ -22,15 +52,15 @@ export const bareRedis: Open = async ({ url, prefix }) => {
       const text = await redis.get(`${prefix}:${key}`);
       return text === null ? undefined : (JSON.parse(text) as Value);
     },
-    write: (key, value) => {
+    write: async (key, value) => {
       const stamp = new EntryVersion(1n, version++);
-      const text = entryText('V', stamp, Date.now() + TTL_MS, JSON.stringify(value));
+      const text = `1V${stamp.toString()}${String(Date.now() + TTL_MS).padStart(13, '0')}${JSON.stringify(value)}`;
       const head = `1 bare boot ${++sequence}`;
-      return redis.evalsha(
+      const reply: unknown = await redis.evalsha(
         sha,
         1,
         `{${prefix}:${key}}:v.1`,
-        origin.channel,
+        channel,
         head,
         stamp.toString(),
         '0',
@@ -38,6 +68,7 @@ export const bareRedis: Open = async ({ url, prefix }) => {
         text,
         TTL_MS,
       );
+      return Array.isArray(reply) ? String(reply[0]) : 'none';
     },
     lag: (key) =>
       new Promise((resolve, reject) => {

@@ -56,8 +56,8 @@ interface Task {
 /** Three heartbeats: a line that has been silent for so long is distrusted. */
 const BOUND_MS = 15_000;
 const REST_MS = 1_000;
-/** Commits of one key whose time is remembered. */
-const REMEMBERED = 8;
+/** Commits of one key whose time is remembered: more than a hot key sees while one read takes. */
+const REMEMBERED = 256;
 
 export const ZIPF_SUBJECTS = ['ours', 'BentoCache', 'cacheable'] as const;
 

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 const [name = '', url = ''] = process.argv.slice(2);
 /** Longer than any of them takes to connect again. */
 const RECONNECT_MS = 2_500;
+const CASE_MS = 20_000;
 let counter = 0n;
 
 async function two(prefix: string): Promise<TwoReplicas> {
@@ -52,10 +53,20 @@ for (const one of twoReplicasContract(() => two(`race-${slug}-${outcomes.length}
   const { title } = one;
   uncaught = '';
   try {
-    await one.run();
+    await Promise.race([
+      one.run(),
+      sleep(CASE_MS).then(() => {
+        throw new Error(`does not come to an end within ${CASE_MS / 1_000} s`);
+      }),
+    ]);
     outcomes.push({ title, holds: uncaught === '', detail: `holds${uncaught}` });
   } catch (error) {
-    const shown = error instanceof Error && 'actual' in error ? `shows ${JSON.stringify(error.actual)}` : String(error);
+    const shown =
+      error instanceof Error && 'actual' in error
+        ? `shows ${JSON.stringify(error.actual)}`
+        : error instanceof Error
+          ? error.message
+          : String(error);
     outcomes.push({ title, holds: false, detail: `${shown}${uncaught}` });
   }
 }
