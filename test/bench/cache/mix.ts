@@ -227,7 +227,8 @@ async function replica({ name, settings, mix, replica: number, memory }: Task): 
 
 async function run(name: string, url: string, mix: Mix): Promise<Mixed> {
   const memory = new SharedArrayBuffer(Oracle.bytes(mix.keys));
-  const settings: Settings = { url, prefix: `mix-${name.replaceAll(/[^a-z]+/gi, '-')}` };
+  // The counter begins anew in each run: what another one stored is of another database.
+  const settings: Settings = { url, prefix: `mix-${name.replaceAll(/[^a-z]+/gi, '-')}-${process.pid}` };
   const workers = Array.from({ length: mix.replicas }, (_, number) => {
     const task: Task = { name, settings, mix, replica: number, memory };
     return new Worker(new URL(import.meta.url), { workerData: task });
