@@ -10,6 +10,8 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   negatives: 'cache.negatives',
   /** Answers flagged stale; also counted in {@link requests}. */
   stale: 'cache.stale',
+  /** Loads that failed and were answered with the last known value; also counted in {@link stale}. */
+  failSafes: 'cache.failsafe.activations',
   /** Duration of loaders, seconds. */
   loadDuration: 'cache.load.duration',
   /** Sets of loaders; `result` refused or unstored. */
@@ -49,9 +51,19 @@ export class CacheTelemetry {
       meter.createObservableCounter(CACHE_INSTRUMENTS[name]),
     ];
     const counters = new Map<CounterName, Observable>(
-      (['requests', 'negatives', 'stale', 'cas', 'lease', 'invalidations', 'storeFailures', 'l1Flushes'] as const).map(
-        counter,
-      ),
+      (
+        [
+          'requests',
+          'negatives',
+          'stale',
+          'failSafes',
+          'cas',
+          'lease',
+          'invalidations',
+          'storeFailures',
+          'l1Flushes',
+        ] as const
+      ).map(counter),
     );
     const entries = meter.createObservableGauge(CACHE_INSTRUMENTS.l1Entries);
     const duration = meter.createHistogram(CACHE_INSTRUMENTS.loadDuration, { unit: 's' });
@@ -98,6 +110,7 @@ function readings(stats: CacheStats): readonly Reading[] {
     ['requests', { level: 'l2', result: 'miss' }, stats.misses],
     ['negatives', {}, stats.negativeHits],
     ['stale', {}, stats.staleAnswers],
+    ['failSafes', {}, stats.failSafes],
     ['cas', { result: 'refused' }, stats.refused],
     ['cas', { result: 'unstored' }, stats.unstored],
     ['lease', { result: 'acquired' }, stats.leasesAcquired],

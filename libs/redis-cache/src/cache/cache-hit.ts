@@ -37,4 +37,6 @@ export interface CacheHit<T> {
    * again), or the replica serves its first level while it may have missed messages.
    */
   readonly stale: boolean;
+  /** Why the source could not be asked, where fail-safe answered with the last known value; `stale` is `true` then. */
+  readonly failure?: unknown;
 }

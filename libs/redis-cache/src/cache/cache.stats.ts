@@ -20,6 +20,8 @@ export interface CacheStats {
   refused: number;
   /** Loads that left the promise map because a newer stamp was learned. */
   takenOut: number;
+  /** Loads that failed and were answered with the last known value (`failSafeMs`). */
+  failSafes: number;
   /** Answers with `stale: true`. */
   staleAnswers: number;
   /** Loads whose result was not stored because the store failed or another lease stood for too long. */
@@ -65,6 +67,7 @@ export function emptyStats(): CacheStats {
     loadFailures: 0,
     refused: 0,
     takenOut: 0,
+    failSafes: 0,
     staleAnswers: 0,
     unstored: 0,
     oversized: 0,

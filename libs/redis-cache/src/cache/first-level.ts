@@ -14,6 +14,8 @@ export interface FirstLevelEntry<T> {
 export interface FirstLevelBounds {
   readonly maxEntries: number;
   readonly maxBytes: number;
+  /** How long an expired entry stays for {@link FirstLevel.lastKnown}, milliseconds. Default 0. */
+  readonly failSafeMs?: number | undefined;
 }
 
 /** Of a slot in the map, the entry object and its version. */
@@ -42,18 +44,28 @@ export class FirstLevel<T> {
     return this.#evictions;
   }
 
-  /** A live entry; an expired one leaves. */
+  /** A live entry; an expired one leaves, or stays behind as the last that is known. */
   use(key: string, nowMs: number): FirstLevelEntry<T> | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) {
       return undefined;
     }
     if (entry.expiresAtMs <= nowMs) {
-      this.drop(key);
+      this.lastKnown(key, nowMs);
       return undefined;
     }
     this.#entries.delete(key);
     this.#entries.set(key, entry);
+    return entry;
+  }
+
+  /** An entry that is live, or was not so long ago; one that is too old leaves. */
+  lastKnown(key: string, nowMs: number): FirstLevelEntry<T> | undefined {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined && entry.expiresAtMs + (this.bounds.failSafeMs ?? 0) <= nowMs) {
+      this.drop(key);
+      return undefined;
+    }
     return entry;
   }
 

@@ -64,6 +64,11 @@ export class LocalView<T> {
     return this.#entries.use(key, nowMs);
   }
 
+  /** An entry that is live or expired not long ago, which nothing that was learned has made old. */
+  lastKnown(key: string, nowMs: number): FirstLevelEntry<T> | undefined {
+    return this.#entries.lastKnown(key, nowMs);
+  }
+
   /** What the first level holds, without counting as a use. */
   inspect(key: string): FirstLevelEntry<T> | undefined {
     return this.#entries.inspect(key);

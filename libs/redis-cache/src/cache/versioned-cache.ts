@@ -1,4 +1,4 @@
-import type { Clock, Policy, Random } from '@smartpulse/resilience';
+import { type Clock, ConfigurationError, type Policy, type Random } from '@smartpulse/resilience';
 import type {
   InvalidationBus,
   InvalidationMessage,
@@ -7,7 +7,7 @@ import type {
 import { checkCacheKey } from '../namespace/cache-key.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import { NamespaceNames } from '../namespace/names.js';
-import { CacheClosedError } from '../redis-cache.errors.js';
+import { CacheClosedError, CacheValueNotEncodableError } from '../redis-cache.errors.js';
 import type { CacheStore, ChangeOutcome, SetOutcome, StoreOrigin } from '../store/cache.store.js';
 import { TimedCacheStore } from '../store/timed.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
@@ -356,16 +356,30 @@ export class VersionedCache<T> {
   #begin(key: string, loader: Loader<T>, lives: EntryLives): Promise<CacheHit<T>> {
     const { view } = this.#parts;
     const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
-    const answer = new LoadRun(this.#parts, load, loader, lives).run().finally(() => {
-      view.unshare(load);
-      view.end(load.flight);
-      this.#loads.delete(answer);
-    });
+    const run = new LoadRun(this.#parts, load, loader, lives).run();
+    const answer = run
+      .catch((error: unknown) => this.#lastKnown(key, error))
+      .finally(() => {
+        view.unshare(load);
+        view.end(load.flight);
+        this.#loads.delete(answer);
+      });
     // Nobody joins before this line: a load runs on synchronously until its first question to the store.
     load.answer = answer;
     view.share(load);
     this.#loads.add(answer);
     return answer;
+  }
+
+  /** Fail-safe: the value that was there until lately, where the source cannot be asked. @throws the failure when there is none. */
+  #lastKnown(key: string, failure: unknown): CacheHit<T> {
+    const { view, clock, stats } = this.#parts;
+    const entry = isMistake(failure) ? undefined : view.lastKnown(key, clock.monotonic());
+    if (entry === undefined || this.#parts.namespace.failSafeMs === 0) {
+      throw failure;
+    }
+    stats.failSafes++;
+    return { value: entry.value, version: entry.version, level: 'l1', stale: true, failure };
   }
 
   async #counted(answer: Promise<CacheHit<T>>): Promise<CacheHit<T>> {
@@ -425,4 +439,9 @@ export class VersionedCache<T> {
       throw new CacheClosedError(this.name);
     }
   }
+}
+
+/** What no old value helps against: the cache is closed, or its caller did something wrong. */
+function isMistake(error: unknown): boolean {
+  return CacheClosedError.is(error) || CacheValueNotEncodableError.is(error) || error instanceof ConfigurationError;
 }

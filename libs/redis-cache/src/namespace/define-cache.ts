@@ -42,6 +42,11 @@ export interface CacheNamespaceOptions<T> {
   readonly untrusted?: UntrustedPolicy | undefined;
   /** With `serve-stale`: how long, milliseconds. Default 30 000. */
   readonly serveStaleMs?: number | undefined;
+  /**
+   * How long after its life in the first level a value still answers `getOrLoad` when the source cannot be asked: the loader throws, takes too long or has no room.
+   * Flagged `stale`, with the `failure`. What a change, an eviction or a flush has removed does not come back. Milliseconds, 0 = never. Default 0.
+   */
+  readonly failSafeMs?: number | undefined;
   /** How values become text. Default JSON. */
   readonly codec?: CacheCodec<T> | undefined;
 }
@@ -63,6 +68,7 @@ export const CACHE_NAMESPACE_DEFAULTS = Object.freeze({
   maxPayloadBytes: 1_048_576,
   untrusted: 'bypass',
   serveStaleMs: 30_000,
+  failSafeMs: 0,
 } as const);
 
 /** A namespace with its defaults filled in: what {@link defineCache} answers. */
@@ -115,6 +121,11 @@ const schema = z.strictObject({
   maxPayloadBytes: count(defaults.maxPayloadBytes, 512 * 1_048_576),
   untrusted: z.enum(['bypass', 'serve-stale'], "expected 'bypass' or 'serve-stale'").default(defaults.untrusted),
   serveStaleMs: duration(defaults.serveStaleMs),
+  failSafeMs: z
+    .int(`expected whole milliseconds from 0 to ${MAX_TTL_MS}`)
+    .min(0, `expected whole milliseconds from 0 to ${MAX_TTL_MS}`)
+    .max(MAX_TTL_MS, `expected whole milliseconds from 0 to ${MAX_TTL_MS}`)
+    .default(defaults.failSafeMs),
   codec: codec.optional(),
 });
 
