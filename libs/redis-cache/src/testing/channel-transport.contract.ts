@@ -14,7 +14,8 @@ export interface ChannelTransportSubject {
   close(): Promise<void>;
 }
 
-const CHANNEL = 'test:contract:!msg';
+/** One for each case, all of one slot: on a cluster, what one case published may come to another node when the next one has begun. */
+const channelOf = (index: number): string => `{test:contract:!msg}:${index}`;
 
 class Recorder implements ChannelListener {
   readonly heard: string[] = [];
@@ -45,98 +46,105 @@ export function channelTransportContract(
   create: () => ChannelTransportSubject | Promise<ChannelTransportSubject>,
   capabilities: { readonly losesMessages: boolean },
 ): readonly ContractCase[] {
+  let cases = 0;
   const check = (
     title: string,
-    body: (subject: ChannelTransportSubject) => Promise<void>,
+    body: (subject: ChannelTransportSubject, channel: string) => Promise<void>,
     skip?: string,
-  ): ContractCase => ({
-    title,
-    ...(skip === undefined ? {} : { skip }),
-    run: async () => {
-      const subject = await create();
-      try {
-        await body(subject);
-      } finally {
-        await subject.close();
-      }
-    },
-  });
+  ): ContractCase => {
+    const channel = channelOf(cases++);
+    return {
+      title,
+      ...(skip === undefined ? {} : { skip }),
+      run: async () => {
+        const subject = await create();
+        try {
+          await body(subject, channel);
+        } finally {
+          await subject.close();
+        }
+      },
+    };
+  };
   return [
-    check('says that a subscription stands before it resolves', async ({ subscriber }) => {
+    check('says that a subscription stands before it resolves', async ({ subscriber }, channel) => {
       const recorder = new Recorder();
-      await subscriber.subscribe(CHANNEL, recorder);
+      await subscriber.subscribe(channel, recorder);
       assert.deepEqual(recorder.heard, ['(standing)']);
     }),
-    check('delivers every text once to every subscriber in the order of publication', async (subject) => {
+    check('delivers every text once to every subscriber in the order of publication', async (subject, channel) => {
       const recorders = [new Recorder(), new Recorder()];
-      await Promise.all(recorders.map((recorder) => subject.subscriber.subscribe(CHANNEL, recorder)));
+      await Promise.all(recorders.map((recorder) => subject.subscriber.subscribe(channel, recorder)));
       const texts = Array.from({ length: 200 }, (_, index) => `text ${index}`);
-      await Promise.all(texts.map((text) => subject.publisher.publish(CHANNEL, text)));
+      await Promise.all(texts.map((text) => subject.publisher.publish(channel, text)));
       await subject.drained();
       recorders.forEach(({ heard }) => assert.deepEqual(heard, ['(standing)', ...texts]));
     }),
-    check('carries any text: empty, long, with line breaks, quotes, braces and emoji', async (subject) => {
+    check('carries any text: empty, long, with line breaks, quotes, braces and emoji', async (subject, channel) => {
       const recorder = new Recorder();
-      await subject.subscriber.subscribe(CHANNEL, recorder);
+      await subject.subscriber.subscribe(channel, recorder);
       const texts = ['', ' ', 'a\r\nb\u0000c', '{"a":"\\"}', '\u{1F32C}\u{FE0F} %s *', 'x'.repeat(100_000)];
       for (const text of texts) {
-        await subject.publisher.publish(CHANNEL, text);
+        await subject.publisher.publish(channel, text);
       }
       await subject.drained();
       assert.deepEqual(recorder.texts, texts);
     }),
-    check('keeps channels apart, and keeps nothing for who subscribes later', async (subject) => {
+    check('keeps channels apart, and keeps nothing for who subscribes later', async (subject, channel) => {
       const [early, late] = [new Recorder(), new Recorder()];
-      await subject.subscriber.subscribe(CHANNEL, early);
-      await subject.publisher.publish(CHANNEL, 'early');
+      await subject.subscriber.subscribe(channel, early);
+      await subject.publisher.publish(channel, 'early');
       await subject.publisher.publish('test:other:!msg', 'elsewhere');
       await subject.drained();
-      await subject.subscriber.subscribe(CHANNEL, late);
-      await subject.publisher.publish(CHANNEL, 'late');
+      await subject.subscriber.subscribe(channel, late);
+      await subject.publisher.publish(channel, 'late');
       await subject.drained();
       assert.deepEqual(early.texts, ['early', 'late']);
       assert.deepEqual(late.texts, ['late']);
     }),
-    check('delivers nothing to a closed subscription, and goes on delivering to the others', async (subject) => {
-      const [ended, kept] = [new Recorder(), new Recorder()];
-      const subscription = await subject.subscriber.subscribe(CHANNEL, ended);
-      await subject.subscriber.subscribe(CHANNEL, kept);
-      await subscription.close();
-      await subscription.close();
-      await subject.publisher.publish(CHANNEL, 'after');
-      await subject.drained();
-      assert.deepEqual(ended.texts, []);
-      assert.deepEqual(kept.texts, ['after']);
-    }),
-    check('stands again after everybody had left the channel', async (subject) => {
-      await (await subject.subscriber.subscribe(CHANNEL, new Recorder())).close();
+    check(
+      'delivers nothing to a closed subscription, and goes on delivering to the others',
+      async (subject, channel) => {
+        const [ended, kept] = [new Recorder(), new Recorder()];
+        const subscription = await subject.subscriber.subscribe(channel, ended);
+        await subject.subscriber.subscribe(channel, kept);
+        await subscription.close();
+        await subscription.close();
+        await subject.publisher.publish(channel, 'after');
+        await subject.drained();
+        assert.deepEqual(ended.texts, []);
+        assert.deepEqual(kept.texts, ['after']);
+      },
+    ),
+    check('stands again after everybody had left the channel', async (subject, channel) => {
+      await (await subject.subscriber.subscribe(channel, new Recorder())).close();
       const recorder = new Recorder();
-      await subject.subscriber.subscribe(CHANNEL, recorder);
-      await subject.publisher.publish(CHANNEL, 'again');
+      await subject.subscriber.subscribe(channel, recorder);
+      await subject.publisher.publish(channel, 'again');
       await subject.drained();
       assert.deepEqual(recorder.heard, ['(standing)', 'again']);
     }),
-    check('does not let one listener that throws keep the others from hearing', async (subject) => {
+    check('does not let one listener that throws keep the others from hearing', async (subject, channel) => {
       const recorder = new Recorder();
-      await subject.subscriber.subscribe(CHANNEL, {
+      await subject.subscriber.subscribe(channel, {
         onText: () => {
           throw new Error('A listener fails.');
         },
         onLost: () => {},
         onStanding: () => {},
       });
-      await subject.subscriber.subscribe(CHANNEL, recorder);
-      await subject.publisher.publish(CHANNEL, 'heard');
+      await subject.subscriber.subscribe(channel, recorder);
+      await subject.publisher.publish(channel, 'heard');
       await subject.drained();
       assert.deepEqual(recorder.texts, ['heard']);
     }),
     check(
       'says that it was lost, then that it stands, before it delivers what comes after a loss',
-      async (subject) => {
+      async (subject, channel) => {
         const recorder = new Recorder();
-        await subject.subscriber.subscribe(CHANNEL, recorder);
-        await subject.loseAndRecover?.(CHANNEL);
-        await subject.publisher.publish(CHANNEL, 'after');
+        await subject.subscriber.subscribe(channel, recorder);
+        await subject.loseAndRecover?.(channel);
+        await subject.publisher.publish(channel, 'after');
         await subject.drained();
         const lost = recorder.heard.indexOf('(lost)');
         const standing = recorder.heard.lastIndexOf('(standing)');
