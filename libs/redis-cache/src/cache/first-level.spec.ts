@@ -11,7 +11,23 @@ const entry = (bytes: number, expiresAtMs = 1_000): FirstLevelEntry<string> => (
 });
 
 describe('FirstLevel', () => {
-  it('is bounded by bytes too: what was unused for longest leaves until there is room', () => {
+  it('lets what was put first leave first, and spares once what was used since', () => {
+    const level = new FirstLevel<string>({ maxEntries: 3, maxBytes: 1_000_000 });
+    const held = (): string[] => ['a', 'b', 'c', 'd', 'e', 'f'].filter((key) => level.inspect(key) !== undefined);
+    ['a', 'b', 'c'].forEach((key) => level.put(key, entry(1)));
+    level.use('a', 0);
+    level.put('d', entry(1));
+    expect(held()).toEqual(['a', 'c', 'd']);
+    level.put('e', entry(1));
+    expect(held()).toEqual(['a', 'd', 'e']);
+    level.put('f', entry(1));
+    expect(held()).toEqual(['d', 'e', 'f']);
+    ['d', 'e', 'f'].forEach((key) => level.use(key, 0));
+    level.put('a', entry(1));
+    expect(held()).toEqual(['a', 'e', 'f']);
+  });
+
+  it('is bounded by bytes too: what was not used leaves until there is room', () => {
     const level = new FirstLevel<string>({ maxEntries: 100, maxBytes: 4_000 });
     level.put('a', entry(1_000));
     level.put('b', entry(1_000));

@@ -21,17 +21,27 @@ export interface FirstLevelBounds {
 /** Of a slot in the map, the entry object and its version. */
 const OVERHEAD_BYTES = 200;
 
-/** The first level's storage: bounded, and the entry unused for longest leaves first. It knows no rules. */
+interface Slot<T> {
+  readonly entry: FirstLevelEntry<T>;
+  readonly bytes: number;
+  /** Since it was put, or was last spared. */
+  used: boolean;
+}
+
+/**
+ * The first level's storage: bounded; what was put first leaves first, unless it was used since: then it is spared once more (the clock algorithm, also called
+ * second chance). A hit writes one flag and moves nothing, which is why it is not ordered by its last use. It knows no rules.
+ */
 export class FirstLevel<T> {
-  // A Map iterates in the order of insertion: deleting and setting anew on use makes its first key the one unused for longest.
-  readonly #entries = new Map<string, FirstLevelEntry<T>>();
+  // A Map iterates in the order of insertion: its first key is where the hand of the clock stands.
+  readonly #slots = new Map<string, Slot<T>>();
   #evictions = 0;
   #bytes = 0;
 
   constructor(private readonly bounds: FirstLevelBounds) {}
 
   get size(): number {
-    return this.#entries.size;
+    return this.#slots.size;
   }
 
   /** What keys and entries take, roughly. */
@@ -46,22 +56,21 @@ export class FirstLevel<T> {
 
   /** A live entry; an expired one leaves, or stays behind as the last that is known. */
   use(key: string, nowMs: number): FirstLevelEntry<T> | undefined {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) {
       return undefined;
     }
-    if (entry.expiresAtMs <= nowMs) {
+    if (slot.entry.expiresAtMs <= nowMs) {
       this.lastKnown(key, nowMs);
       return undefined;
     }
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    return entry;
+    slot.used = true;
+    return slot.entry;
   }
 
   /** An entry that is live, or was not so long ago; one that is too old leaves. */
   lastKnown(key: string, nowMs: number): FirstLevelEntry<T> | undefined {
-    const entry = this.#entries.get(key);
+    const entry = this.inspect(key);
     if (entry !== undefined && entry.expiresAtMs + (this.bounds.failSafeMs ?? 0) <= nowMs) {
       this.drop(key);
       return undefined;
@@ -71,42 +80,50 @@ export class FirstLevel<T> {
 
   /** What is there, expired or not, without counting as a use. */
   inspect(key: string): FirstLevelEntry<T> | undefined {
-    return this.#entries.get(key);
+    return this.#slots.get(key)?.entry;
   }
 
   put(key: string, entry: FirstLevelEntry<T>): void {
     this.drop(key);
-    const bytes = bytesOf(key, entry);
+    const bytes = OVERHEAD_BYTES + key.length + entry.bytes;
     if (bytes > this.bounds.maxBytes) {
       // Everything else would leave for it, and it would leave for the next.
       this.#evictions++;
       return;
     }
-    this.#entries.set(key, entry);
+    this.#makeRoom(bytes);
+    this.#slots.set(key, { entry, bytes, used: false });
     this.#bytes += bytes;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.bounds.maxEntries && this.#bytes <= this.bounds.maxBytes) {
-        break;
-      }
-      this.drop(oldest);
-      this.#evictions++;
-    }
   }
 
   drop(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) {
-      this.#entries.delete(key);
-      this.#bytes -= bytesOf(key, entry);
+    const slot = this.#slots.get(key);
+    if (slot !== undefined) {
+      this.#slots.delete(key);
+      this.#bytes -= slot.bytes;
     }
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#slots.clear();
     this.#bytes = 0;
   }
-}
 
-function bytesOf(key: string, entry: FirstLevelEntry<unknown>): number {
-  return OVERHEAD_BYTES + key.length + entry.bytes;
+  /** Goes round until there is room; what is spared goes to the end, so that one round at most is gone in vain. */
+  #makeRoom(bytes: number): void {
+    const { maxBytes, maxEntries } = this.bounds;
+    for (const [key, slot] of this.#slots) {
+      if (this.#slots.size < maxEntries && this.#bytes + bytes <= maxBytes) {
+        return;
+      }
+      this.#slots.delete(key);
+      if (slot.used) {
+        slot.used = false;
+        this.#slots.set(key, slot);
+      } else {
+        this.#bytes -= slot.bytes;
+        this.#evictions++;
+      }
+    }
+  }
 }

@@ -20,9 +20,9 @@ export interface CacheNamespaceOptions<T> {
   readonly negativeTtlMs?: number | undefined;
   /** Life of a tombstone where the namespace is not synced, milliseconds: longer than the latest late write. Default 60 000. */
   readonly tombstoneTtlMs?: number | undefined;
-  /** Most entries of the first level; the one unused for longest leaves. Default 10 000. */
+  /** Most entries of the first level; the oldest that was not used lately leaves. Default 10 000. */
   readonly maxEntries?: number | undefined;
-  /** Most bytes of keys and encoded values in the first level, roughly; the entry unused for longest leaves. Default 67 108 864 (64 MiB). */
+  /** Most bytes of keys and encoded values in the first level, roughly; the oldest entry that was not used lately leaves. Default 67 108 864 (64 MiB). */
   readonly maxBytes?: number | undefined;
   /** Life of a load lease, milliseconds; renewed at half of it while the loader runs. Default 10 000. */
   readonly leaseMs?: number | undefined;
