@@ -18,6 +18,20 @@ describe('cache keys', () => {
     expect(() => checkCacheKey(key)).toThrow(InvalidCacheKeyError);
   });
 
+  it('take every printable character of ASCII but { } * and the space, and none that is not printed', () => {
+    const taken = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code)).filter((character) => {
+      try {
+        checkCacheKey(`a${character}b`);
+        return true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(InvalidCacheKeyError);
+        return false;
+      }
+    });
+    const printable = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index));
+    expect(taken).toEqual(printable.filter((character) => !' {}*'.includes(character)));
+  });
+
   it('accept text of every language up to 512 bytes', () => {
     expect(() => checkCacheKey('ğ'.repeat(256))).not.toThrow();
     expect(() => checkCacheKey('epias/PP/İzmir-1/2026-01-01T00:00:00.000Z/😀')).not.toThrow();

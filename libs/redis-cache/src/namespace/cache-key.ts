@@ -4,6 +4,8 @@ const MAX_KEY_BYTES = 512;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 // Braces would move a key to another cluster slot, a star makes a pattern of it, white space and control characters break protocols and logs.
 const REFUSED = /[{}*\s\p{Cc}]/u;
+/** Printable ASCII without those: nearly every key, seen in one pass. */
+const PLAIN = /^[!-)+-z|~]+$/;
 const ESCAPED = /[{}*\s\p{Cc}:%]/gu;
 
 /**
@@ -52,6 +54,9 @@ export function problemOf(text: unknown): string | undefined {
   // Below a third of the limit no text can exceed it: UTF-8 takes at most three bytes per UTF-16 unit.
   if (text.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(text) > MAX_KEY_BYTES) {
     return `has ${Buffer.byteLength(text)} bytes, at most ${MAX_KEY_BYTES} are allowed`;
+  }
+  if (PLAIN.test(text)) {
+    return undefined;
   }
   if (LONE_SURROGATE.test(text)) {
     return 'contains a lone surrogate';
