@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import { InvalidationBus } from './invalidation/invalidation.bus.js';
 import { nameProblemOf } from './namespace/cache-key.js';
-import { namesSeveralServers, readRedisUrl, RedisUrlProblem } from './redis/redis-url.js';
+import { namesSeveralServers, readRedisUrl, RedisUrlProblem } from './redis/connection/redis-url.js';
 import { CacheStore } from './store/cache.store.js';
 
 /**

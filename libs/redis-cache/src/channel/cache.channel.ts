@@ -9,7 +9,7 @@ import {
   CacheStoreUnavailableError,
   CacheValueNotEncodableError,
 } from '../redis-cache.errors.js';
-import { ChannelSequences } from '../redis/channel-sequences.js';
+import { ChannelSequences } from '../redis/messages/channel-sequences.js';
 import { within } from '../store/within.js';
 import type { CacheTopic } from './cache-topic.js';
 import type { ChannelHandler, ChannelStats, ChannelSubscription, SubscribeOptions } from './channel-message.js';

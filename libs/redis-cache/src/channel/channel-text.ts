@@ -1,4 +1,4 @@
-import { messageHead, type MessageOrigin } from '../redis/wire-message.js';
+import { messageHead, type MessageOrigin } from '../redis/messages/wire-message.js';
 
 /** What comes over a channel: a message, or a sign of life with the number of the last one. */
 export type ChannelText =

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { AutoConcurrentPartitionedQueue, type DrainOptions } from '@smartpulse/batch';
 import type { Clock } from '@smartpulse/resilience';
-import { SequenceWatch } from '../redis/sequence-watch.js';
-import type { MessageOrigin } from '../redis/wire-message.js';
+import { SequenceWatch } from '../redis/messages/sequence-watch.js';
+import type { MessageOrigin } from '../redis/messages/wire-message.js';
 import type { CacheTopic } from './cache-topic.js';
 import {
   type ChannelGap,

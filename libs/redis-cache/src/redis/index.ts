@@ -1,5 +1,5 @@
-export { RedisCacheStore } from './redis.cache-store.js';
-export { RedisChannelTransport } from './redis.channel-transport.js';
-export { RedisInvalidationBus } from './redis.invalidation-bus.js';
-export { RedisLink, type RedisLinkOptions } from './redis.link.js';
-export { RedisRecordStore, type RedisRecordStoreParts } from './redis.record-store.js';
+export { RedisCacheStore } from './entries/redis.cache-store.js';
+export { RedisChannelTransport } from './messages/redis.channel-transport.js';
+export { RedisInvalidationBus } from './messages/redis.invalidation-bus.js';
+export { RedisLink, type RedisLinkOptions } from './connection/redis.link.js';
+export { RedisRecordStore, type RedisRecordStoreParts } from './entries/redis.record-store.js';

@@ -1,9 +1,9 @@
 import type { Clock } from '@smartpulse/resilience';
-import { checkCacheKey } from '../namespace/cache-key.js';
-import { type RecordReply, RecordStore, type StoredRecord } from '../records/record.store.js';
-import { within } from '../store/within.js';
-import { EntryVersion } from '../version/entry-version.js';
-import type { RedisLink } from './redis.link.js';
+import { checkCacheKey } from '../../namespace/cache-key.js';
+import { type RecordReply, RecordStore, type StoredRecord } from '../../records/record.store.js';
+import { within } from '../../store/within.js';
+import { EntryVersion } from '../../version/entry-version.js';
+import type { RedisLink } from '../connection/redis.link.js';
 
 /** What a stored record begins with: its kind and format, then its order in a fixed width. */
 const HEAD = 'R1';

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '@smartpulse/resilience';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
-import type { RedisClientTemplate } from '../redis-cache.options.js';
+import type { RedisClientTemplate } from '../../redis-cache.options.js';
 import { namesSeveralServers, readRedisUrl, type RedisAddress, type RedisUrl, RedisUrlProblem } from './redis-url.js';
 
 /** Where connections lead and how they are made: to one server (or the one that sentinels name), or to the nodes of a cluster. */

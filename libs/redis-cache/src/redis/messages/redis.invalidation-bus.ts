@@ -4,9 +4,9 @@ import {
   InvalidationBus,
   type InvalidationListener,
   type InvalidationSubscription,
-} from '../invalidation/invalidation.bus.js';
+} from '../../invalidation/invalidation.bus.js';
 import { LaneWatch } from './lane-watch.js';
-import type { RedisLink } from './redis.link.js';
+import type { RedisLink } from '../connection/redis.link.js';
 import { SequenceWatch } from './sequence-watch.js';
 import { readMessage, type WireMessage } from './wire-message.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ChannelSequences } from './channel-sequences.js';
 import { LaneWatch } from './lane-watch.js';
 import { SequenceWatch } from './sequence-watch.js';
-import { SharedRun } from './shared-run.js';
+import { SharedRun } from '../connection/shared-run.js';
 
 describe('messages that leave by several servers', () => {
   it('are numbered for each, so that one that overtakes those of another server is no gap', () => {

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
-import { type ChannelListener, ChannelTransport, type TransportSubscription } from '../channel/channel.transport.js';
-import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
-import type { RedisLink } from './redis.link.js';
+import { type ChannelListener, ChannelTransport, type TransportSubscription } from '../../channel/channel.transport.js';
+import { CacheStoreUnavailableError } from '../../redis-cache.errors.js';
+import type { RedisLink } from '../connection/redis.link.js';
 
 interface Channel {
   readonly name: string;

@@ -1,5 +1,5 @@
-import type { InvalidationAction, InvalidationMessage } from '../invalidation/invalidation.bus.js';
-import { readVersion } from './entry-text.js';
+import type { InvalidationAction, InvalidationMessage } from '../../invalidation/invalidation.bus.js';
+import { readVersion } from '../entries/entry-text.js';
 
 const ACTIONS: ReadonlySet<string> = new Set<InvalidationAction>([
   'set',

@@ -1,19 +1,19 @@
 import { Logger } from '@nestjs/common';
 import type { Clock, Random, Timer } from '@smartpulse/resilience';
 import type { Redis } from 'ioredis';
-import { CacheStoreUnavailableError } from '../redis-cache.errors.js';
-import type { RedisClientTemplate } from '../redis-cache.options.js';
-import { ChannelSequences } from './channel-sequences.js';
+import { CacheStoreUnavailableError } from '../../redis-cache.errors.js';
+import type { RedisClientTemplate } from '../../redis-cache.options.js';
+import { ChannelSequences } from '../messages/channel-sequences.js';
 import { ClusterServers } from './cluster.servers.js';
-import { RecentChanges } from './recent-changes.js';
+import { RecentChanges } from '../entries/recent-changes.js';
 import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
 import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
-import type { ScriptName } from './scripts.js';
+import type { ScriptName } from '../entries/scripts.js';
 import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
 import { SingleServers } from './single.servers.js';
-import { messageHead, type MessageOrigin, plainMessage } from './wire-message.js';
+import { messageHead, type MessageOrigin, plainMessage } from '../messages/wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {

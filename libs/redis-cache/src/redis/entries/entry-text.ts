@@ -1,5 +1,5 @@
-import type { StoredEntry } from '../store/cache.store.js';
-import { EntryVersion } from '../version/entry-version.js';
+import type { StoredEntry } from '../../store/cache.store.js';
+import { EntryVersion } from '../../version/entry-version.js';
 
 /** How an entry begins: format, kind, 45 digits of version or floor, 13 digits of the end of its life in milliseconds of the server's clock. */
 const FORMAT = '1';

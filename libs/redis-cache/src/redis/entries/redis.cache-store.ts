@@ -10,10 +10,10 @@ import {
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
-} from '../store/cache.store.js';
-import { EntryVersion } from '../version/entry-version.js';
+} from '../../store/cache.store.js';
+import { EntryVersion } from '../../version/entry-version.js';
 import { entryText, expiryText, readEntry, readVersion } from './entry-text.js';
-import type { RedisLink } from './redis.link.js';
+import type { RedisLink } from '../connection/redis.link.js';
 import type { ScriptName } from './scripts.js';
 
 const SET_OUTCOMES: ReadonlySet<string> = new Set<SetOutcome>(['applied', 'duplicate', 'stale', 'leaseLost', 'absent']);

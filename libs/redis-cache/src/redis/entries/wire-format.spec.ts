@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { NamespaceNames } from '../namespace/names.js';
-import { EntryVersion } from '../version/entry-version.js';
+import { NamespaceNames } from '../../namespace/names.js';
+import { EntryVersion } from '../../version/entry-version.js';
 import { entryText, readEntry } from './entry-text.js';
 import { SCRIPTS } from './scripts.js';
-import { messageHead, plainMessage, readMessage } from './wire-message.js';
+import { messageHead, plainMessage, readMessage } from '../messages/wire-message.js';
 
 // What stands in a Redis that several releases of the library share while an app is rolled out. A change here is a change of the format: give it another
 // number, let readers take both, and add to these texts instead of editing them.
