@@ -84,6 +84,8 @@ describe('CacheTelemetry', () => {
     await module.get(CacheChannel).subscribe(topic, () => {});
     await module.get(CacheChannel).publish(topic, 'k', 1);
     await new Promise((resolve) => setImmediate(resolve));
+    await cache.set('a', 'y', new EntryVersion(1n, 2n));
+    await cache.set('a', 'z', version);
     const during = await meter.read();
     fail(new Error('no database'));
     await failed;
@@ -92,6 +94,10 @@ describe('CacheTelemetry', () => {
       [`${CACHE_INSTRUMENTS.requests} prices source hit`]: 1,
       [`${CACHE_INSTRUMENTS.requests} prices l1 hit`]: 1,
       [`${CACHE_INSTRUMENTS.lease} prices acquired`]: 2,
+      [`${CACHE_INSTRUMENTS.cas} prices applied`]: 2,
+      [`${CACHE_INSTRUMENTS.cas} prices declined`]: 1,
+      [`${CACHE_INSTRUMENTS.gaps} prices`]: 0,
+      [`${CACHE_INSTRUMENTS.l1Evictions} prices`]: 0,
       [`${CACHE_INSTRUMENTS.channelMessages} published`]: 1,
       [`${CACHE_INSTRUMENTS.channelMessages} handled`]: 1,
       [CACHE_INSTRUMENTS.channelGaps]: 0,

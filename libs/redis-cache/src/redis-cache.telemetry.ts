@@ -14,7 +14,7 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   failSafes: 'cache.failsafe.activations',
   /** Duration of loaders, seconds. */
   loadDuration: 'cache.load.duration',
-  /** Sets of loaders; `result` refused or unstored. */
+  /** Sets; `result` applied, of others than loaders declined, of loaders refused or unstored. */
   cas: 'cache.cas',
   /** Leases; `result` acquired, waited or lost. */
   lease: 'cache.lease',
@@ -22,8 +22,14 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   invalidations: 'cache.invalidations',
   /** Calls that the store failed. */
   storeFailures: 'cache.store.failures',
+  /** Times that messages may have been lost. */
+  gaps: 'cache.backplane.gaps',
   /** Entries in the first level. */
   l1Entries: 'cache.l1.entries',
+  /** Bytes of keys and encoded values in the first level, roughly. */
+  l1Bytes: 'cache.l1.bytes',
+  /** Entries that left the first level because it was full. */
+  l1Evictions: 'cache.l1.evictions',
   /** Drops of the whole first level. */
   l1Flushes: 'cache.l1.flushes',
   /** Messages of the channel; `outcome` published, publishFailures, received, handled, failed or dropped. No `namespace`. */
@@ -34,7 +40,7 @@ export const CACHE_INSTRUMENTS = Object.freeze({
 
 type CounterName = Exclude<
   keyof typeof CACHE_INSTRUMENTS,
-  'loadDuration' | 'l1Entries' | 'channelMessages' | 'channelGaps'
+  'loadDuration' | 'l1Entries' | 'l1Bytes' | 'channelMessages' | 'channelGaps'
 >;
 type Reading = readonly [CounterName, Readonly<Record<string, string>>, number];
 
@@ -62,10 +68,13 @@ export class CacheTelemetry {
           'invalidations',
           'storeFailures',
           'l1Flushes',
+          'l1Evictions',
+          'gaps',
         ] as const
       ).map(counter),
     );
     const entries = meter.createObservableGauge(CACHE_INSTRUMENTS.l1Entries);
+    const bytes = meter.createObservableGauge(CACHE_INSTRUMENTS.l1Bytes, { unit: 'By' });
     const duration = meter.createHistogram(CACHE_INSTRUMENTS.loadDuration, { unit: 's' });
     const observe: BatchObservableCallback = (result) => {
       for (const cache of this.registry.list()) {
@@ -78,20 +87,25 @@ export class CacheTelemetry {
         }
       }
     };
-    const observeEntries = (result: ObservableResult): void => {
-      for (const cache of this.registry.list()) {
-        result.observe(cache.stats().l1Entries, { namespace: cache.name });
-      }
-    };
+    const observing =
+      (size: 'l1Entries' | 'l1Bytes') =>
+      (result: ObservableResult): void => {
+        for (const cache of this.registry.list()) {
+          result.observe(cache.stats()[size], { namespace: cache.name });
+        }
+      };
+    const [observeEntries, observeBytes] = [observing('l1Entries'), observing('l1Bytes')];
     const instruments = [...counters.values()];
     meter.addBatchObservableCallback(observe, instruments);
     entries.addCallback(observeEntries);
+    bytes.addCallback(observeBytes);
     const forget = this.registry.observeLoads((namespace, durationMs) =>
       duration.record(durationMs / 1_000, { namespace }),
     );
     this.#stop = () => {
       meter.removeBatchObservableCallback(observe, instruments);
       entries.removeCallback(observeEntries);
+      bytes.removeCallback(observeBytes);
       forget();
     };
   }
@@ -111,6 +125,8 @@ function readings(stats: CacheStats): readonly Reading[] {
     ['negatives', {}, stats.negativeHits],
     ['stale', {}, stats.staleAnswers],
     ['failSafes', {}, stats.failSafes],
+    ['cas', { result: 'applied' }, stats.applied],
+    ['cas', { result: 'declined' }, stats.declined],
     ['cas', { result: 'refused' }, stats.refused],
     ['cas', { result: 'unstored' }, stats.unstored],
     ['lease', { result: 'acquired' }, stats.leasesAcquired],
@@ -120,5 +136,7 @@ function readings(stats: CacheStats): readonly Reading[] {
     ['invalidations', { direction: 'in' }, stats.messagesReceived],
     ['storeFailures', {}, stats.storeFailures],
     ['l1Flushes', {}, stats.l1Flushes],
+    ['l1Evictions', {}, stats.l1Evictions],
+    ['gaps', {}, stats.gaps],
   ];
 }

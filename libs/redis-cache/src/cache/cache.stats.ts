@@ -16,6 +16,10 @@ export interface CacheStats {
   loaded: number;
   /** Loaders that threw or took too long. */
   loadFailures: number;
+  /** Sets that the store took, of loaders and others. */
+  applied: number;
+  /** Sets of others than loaders that the store did not take: it knew the same or something newer, or nothing that they may replace. */
+  declined: number;
   /** Sets of loaders that the store refused. */
   refused: number;
   /** Loads that left the promise map because a newer stamp was learned. */
@@ -44,6 +48,8 @@ export interface CacheStats {
   /** Entries and leases removed because this replica swept the namespace. */
   swept: number;
   messagesReceived: number;
+  /** Times that messages may have been lost, so that the first level was not trusted any more. */
+  gaps: number;
   /** Entries now in the first level. */
   l1Entries: number;
   /** Bytes that those take, roughly. */
@@ -65,6 +71,8 @@ export function emptyStats(): CacheStats {
     loads: 0,
     loaded: 0,
     loadFailures: 0,
+    applied: 0,
+    declined: 0,
     refused: 0,
     takenOut: 0,
     failSafes: 0,
@@ -80,6 +88,7 @@ export function emptyStats(): CacheStats {
     changesSent: 0,
     swept: 0,
     messagesReceived: 0,
+    gaps: 0,
     l1Entries: 0,
     l1Bytes: 0,
     l1Flushes: 0,

@@ -197,6 +197,7 @@ export class LoadRun<T> {
       return this.#own(loaded, encoded.value, true);
     }
     if (reply.outcome === 'applied') {
+      stats.applied++;
       view.learn(flight.key, version, flight);
       fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs }, lives);
       if (!behind) {

@@ -55,7 +55,7 @@ export class StoreAccess<T> {
 
   /** A set without a lease. */
   async write(key: string, value: T | undefined, version: EntryVersion, lives: EntryLives): Promise<SetOutcome> {
-    const { view, store, names, origin, codec } = this.parts;
+    const { view, store, names, origin, codec, stats } = this.parts;
     checkCacheKey(key);
     const encoded = codec.encode(value);
     const ttlMs = storedTtlMs(this.parts, encoded.payload, lives);
@@ -64,10 +64,12 @@ export class StoreAccess<T> {
       const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ttlMs };
       const { outcome, current } = await store.set(write);
       if (outcome === 'applied') {
+        stats.applied++;
         // Store first, then the own first level; a stamp learned meanwhile wins.
         view.learn(key, version, flight);
         fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs }, lives);
       } else {
+        stats.declined++;
         this.#learnFrom(flight, current);
       }
       return outcome;

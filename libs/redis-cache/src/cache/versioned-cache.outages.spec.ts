@@ -23,6 +23,8 @@ describe('VersionedCache: outages', () => {
     const { cache: b } = await replicas.add();
     await a.getOrLoad('k', async () => loaded(5));
     bus.cut();
+    bus.cut();
+    expect(a.stats().gaps).toBe(1);
     expect(a.trusted).toBe(false);
     await b.refresh('k', { text: 'v6' }, at(6));
     expect(await a.get('k')).toMatchObject({ version: at(6), level: 'l2', stale: false });

@@ -118,10 +118,11 @@ export class VersionedCache<T> {
 
   /** Listens to the backplane; without it the first level stays unused. Resolves when the subscription is acknowledged. */
   async connect(bus: InvalidationBus): Promise<void> {
-    const { view, waiters, clock, names } = this.#parts;
+    const { view, waiters, clock, names, stats } = this.#parts;
     const subscription = await bus.subscribe(names.channel, {
       onMessage: (message) => this.#hear(message),
       onUntrusted: () => {
+        stats.gaps += this.trusted ? 1 : 0;
         view.distrust(clock.monotonic());
         waiters.wakeAll();
       },
