@@ -691,6 +691,23 @@ describe('a consumer', () => {
     expect(messages).toHaveLength(30);
   });
 
+  it('counts no bytes of what it dropped with a lost connection', async () => {
+    const consumer = await subscribe({ prefetchBytes: 1_000 });
+    await publish(Array.from({ length: 10 }, () => 'x'.repeat(200)));
+    consumer.permit(1);
+    await quiet();
+    expect(consumer).toMatchObject({ queued: 9 });
+    broker.open.at(-1)?.cut();
+    await clock.advance(1_000);
+    await quiet();
+    const before = messages.length;
+
+    consumer.permit(1);
+    await quiet();
+
+    expect(messages).toHaveLength(before + 1);
+  });
+
   it('consumes all partitions behind one window', async () => {
     const consumer = await subscribe({ initialPosition: 'earliest' }, { partitions: { [TOPIC]: 3 } });
     const producer = await finish(
