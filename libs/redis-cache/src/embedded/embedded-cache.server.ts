@@ -6,7 +6,6 @@ import type {
   InvalidationSubscription,
 } from '../invalidation/invalidation.bus.js';
 import type {
-  ChangeOutcome,
   ChangeReply,
   LeaseReply,
   SetReply,
@@ -18,7 +17,8 @@ import type {
 } from '../store/cache.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import { ChannelHub, type HubListener, type HubSubscription } from './channel.hub.js';
-import { EntryProtocol, type EntryState, type Step } from './entry.protocol.js';
+import { EmbeddedEntries } from './embedded-entries.js';
+import { EntryProtocol } from './entry.protocol.js';
 import { Keyspace, type WhenFull } from './keyspace.js';
 
 /** The options of {@link EmbeddedCacheServer}. */
@@ -70,7 +70,11 @@ const schema = z.strictObject({
     .enum(['evict', 'refuse'], "expected 'evict' or 'refuse'")
     .default(EMBEDDED_CACHE_SERVER_DEFAULTS.whenFull),
   maxPendingMessages: positive(EMBEDDED_CACHE_SERVER_DEFAULTS.maxPendingMessages),
-  protocol: z.instanceof(EntryProtocol, { error: 'expected an instance of EntryProtocol' }).optional(),
+  protocol: z
+    .custom<EntryProtocol>((value) => value instanceof EntryProtocol, {
+      error: 'expected an instance of EntryProtocol',
+    })
+    .optional(),
 });
 
 /**
@@ -84,19 +88,27 @@ const schema = z.strictObject({
  * ```
  */
 export class EmbeddedCacheServer {
-  readonly #keyspace: Keyspace;
+  readonly #keyspace: Keyspace<string>;
+  readonly #entries: EmbeddedEntries<string>;
   readonly #hub: ChannelHub<InvalidationMessage>;
   readonly #texts: ChannelHub<string>;
-  readonly #protocol: EntryProtocol;
   #closed = false;
 
   /** @throws ConfigurationError when an option is unknown or out of range. */
   constructor(options: EmbeddedCacheServerOptions) {
     const { clock, maxPendingMessages, protocol, ...bounds } = checkOptions('EmbeddedCacheServer', schema, options);
-    this.#keyspace = new Keyspace(bounds, clock);
+    this.#keyspace = new Keyspace(bounds, clock, (payload) => payload.length * 2);
     this.#hub = new ChannelHub(maxPendingMessages);
     this.#texts = new ChannelHub(maxPendingMessages);
-    this.#protocol = protocol ?? new EntryProtocol();
+    this.#entries = new EmbeddedEntries(
+      {
+        protocol: protocol ?? new EntryProtocol(),
+        keyspace: this.#keyspace,
+        keep: (payload) => payload,
+        show: (state, ttlMs) => ({ ...state, ttlMs }),
+      },
+      this.#hub,
+    );
   }
 
   /** What it holds and counted. */
@@ -125,87 +137,47 @@ export class EmbeddedCacheServer {
 
   /** Value and version in one step. */
   get(key: string): StoredEntry | undefined {
-    this.#checkOpen();
-    const found = this.#keyspace.read(key);
-    return found && toStored(found.state, found.ttlMs);
+    return this.#open.get(key);
   }
 
   /** See {@link CacheStore.set}. */
   set(write: StoreWrite, leaseToken?: string): SetReply {
-    const { outcome } = this.#step(write.key, write, write.ttlMs, (state) =>
-      this.#protocol.set(state, write, leaseToken),
-    );
-    return { outcome, current: this.get(write.key) };
+    return this.#open.set(write, leaseToken);
   }
 
   /** See {@link CacheStore.refresh}. */
   refresh(write: StoreWrite & { readonly payload: string }): ChangeReply {
-    return toChangeReply(
-      this.#step(write.key, write, write.ttlMs, (state) => this.#protocol.refresh(state, write.version, write.payload)),
-    );
+    return this.#open.refresh(write);
   }
 
   /** See {@link CacheStore.invalidate}. */
   invalidate(key: string, version: EntryVersion, origin: StoreOrigin, tombstoneTtlMs: number): ChangeReply {
-    return toChangeReply(
-      this.#step(key, origin, tombstoneTtlMs, (state) => this.#protocol.invalidate(state, version, origin.synced)),
-    );
+    return this.#open.invalidate(key, version, origin, tombstoneTtlMs);
   }
 
   /** See {@link CacheStore.evict}. */
   evict(key: string, origin: StoreOrigin): void {
-    this.#step(key, origin, 0, () => this.#protocol.evict());
+    this.#open.evict(key, origin);
   }
 
   /** See {@link CacheStore.getOrLease}. */
   getOrLease(key: string, token: string, leaseMs: number): LeaseReply {
-    const { outcome } = this.#step(key, undefined, leaseMs, (state) => this.#protocol.getOrLease(state, token));
-    const entry = this.get(key);
-    if (outcome === 'wait' || entry === undefined || entry.kind === 'tombstone') {
-      return { kind: 'wait', remainingMs: entry?.ttlMs ?? 0 };
-    }
-    return entry.kind === 'lease' ? { kind: 'leased', floor: entry.floor } : { kind: 'hit', entry };
+    return this.#open.getOrLease(key, token, leaseMs);
   }
 
   /** See {@link CacheStore.renewLease}. */
   renewLease(key: string, token: string, leaseMs: number): boolean {
-    this.#checkOpen();
-    const found = this.#keyspace.read(key);
-    if (found === undefined || !this.#protocol.holds(found.state, token)) {
-      return false;
-    }
-    this.#keyspace.write(key, found.state, leaseMs);
-    return true;
+    return this.#open.renewLease(key, token, leaseMs);
   }
 
   /** See {@link CacheStore.releaseLease}. */
   releaseLease(key: string, token: string, origin: StoreOrigin): void {
-    this.#step(key, origin, 0, (state) => this.#protocol.release(state, token));
+    this.#open.releaseLease(key, token, origin);
   }
 
   /** See {@link CacheStore.sweep}. */
   sweep(request: SweepRequest, cursor?: string): SweepReply {
-    this.#checkOpen();
-    const { keys: names, version, limit, synced, tombstoneTtlMs, channel, source } = request;
-    const { keys, next } = this.#keyspace.scan(cursor === undefined ? 0 : Number(cursor), limit);
-    let swept = 0;
-    for (const key of keys) {
-      const state = key.startsWith(names.before) && key.endsWith(names.after) ? this.#keyspace.inspect(key) : undefined;
-      const step = state && this.#protocol.sweep(state, version, synced);
-      if (step?.outcome !== 'swept') {
-        continue;
-      }
-      swept++;
-      if (step.next === undefined) {
-        this.#keyspace.remove(key);
-      } else {
-        this.#keyspace.write(key, step.next, tombstoneTtlMs);
-      }
-    }
-    if (next === undefined) {
-      this.#hub.publish(channel, { source, action: 'flush', key: '', version: null });
-    }
-    return { swept, cursor: next?.toString() ?? null };
+    return this.#open.sweep(request, cursor);
   }
 
   /** See {@link InvalidationBus.subscribe}. */
@@ -226,25 +198,10 @@ export class EmbeddedCacheServer {
     return await this.#texts.subscribe(channel, listener);
   }
 
-  /** Reads, decides, writes and publishes without a pause: nothing can come in between. */
-  #step<TOutcome>(
-    key: string,
-    origin: StoreOrigin | undefined,
-    ttlMs: number,
-    decide: (state: EntryState | undefined) => Step<TOutcome>,
-  ): Step<TOutcome> {
+  /** @throws Error once the server is closed. */
+  get #open(): EmbeddedEntries<string> {
     this.#checkOpen();
-    const found = this.#keyspace.read(key);
-    const step = decide(found?.state);
-    if (step.next === undefined) {
-      this.#keyspace.remove(key);
-    } else if (step.next !== found?.state) {
-      this.#keyspace.write(key, step.next, step.life === 'own' || found === undefined ? ttlMs : found.ttlMs);
-    }
-    if (step.publish !== undefined && origin !== undefined) {
-      this.#hub.publish(origin.channel, { source: origin.source, key, ...step.publish });
-    }
-    return step;
+    return this.#entries;
   }
 
   #checkOpen(): void {
@@ -252,12 +209,4 @@ export class EmbeddedCacheServer {
       throw new Error('The embedded cache server is closed.');
     }
   }
-}
-
-function toStored(state: EntryState, ttlMs: number): StoredEntry {
-  return state.kind === 'lease' ? { kind: 'lease', floor: state.floor, ttlMs } : { ...state, ttlMs };
-}
-
-function toChangeReply(step: Step<ChangeOutcome>): ChangeReply {
-  return { outcome: step.outcome, version: step.publish?.version ?? undefined };
 }

@@ -2,9 +2,9 @@ import type { InvalidationAction } from '../invalidation/invalidation.bus.js';
 import type { ChangeOutcome, SetOutcome } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 
-/** The state of a key, without its time. Absent = `undefined`. A lease whose `token` is null is free: its floor waits for the next holder. */
-export type EntryState =
-  | { readonly kind: 'value'; readonly version: EntryVersion; readonly payload: string }
+/** The state of a key, without its time; `P` is what a value is made of. Absent = `undefined`. A lease whose `token` is null is free: its floor waits for the next holder. */
+export type EntryState<P = string> =
+  | { readonly kind: 'value'; readonly version: EntryVersion; readonly payload: P }
   | { readonly kind: 'negative'; readonly version: EntryVersion }
   | { readonly kind: 'tombstone'; readonly version: EntryVersion }
   | { readonly kind: 'lease'; readonly floor: EntryVersion; readonly token: string | null };
@@ -13,18 +13,18 @@ export type EntryState =
 export type Life = 'own' | 'kept';
 
 /** One atomic step: what the key becomes, what is answered, what is published. */
-export interface Step<TOutcome> {
+export interface Step<TOutcome, P = string> {
   readonly outcome: TOutcome;
   /** `undefined` = absent. */
-  readonly next: EntryState | undefined;
+  readonly next: EntryState<P> | undefined;
   readonly life: Life;
   readonly publish?: { readonly action: InvalidationAction; readonly version: EntryVersion | null } | undefined;
 }
 
 /** What is to be written. */
-export interface EntryWrite {
+export interface EntryWrite<P = string> {
   readonly version: EntryVersion;
-  readonly payload: string | null;
+  readonly payload: P | null;
   readonly synced: boolean;
 }
 
@@ -32,9 +32,9 @@ export interface EntryWrite {
  * The rules of one key, as pure steps: what each request does to each state. Every store follows them; the embedded one runs this very class.
  * The protected methods are single rules, so that a test can show what each of them is for.
  */
-export class EntryProtocol {
+export class EntryProtocol<P = string> {
   /** A value or negative entry, with or without a lease. */
-  set(state: EntryState | undefined, write: EntryWrite, token: string | undefined): Step<SetOutcome> {
+  set(state: EntryState<P> | undefined, write: EntryWrite<P>, token: string | undefined): Step<SetOutcome, P> {
     if (token !== undefined) {
       return this.#setUnderLease(state, write, token);
     }
@@ -52,7 +52,7 @@ export class EntryProtocol {
   }
 
   /** A change brings a value: never creates. */
-  refresh(state: EntryState | undefined, version: EntryVersion, payload: string): Step<ChangeOutcome> {
+  refresh(state: EntryState<P> | undefined, version: EntryVersion, payload: P): Step<ChangeOutcome, P> {
     if (state === undefined) {
       return this.foundNothing('refresh', version);
     }
@@ -75,8 +75,8 @@ export class EntryProtocol {
   }
 
   /** A change made everything below `version` old. */
-  invalidate(state: EntryState | undefined, version: EntryVersion, synced: boolean): Step<ChangeOutcome> {
-    const left: EntryState | undefined = synced ? undefined : { kind: 'tombstone', version };
+  invalidate(state: EntryState<P> | undefined, version: EntryVersion, synced: boolean): Step<ChangeOutcome, P> {
+    const left: EntryState<P> | undefined = synced ? undefined : { kind: 'tombstone', version };
     if (state === undefined) {
       return synced
         ? this.foundNothing('invalidate', version)
@@ -93,7 +93,7 @@ export class EntryProtocol {
   }
 
   /** The key becomes absent, with no floor, and a lease is dead. */
-  evict(): Step<'applied'> {
+  evict(): Step<'applied', P> {
     return {
       outcome: 'applied',
       next: undefined,
@@ -106,7 +106,7 @@ export class EntryProtocol {
    * What is stamped at or below `version` is gone, and a lease is dead. The key becomes absent: a floor would have to be above the version, and
    * nothing need ever be stamped so. Every replica is told once the whole namespace is swept.
    */
-  sweep(state: EntryState, version: EntryVersion, synced: boolean): Step<'swept' | 'kept'> {
+  sweep(state: EntryState<P>, version: EntryVersion, synced: boolean): Step<'swept' | 'kept', P> {
     if (state.kind === 'tombstone' || !this.isSwept(state, version)) {
       return unchanged('kept', state);
     }
@@ -115,7 +115,7 @@ export class EntryProtocol {
   }
 
   /** A usable entry, the lease, or word that another has it. */
-  getOrLease(state: EntryState | undefined, token: string): Step<'hit' | 'leased' | 'wait'> {
+  getOrLease(state: EntryState<P> | undefined, token: string): Step<'hit' | 'leased' | 'wait', P> {
     if (state?.kind === 'value' || state?.kind === 'negative') {
       return unchanged('hit', state);
     }
@@ -127,12 +127,12 @@ export class EntryProtocol {
   }
 
   /** The lease of `token` stands. */
-  holds(state: EntryState | undefined, token: string): boolean {
+  holds(state: EntryState<P> | undefined, token: string): boolean {
     return state?.kind === 'lease' && state.token === token;
   }
 
   /** A failed load gives its lease back: absent, never a floor, for it does not know what was applied before it. */
-  release(state: EntryState | undefined, token: string): Step<'released' | 'lost'> {
+  release(state: EntryState<P> | undefined, token: string): Step<'released' | 'lost', P> {
     return this.holds(state, token)
       ? { outcome: 'released', next: undefined, life: 'own', publish: { action: 'release', version: null } }
       : unchanged('lost', state);
@@ -144,26 +144,26 @@ export class EntryProtocol {
   }
 
   /** Rule: a change that finds nothing is told to everybody, for its value may be in a reply under way. */
-  protected foundNothing(action: 'refresh' | 'invalidate', version: EntryVersion): Step<ChangeOutcome> {
+  protected foundNothing(action: 'refresh' | 'invalidate', version: EntryVersion): Step<ChangeOutcome, P> {
     return published(action, unchanged('absent', undefined), version);
   }
 
   /** Rule: a sweep takes what is stamped at or below its version, and every lease: its loader may have begun before. */
-  protected isSwept(state: Exclude<EntryState, { kind: 'tombstone' }>, version: EntryVersion): boolean {
+  protected isSwept(state: Exclude<EntryState<P>, { kind: 'tombstone' }>, version: EntryVersion): boolean {
     return state.kind === 'lease' || state.version.compare(version) <= 0;
   }
 
   /** Rule: a set whose lease is gone is refused, whatever it finds. */
-  protected setAfterLeaseWasLost(state: EntryState | undefined, _write: EntryWrite): Step<SetOutcome> {
+  protected setAfterLeaseWasLost(state: EntryState<P> | undefined, _write: EntryWrite<P>): Step<SetOutcome, P> {
     return unchanged('leaseLost', state);
   }
 
   /** Rule: in a synced namespace a set without a lease never creates. */
-  protected setWithoutLeaseOnNothing(state: EntryState | undefined, _write: EntryWrite): Step<SetOutcome> {
+  protected setWithoutLeaseOnNothing(state: EntryState<P> | undefined, _write: EntryWrite<P>): Step<SetOutcome, P> {
     return unchanged('absent', state);
   }
 
-  #setUnderLease(state: EntryState | undefined, write: EntryWrite, token: string): Step<SetOutcome> {
+  #setUnderLease(state: EntryState<P> | undefined, write: EntryWrite<P>, token: string): Step<SetOutcome, P> {
     if (state?.kind !== 'lease' || state.token !== token) {
       return this.setAfterLeaseWasLost(state, write);
     }
@@ -180,16 +180,16 @@ export class EntryProtocol {
   }
 
   /** The step that stores a write. */
-  protected stored({ version, payload }: EntryWrite): Step<SetOutcome> {
-    const next: EntryState = payload === null ? { kind: 'negative', version } : { kind: 'value', version, payload };
+  protected stored({ version, payload }: EntryWrite<P>): Step<SetOutcome, P> {
+    const next: EntryState<P> = payload === null ? { kind: 'negative', version } : { kind: 'value', version, payload };
     return published('set', { outcome: 'applied', next, life: 'own' }, version);
   }
 
   #deferred(
     action: 'refresh' | 'invalidate',
-    state: Extract<EntryState, { kind: 'lease' }>,
+    state: Extract<EntryState<P>, { kind: 'lease' }>,
     version: EntryVersion,
-  ): Step<ChangeOutcome> {
+  ): Step<ChangeOutcome, P> {
     const floor = this.raisedFloor(state.floor, version);
     return published(
       action,
@@ -199,10 +199,14 @@ export class EntryProtocol {
   }
 }
 
-function unchanged<TOutcome>(outcome: TOutcome, state: EntryState | undefined): Step<TOutcome> {
+function unchanged<TOutcome, P>(outcome: TOutcome, state: EntryState<P> | undefined): Step<TOutcome, P> {
   return { outcome, next: state, life: 'kept' };
 }
 
-function published<TOutcome>(action: InvalidationAction, step: Step<TOutcome>, version: EntryVersion): Step<TOutcome> {
+function published<TOutcome, P>(
+  action: InvalidationAction,
+  step: Step<TOutcome, P>,
+  version: EntryVersion,
+): Step<TOutcome, P> {
   return { ...step, publish: { action, version } };
 }

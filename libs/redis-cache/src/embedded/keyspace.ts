@@ -2,8 +2,8 @@ import type { Clock } from '@smartpulse/resilience';
 import { CacheServerFullError } from '../redis-cache.errors.js';
 import type { EntryState } from './entry.protocol.js';
 
-interface Slot {
-  readonly state: EntryState;
+interface Slot<P> {
+  readonly state: EntryState<P>;
   readonly expiresAtMs: number;
   readonly bytes: number;
   /** The part of the keyspace that the key belongs to, as long as it is there. */
@@ -23,10 +23,10 @@ export interface KeyspaceBounds {
 const OVERHEAD_BYTES = 96;
 const PARTS = 1_024;
 
-/** Keys with their states and lives; bounded by entries and bytes. */
-export class Keyspace {
+/** Keys with their states and lives; bounded by entries and bytes, of which `sizeOf` says how many a value takes. */
+export class Keyspace<P> {
   // Iterates from the key unused for longest: use and write set a key anew.
-  readonly #slots = new Map<string, Slot>();
+  readonly #slots = new Map<string, Slot<P>>();
   // For scans: a key stays in the part in which it began, however often it is used or written.
   readonly #parts: readonly Set<string>[] = Array.from({ length: PARTS }, () => new Set<string>());
   #created = 0;
@@ -36,6 +36,7 @@ export class Keyspace {
   constructor(
     private readonly bounds: KeyspaceBounds,
     private readonly clock: Clock,
+    private readonly sizeOf: (payload: P) => number,
   ) {}
 
   get size(): number {
@@ -52,7 +53,7 @@ export class Keyspace {
   }
 
   /** The live state of a key and what is left of its life. */
-  read(key: string): { readonly state: EntryState; readonly ttlMs: number } | undefined {
+  read(key: string): { readonly state: EntryState<P>; readonly ttlMs: number } | undefined {
     const slot = this.#live(key);
     if (slot === undefined) {
       return undefined;
@@ -63,13 +64,13 @@ export class Keyspace {
   }
 
   /** The live state of a key, without counting as a use. */
-  inspect(key: string): EntryState | undefined {
+  inspect(key: string): EntryState<P> | undefined {
     return this.#live(key)?.state;
   }
 
   /** @throws {@link CacheServerFullError} when there is no room and the policy is to refuse. */
-  write(key: string, state: EntryState, ttlMs: number): void {
-    const bytes = OVERHEAD_BYTES + key.length * 2 + (state.kind === 'value' ? state.payload.length * 2 : 0);
+  write(key: string, state: EntryState<P>, ttlMs: number): void {
+    const bytes = OVERHEAD_BYTES + key.length * 2 + (state.kind === 'value' ? this.sizeOf(state.payload) : 0);
     const before = this.#slots.get(key);
     const grown = this.#bytes - (before?.bytes ?? 0) + bytes;
     const entries = this.#slots.size + (before === undefined ? 1 : 0);
@@ -125,7 +126,7 @@ export class Keyspace {
     return part;
   }
 
-  #live(key: string): Slot | undefined {
+  #live(key: string): Slot<P> | undefined {
     const slot = this.#slots.get(key);
     if (slot !== undefined && slot.expiresAtMs <= this.clock.monotonic()) {
       this.remove(key);
