@@ -1,0 +1,1 @@
+export { SqlServerNameError } from './sql-server.errors.js';

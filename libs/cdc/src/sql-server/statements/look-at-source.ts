@@ -1,0 +1,64 @@
+import { BOOKKEEPING_TABLES } from './bookkeeping.js';
+import { quoteSchema, quoteTable, quoteText } from './identifier.js';
+import { session, type SqlServerStatement, type StatementLimits, text } from './statement.js';
+
+/** Names that one look asks for at most: the server takes 2,100 parameters. */
+export const MOST_TABLES_PER_LOOK = 1_000;
+
+/**
+ * One cheap look at the database for all tables: (epoch), (version now), (retention), (ids of the tables), (tracking state of each that
+ * is tracked). It reads no side table, and it runs outside of any snapshot, where metadata may fail with 3961.
+ *
+ * @param tables `schema.name`, at most {@link MOST_TABLES_PER_LOOK}.
+ */
+export function lookAtSource(tables: readonly string[], schema: string, limits: StatementLimits): SqlServerStatement {
+  const ids = tables.map((_, index) => `OBJECT_ID(@table${index})`);
+  return {
+    name: 'lookAtSource',
+    sql: [
+      session('READ COMMITTED', limits),
+      `SELECT e.epoch FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
+      'SELECT CHANGE_TRACKING_CURRENT_VERSION() AS current_version;',
+      'SELECT d.retention_period, d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();',
+      ...(ids.length === 0
+        ? []
+        : [
+            `SELECT ${ids.map((id, index) => `${id} AS id${index}`).join(', ')};`,
+            `SELECT t.object_id, t.begin_version, t.min_valid_version FROM sys.change_tracking_tables AS t WHERE t.object_id IN (${ids.join(', ')});`,
+          ]),
+    ].join('\n'),
+    parameters: tables.map((table, index) => text(`table${index}`, quoteTable(table))),
+  };
+}
+
+/**
+ * Everything about one table: (id, version now, rights, updateability), (snapshot isolation of the database), (tracking of the table),
+ * (columns), (columns of the primary key).
+ */
+export function describeTable(table: string, limits: StatementLimits): SqlServerStatement {
+  return {
+    name: 'describeTable',
+    sql: `${session('READ COMMITTED', limits)}
+SELECT OBJECT_ID(@table) AS object_id, CHANGE_TRACKING_CURRENT_VERSION() AS current_version, HAS_PERMS_BY_NAME(@table, N'OBJECT', N'SELECT') AS may_select, HAS_PERMS_BY_NAME(@table, N'OBJECT', N'VIEW CHANGE TRACKING') AS may_track, CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), N'Updateability')) AS updateability;
+SELECT d.snapshot_isolation_state FROM sys.databases AS d WHERE d.database_id = DB_ID();
+SELECT t.is_track_columns_updated_on, t.begin_version, t.min_valid_version, t.cleanup_version FROM sys.change_tracking_tables AS t WHERE t.object_id = OBJECT_ID(@table);
+SELECT c.column_id, c.name, TYPE_NAME(c.system_type_id) AS type_name, c.max_length, c.precision, c.scale, c.is_computed, c.collation_name FROM sys.columns AS c WHERE c.object_id = OBJECT_ID(@table) ORDER BY c.column_id;
+SELECT ic.column_id, ic.is_descending_key FROM sys.indexes AS i INNER JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id WHERE i.object_id = OBJECT_ID(@table) AND i.is_primary_key = 1 AND ic.key_ordinal > 0 ORDER BY ic.key_ordinal;`,
+    parameters: [text('table', quoteTable(table))],
+  };
+}
+
+/** What a database is like: (server, database, rights), (isolation), (change tracking), (which of the bookkeeping's tables are there). */
+export function examineDatabase(schema: string, limits: StatementLimits): SqlServerStatement {
+  const tables = BOOKKEEPING_TABLES.map((table) => quoteText(`${quoteSchema(schema)}.[${table}]`));
+  return {
+    name: 'examineDatabase',
+    sql: `${session('READ COMMITTED', limits)}
+SELECT CONVERT(nvarchar(60), SERVERPROPERTY(N'ProductVersion')) AS product_version, DB_NAME() AS database_name, USER_NAME() AS user_name, CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), N'Updateability')) AS updateability, CHANGE_TRACKING_CURRENT_VERSION() AS current_version;
+SELECT d.snapshot_isolation_state, d.is_read_committed_snapshot_on FROM sys.databases AS d WHERE d.database_id = DB_ID();
+SELECT d.is_auto_cleanup_on, d.retention_period, d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();
+SELECT ${tables.map((table, index) => `OBJECT_ID(${table}) AS id${index}`).join(', ')};
+SELECT ${tables.map((table, index) => `HAS_PERMS_BY_NAME(${table}, N'OBJECT', N'UPDATE') AS may${index}`).join(', ')};`,
+    parameters: [],
+  };
+}

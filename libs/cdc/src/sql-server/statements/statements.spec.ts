@@ -1,0 +1,291 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createBookkeeping } from './bookkeeping.js';
+import { addCheckpoint, type CheckpointRow, loadCheckpoint, moveCheckpoint } from './checkpoints.js';
+import type { SqlServerColumn, SqlServerKeyColumn } from './column-sql.js';
+import { raiseEpoch, readStamp } from './epochs.js';
+import { quoteName, quoteTable } from './identifier.js';
+import { askForLease, leaveReplicas, releaseLease, renewLease, takeLease } from './leases.js';
+import { describeTable, examineDatabase, lookAtSource } from './look-at-source.js';
+import { type ReadableTable, readChanges, readRows } from './read-changes.js';
+import type { SqlServerStatement } from './statement.js';
+
+const LIMITS = { lockTimeoutMs: 5_000 };
+const SCHEMA = 'smartpulse';
+
+const column = (id: number, name: string, declaredType: string, kind: SqlServerColumn['kind']): SqlServerKeyColumn => ({
+  id,
+  name,
+  declaredType,
+  kind,
+  collation: kind === 'text' ? 'Latin1_General_100_CI_AS' : null,
+  descending: false,
+});
+
+const ID = column(1, 'id', 'bigint', 'bigint');
+const STOCK: ReadableTable = {
+  table: 'dbo.stock',
+  key: [ID],
+  columns: [ID, column(2, 'level', 'int', 'integer'), column(3, 'note', 'nvarchar(200)', 'text')],
+  maskColumnIds: [2, 3],
+};
+const PROVIDER = column(1, 'provider', 'varchar(20)', 'text');
+const START = { ...column(2, 'delivery start', 'datetime2(7)', 'instant'), descending: true };
+const FORECAST: ReadableTable = {
+  table: 'dbo.forecast',
+  key: [PROVIDER, START],
+  columns: [
+    PROVIDER,
+    START,
+    column(3, 'value', 'decimal(18,6)', 'decimal'),
+    column(4, 'price', 'money', 'money'),
+    column(5, 'zone', 'datetimeoffset(3)', 'offsetInstant'),
+    column(6, 'day', 'date', 'date'),
+    column(7, 'at', 'time(7)', 'time'),
+    column(8, 'owner', 'uniqueidentifier', 'uuid'),
+    column(9, 'hash', 'binary(32)', 'binary'),
+    column(10, 'odd ] name', 'xml', 'xml'),
+  ],
+  maskColumnIds: [],
+};
+const page = {
+  ...LIMITS,
+  table: STOCK,
+  isolation: 'SNAPSHOT',
+  after: 41n,
+  cursor: null,
+  limit: 1_000,
+  forceSeek: false,
+  schema: SCHEMA,
+} as const;
+const row: CheckpointRow = {
+  consumer: 'publisher',
+  source: 'stock',
+  table: 'dbo.stock',
+  fence: 7n,
+  epoch: 1n,
+  objectId: '245575913',
+  beginVersion: 3n,
+  schemaHash: 'abc',
+  sinkInstance: 'broker',
+  phase: 'streaming',
+  reason: null,
+  version: 41n,
+  cursorVersion: null,
+  cursorKey: null,
+};
+const lease = {
+  ...LIMITS,
+  schema: SCHEMA,
+  resource: 'cdc:publisher:stock:dbo.stock',
+  owner: 'replica-1',
+  ttlMs: 30_000,
+};
+
+interface Listed {
+  readonly title: string;
+  readonly when: string;
+  readonly needs: string;
+  readonly statement: SqlServerStatement;
+}
+
+const BOOKS = '`SELECT`, `INSERT`, `UPDATE` and `DELETE` on the schema of the bookkeeping';
+const READS = '`SELECT` and `VIEW CHANGE TRACKING` on the table, `SELECT` on the schema of the bookkeeping';
+
+const READING: readonly Listed[] = [
+  {
+    title: 'Look at the source',
+    when: 'Every poll, once for all tables that are due.',
+    needs:
+      '`VIEW CHANGE TRACKING` on the tables (without it they look untracked), `SELECT` on the schema of the bookkeeping',
+    statement: lookAtSource(['dbo.stock', 'dbo.forecast'], SCHEMA, LIMITS),
+  },
+  {
+    title: 'Describe a table',
+    when: 'At the start of its tracker and once per heartbeat interval: a change of columns shows here.',
+    needs: '`SELECT` and `VIEW CHANGE TRACKING` on the table',
+    statement: describeTable('dbo.stock', LIMITS),
+  },
+  {
+    title: 'Read a page of changes',
+    when: 'When the version has moved, and again at once as long as pages are full.',
+    needs: READS,
+    statement: readChanges(page),
+  },
+  {
+    title: 'Read on inside a version',
+    when: 'When the page before ended in the middle of a transaction. The key has two columns here, one of them descending.',
+    needs: READS,
+    statement: readChanges({
+      ...page,
+      table: FORECAST,
+      cursor: { version: 42n, key: ['north', '2026-11-27 20:31:05.1234567'] },
+    }),
+  },
+  {
+    title: 'Read a page without snapshot isolation',
+    when: "Where the database does not allow snapshots (`isolation: 'auto'`), or when asked for; here with `forceSeek`.",
+    needs: READS,
+    statement: readChanges({ ...page, isolation: 'READ COMMITTED', forceSeek: true }),
+  },
+  {
+    title: 'Read rows of the table',
+    when: 'In a bootstrap or resync, chunk by chunk; every chunk is a statement of its own.',
+    needs: '`SELECT` on the table',
+    statement: readRows({
+      ...LIMITS,
+      table: FORECAST,
+      isolation: 'SNAPSHOT',
+      afterKey: ['north', '2026-11-27 20:31:05.1234567'],
+      limit: 1_000,
+    }),
+  },
+  {
+    title: 'Read the stamp',
+    when: "Before the data of a synchronised cache, in the same snapshot; and after a commit of one's own.",
+    needs: '`SELECT` on the schema of the bookkeeping',
+    statement: readStamp(SCHEMA),
+  },
+];
+
+const WRITING: readonly Listed[] = [
+  {
+    title: 'Load a position',
+    when: 'When a tracker gets its lease, and after an error.',
+    needs: BOOKS,
+    statement: loadCheckpoint(row, SCHEMA, LIMITS),
+  },
+  {
+    title: 'Move a position',
+    when: 'After every page that the sink has accepted.',
+    needs: BOOKS,
+    statement: moveCheckpoint(row, SCHEMA, LIMITS),
+  },
+  {
+    title: 'Add a position',
+    when: 'The first time that a consumer follows a table.',
+    needs: BOOKS,
+    statement: addCheckpoint(row, SCHEMA, LIMITS),
+  },
+  {
+    title: 'Ask for a lease',
+    when: 'Before taking one.',
+    needs: BOOKS,
+    statement: askForLease(lease),
+  },
+  {
+    title: 'Take a lease',
+    when: 'When the replica has room in its share, or nobody else took the lease in time.',
+    needs: BOOKS,
+    statement: takeLease(lease, 0),
+  },
+  {
+    title: 'Renew a lease',
+    when: 'Every third of its life.',
+    needs: BOOKS,
+    statement: renewLease({ ...lease, fence: 7n }),
+  },
+  {
+    title: 'Release a lease',
+    when: 'When a tracker stops or gives a table to another replica.',
+    needs: BOOKS,
+    statement: releaseLease({ ...lease, fence: 7n }),
+  },
+  {
+    title: 'Leave the replicas',
+    when: 'When the app closes.',
+    needs: BOOKS,
+    statement: leaveReplicas('replica-1', SCHEMA, LIMITS),
+  },
+  {
+    title: 'Raise the epoch',
+    when: 'When the version counter went back: the database was restored, copied or failed over with loss.',
+    needs: BOOKS,
+    statement: raiseEpoch(1n, 0n, SCHEMA, LIMITS),
+  },
+];
+
+const PREPARING: readonly Listed[] = [
+  {
+    title: 'Examine the database',
+    when: 'By the doctor alone.',
+    needs: 'a login with access to the database',
+    statement: examineDatabase(SCHEMA, LIMITS),
+  },
+  ...createBookkeeping(SCHEMA).map((statement) => ({
+    title: statement.name.charAt(0).toUpperCase() + statement.name.slice(1),
+    when: 'Once, by whoever prepares the database.',
+    needs: '`CREATE SCHEMA`, `CREATE TABLE`',
+    statement,
+  })),
+];
+
+function listed({ title, when, needs, statement }: Listed): string {
+  const types = statement.parameters.map(({ name, type }) => `\`@${name} ${type}\``).join(', ');
+  return [
+    `### ${title}`,
+    '',
+    when,
+    `Needs ${needs}.`,
+    ...(types === '' ? [] : [`Parameters: ${types}.`]),
+    '',
+    '```sql',
+    statement.sql,
+    '```',
+    '',
+  ].join('\n');
+}
+
+const PAGE = `# Every statement for SQL Server
+
+All text that \`@smartpulse/cdc/sql-server\` sends, as it sends it, with the rights that it needs. The list is written by
+\`libs/cdc/src/sql-server/statements/statements.spec.ts\`, so a statement that changes shows here.
+
+Names of tables are checked and quoted, names of columns come from the catalogue and are quoted, everything else is a parameter.
+
+## Reading
+
+${READING.map(listed).join('\n')}
+## Bookkeeping
+
+${WRITING.map(listed).join('\n')}
+## Preparing a database
+
+${PREPARING.map(listed).join('\n')}`;
+
+describe('the statements for SQL Server', () => {
+  it('are those of the page that lists them', async () => {
+    await expect(PAGE).toMatchFileSnapshot(
+      join(import.meta.dirname, '../../../../../docs/guides/sql-server-statements.md'),
+    );
+  });
+
+  it('take every value as a parameter', () => {
+    const bound = [...READING, ...WRITING].map(({ statement }) => statement);
+    for (const { name, sql, parameters } of bound) {
+      for (const parameter of parameters) {
+        expect(sql, name).toContain(`@${parameter.name}`);
+      }
+      const declared = new Set(parameters.map((parameter) => parameter.name));
+      const used = [...sql.matchAll(/(?<!DECLARE )@(\w+)/g)].map(([, used_]) => used_);
+      expect(used.filter((used_) => used_ !== 'current_version' && !declared.has(used_ ?? ''))).toEqual([]);
+    }
+  });
+
+  it('quote whatever a column is called, and refuse a table that is no plain name', () => {
+    expect(quoteName('odd ] name')).toBe('[odd ]] name]');
+    expect(quoteTable('dbo.stock')).toBe('[dbo].[stock]');
+    for (const table of [
+      'stock',
+      'a.b.c',
+      'dbo.',
+      '.stock',
+      'dbo.[stock]',
+      "dbo.stock'; DROP TABLE x --",
+      'dbo.a b',
+      'dbo.ä',
+    ]) {
+      expect(() => quoteTable(table), table).toThrow(/plain identifiers/);
+    }
+  });
+});
