@@ -37,50 +37,55 @@ export interface SqlServerKeyColumn extends SqlServerColumn {
   readonly descending: boolean;
 }
 
+/** How a value leaves the server, and how a key's text comes back as a value of the column's own type. */
+interface Crossing {
+  readonly out: (column: string) => string;
+  readonly back: (parameter: string, column: SqlServerKeyColumn) => string;
+}
+
+const typed = (parameter: string, { declaredType }: SqlServerKeyColumn): string =>
+  `CONVERT(${declaredType}, ${parameter})`;
+const plain: Crossing = { out: (column) => column, back: typed };
+// Style 121 has all digits of the fraction.
+const timed: Crossing = {
+  out: (column) => `CONVERT(varchar(34), ${column}, 121)`,
+  back: (parameter, { declaredType }) => `CONVERT(${declaredType}, ${parameter}, 121)`,
+};
+
+const CROSSINGS: Readonly<Record<ColumnKind, Crossing>> = Object.freeze({
+  bit: plain,
+  integer: plain,
+  bigint: plain,
+  float: plain,
+  real: plain,
+  decimal: { out: (column) => `CONVERT(varchar(41), ${column})`, back: typed },
+  // Style 2 has all four digits after the point.
+  money: { out: (column) => `CONVERT(varchar(24), ${column}, 2)`, back: typed },
+  instant: timed,
+  offsetInstant: timed,
+  date: timed,
+  time: timed,
+  uuid: { out: (column) => `CONVERT(varchar(36), ${column})`, back: typed },
+  xml: { out: (column) => `CONVERT(nvarchar(max), ${column})`, back: typed },
+  // Style 1 reads 0x and hexadecimal digits.
+  binary: { ...plain, back: (parameter, { declaredType }) => `CONVERT(${declaredType}, ${parameter}, 1)` },
+  text: { ...plain, back: textParameterSql },
+} satisfies Record<ColumnKind, Crossing>);
+
 /** The value of a column as it leaves the server. */
 export function projectionSql(alias: string, { name, kind }: SqlServerColumn): string {
-  const column = `${alias}.${quoteName(name)}`;
-  switch (kind) {
-    case 'decimal':
-      return `CONVERT(varchar(41), ${column})`;
-    case 'money':
-      // Style 2 has all four digits after the point.
-      return `CONVERT(varchar(24), ${column}, 2)`;
-    case 'instant':
-    case 'offsetInstant':
-    case 'date':
-    case 'time':
-      // Style 121 has all digits of the fraction.
-      return `CONVERT(varchar(34), ${column}, 121)`;
-    case 'uuid':
-      return `CONVERT(varchar(36), ${column})`;
-    case 'xml':
-      return `CONVERT(nvarchar(max), ${column})`;
-    default:
-      return column;
-  }
+  return CROSSINGS[kind].out(`${alias}.${quoteName(name)}`);
 }
 
 /** The parameter of a key column, which is text, as a value of the column's own type and collation: so it finds the same place again. */
-export function keyParameterSql(parameter: string, { declaredType, kind, collation }: SqlServerKeyColumn): string {
-  switch (kind) {
-    case 'text': {
-      if (declaredType.startsWith('n')) {
-        return parameter;
-      }
-      // A narrow column beside a wide parameter would be converted row by row, and no index used.
-      const collated = collation === null ? parameter : `${parameter} COLLATE ${collation}`;
-      return `CONVERT(${declaredType}, ${collated})`;
-    }
-    case 'binary':
-      // Style 1 reads 0x and hexadecimal digits.
-      return `CONVERT(${declaredType}, ${parameter}, 1)`;
-    case 'instant':
-    case 'offsetInstant':
-    case 'date':
-    case 'time':
-      return `CONVERT(${declaredType}, ${parameter}, 121)`;
-    default:
-      return `CONVERT(${declaredType}, ${parameter})`;
+export function keyParameterSql(parameter: string, column: SqlServerKeyColumn): string {
+  return CROSSINGS[column.kind].back(parameter, column);
+}
+
+/** A narrow column beside a wide parameter would be converted row by row, and no index used. */
+function textParameterSql(parameter: string, { declaredType, collation }: SqlServerKeyColumn): string {
+  if (declaredType.startsWith('n')) {
+    return parameter;
   }
+  return `CONVERT(${declaredType}, ${collation === null ? parameter : `${parameter} COLLATE ${collation}`})`;
 }
