@@ -13,7 +13,9 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['libs/**/src/**/*.spec.ts', 'apps/**/src/**/*.spec.ts'], { testTimeout: 20_000 }),
+      project('unit', ['libs/**/src/**/*.spec.ts', 'apps/**/src/**/*.spec.ts', 'test/support/**/*.spec.ts'], {
+        testTimeout: 20_000,
+      }),
       project('property', ['test/property/**/*.spec.ts'], { testTimeout: 180_000 }),
       project('contract', ['test/contract/**/*.spec.ts']),
       project('e2e', ['test/e2e/**/*.e2e-spec.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),

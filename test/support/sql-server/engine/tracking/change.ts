@@ -1,0 +1,26 @@
+import { type SqlValue } from '../../seam.js';
+import { type TableTracking } from './table-tracking.js';
+
+export type ChangeOperation = 'I' | 'U' | 'D';
+
+/** What a statement did to one key of a tracked table. */
+export interface ChangeRecord {
+  readonly operation: ChangeOperation;
+  /** Equal for keys that are equal in their collation. */
+  readonly key: string;
+  readonly keyValues: readonly SqlValue[];
+  /** Ids of the columns that an update set; `null` = not told: an insert, a delete, all columns, or columns are not tracked. */
+  readonly columns: readonly number[] | null;
+  /** Of the statement: WITH CHANGE_TRACKING_CONTEXT. */
+  readonly context: Uint8Array | null;
+}
+
+/** A change whose transaction is open. */
+export interface PendingChange extends ChangeRecord {
+  readonly tracking: TableTracking;
+}
+
+/** A committed change. All changes of a transaction have one version. */
+export interface Change extends ChangeRecord {
+  readonly version: bigint;
+}

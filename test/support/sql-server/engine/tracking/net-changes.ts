@@ -1,0 +1,76 @@
+import { type SqlValue } from '../../seam.js';
+import { type Change, type ChangeOperation } from './change.js';
+import { columnMask } from './column-mask.js';
+
+/** What CHANGETABLE(CHANGES …) tells of one key. */
+export interface NetChange {
+  readonly version: bigint;
+  /** Of the last insert after the reader's version, if there was one and the row is there. */
+  readonly creationVersion: bigint | null;
+  readonly operation: ChangeOperation;
+  readonly columns: Uint8Array | null;
+  readonly context: Uint8Array | null;
+  readonly keyValues: readonly SqlValue[];
+}
+
+/**
+ * Folds the changes above `after` and at or below `upTo` into one for each key. What happened is told relative to `after`: a row that came
+ * after it is an insert, whatever became of it since; a row that was there, was deleted and came again is an update.
+ */
+export function netChanges(log: readonly Change[], after: bigint, upTo: bigint): readonly NetChange[] {
+  const byKey = new Map<string, Change[]>();
+  for (let at = firstAbove(log, after); at < log.length; at++) {
+    const change = log[at] as Change;
+    if (change.version > upTo) {
+      break;
+    }
+    const known = byKey.get(change.key);
+    if (known === undefined) {
+      byKey.set(change.key, [change]);
+    } else {
+      known.push(change);
+    }
+  }
+  return [...byKey.values()].map(fold);
+}
+
+function fold(changes: readonly Change[]): NetChange {
+  const first = changes[0] as Change;
+  const last = changes.at(-1) as Change;
+  const operation = last.operation === 'D' ? 'D' : first.operation === 'I' ? 'I' : 'U';
+  const created = operation === 'D' ? undefined : changes.findLast((change) => change.operation === 'I');
+  return {
+    version: last.version,
+    creationVersion: created?.version ?? null,
+    operation,
+    columns: operation === 'U' ? unionMask(changes) : null,
+    context: last.context,
+    keyValues: last.keyValues,
+  };
+}
+
+/** One change that does not tell its columns makes all of them unknown. */
+function unionMask(changes: readonly Change[]): Uint8Array | null {
+  const ids = new Set<number>();
+  for (const { columns } of changes) {
+    if (columns === null) {
+      return null;
+    }
+    columns.forEach((id) => ids.add(id));
+  }
+  return columnMask([...ids]);
+}
+
+/** The index of the first change above a version, by halving. */
+function firstAbove(log: readonly Change[], version: bigint): number {
+  let [low, high] = [0, log.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((log[middle] as Change).version > version) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
