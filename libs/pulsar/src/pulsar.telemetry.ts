@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/api';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions, TELEMETRY_DEFAULTS } from './pulsar.options.js';
 import { type BatchSpans, endSpan, MessageSpans } from './telemetry/message-spans.js';
-import { messagingAttributes, pulsarAttributes } from './telemetry/message-attributes.js';
+import { messagingAttributes, processAttributes, pulsarAttributes } from './telemetry/message-attributes.js';
 import type { IncomingMessage, OutgoingMessage } from './transport/pulsar.transport.js';
 
 /** Messages handed to a producer, failures included (they carry `error.type`). Semantic conventions for messaging. */
@@ -71,7 +71,10 @@ export interface ConsumerSeries {
   /** Of Pulsar's own instruments. */
   readonly attributes: Attributes;
   readonly received: Attributes;
+  /** Of the span of a handler run. */
   readonly process: Attributes;
+  /** Of its duration. */
+  readonly processed: Attributes;
   readonly ack: Attributes;
   readonly nack: Attributes;
   /** What the last acknowledgement was answered by. */
@@ -239,7 +242,7 @@ export class PulsarTelemetry implements OnModuleInit {
   /** Counts a handler run that ended and that {@link process} did not see to. */
   processed(series: ConsumerSeries, durationMs: number, failure: { readonly error: unknown } | undefined): void {
     const errorType = failure === undefined ? undefined : errorTypeOf(failure.error);
-    this.#processDuration?.record(durationMs / 1_000, withError(series.process, errorType));
+    this.#processDuration?.record(durationMs / 1_000, withError(series.processed, errorType));
   }
 
   /** Runs a handler within a span that continues the publisher's trace, or is linked to it. */
@@ -268,26 +271,21 @@ export class PulsarTelemetry implements OnModuleInit {
   }
 
   /**
-   * Times an acknowledgement, in a span where these are asked for. Those that the transport answers by one promise are one operation: on the
-   * wire those of one turn, in the process all.
+   * An acknowledgement is on its way: times it until its receipt, in a span where these are asked for. Those that the transport answers by one promise
+   * are one operation: on the wire those of one turn, in the process all.
    */
-  acknowledge(
+  acknowledging(
     series: ConsumerSeries,
     message: Pick<IncomingMessage, 'topic' | 'properties'>,
+    receipt: Promise<void>,
     nowMs: Now,
-    run: () => Promise<void>,
-  ): Promise<void> {
+  ): void {
     if (this.#settleSpans) {
       const span = this.#spans.startSettle(message.topic, 'ack', series.ack, message.properties);
-      const receipt = run();
       this.#timeAcknowledgement(series, receipt, nowMs, span);
-      return receipt;
-    }
-    const receipt = run();
-    if (this.#measures && receipt !== series.receipt) {
+    } else if (this.#measures && receipt !== series.receipt) {
       this.#timeAcknowledgement(series, receipt, nowMs, undefined);
     }
-    return receipt;
   }
 
   /** A message is given back, which has no answer to wait for. */
@@ -333,7 +331,7 @@ export class PulsarTelemetry implements OnModuleInit {
       errorType = errorTypeOf(error);
       throw error;
     } finally {
-      this.#processDuration?.record((nowMs() - startMs) / 1_000, withError(series.process, errorType));
+      this.#processDuration?.record((nowMs() - startMs) / 1_000, withError(series.processed, errorType));
       endSpan(span, errorType);
     }
   }
@@ -441,6 +439,7 @@ function consumerSeries(topic: string, subscription: string): ConsumerSeries {
     attributes: pulsarAttributes(topic, subscription),
     received: messagingAttributes('receive', 'receive', topic, subscription),
     process: messagingAttributes('process', 'process', topic, subscription),
+    processed: processAttributes(topic, subscription),
     ack: messagingAttributes('ack', 'settle', topic, subscription),
     nack: messagingAttributes('nack', 'settle', topic, subscription),
     receipt: undefined,

@@ -25,6 +25,8 @@ export interface MessageInvokerOptions<T> {
 
 type Settled = (run: HandlerRun, failure: { readonly error: unknown } | undefined) => void;
 
+type OnEnded = (result: RunResult) => void;
+
 /** The span that it runs in times it. */
 const NOBODY: Settled = () => undefined;
 
@@ -57,7 +59,7 @@ export class MessageInvoker<T> {
   }
 
   /**
-   * Answers at once where neither the reading nor the handler waits for anything.
+   * Answers at once where neither the reading nor the handler waits for anything; else answers nothing and tells `onEnded`, once.
    *
    * When a handler's time is used up, its signal aborts; the run has then failed, whatever the handler answers, as soon as it settles or the
    * grace is over. A handler that ignores the signal beyond the grace is left to itself: it may then overlap its own repetition.
@@ -65,18 +67,27 @@ export class MessageInvoker<T> {
    * @param attempt which handler run of the message it is, from 1.
    * @param stop aborts when the shutdown's time is used up.
    */
-  run(message: IncomingMessage, attempt: number, stop: AbortSignal): RunResult | Promise<RunResult> {
+  run(message: IncomingMessage, attempt: number, stop: AbortSignal, onEnded: OnEnded): RunResult | undefined {
     this.#running++;
     let payload: T | Promise<T>;
     try {
       payload = this.#options.reader.read(message);
     } catch (error) {
-      this.#running--;
-      return { status: 'invalid', error: asError(error) };
+      return this.#unreadable(error);
     }
-    return payload instanceof Promise
-      ? this.#runWhenRead(payload, message, attempt, stop)
-      : this.#invoke(payload, message, attempt, stop);
+    if (!(payload instanceof Promise)) {
+      return this.#invoke(payload, message, attempt, stop, onEnded);
+    }
+    payload.then(
+      (read) => {
+        const result = this.#invoke(read, message, attempt, stop, onEnded);
+        if (result !== undefined) {
+          onEnded(result);
+        }
+      },
+      (error: unknown) => onEnded(this.#unreadable(error)),
+    );
+    return undefined;
   }
 
   /** No handler runs any more. */
@@ -84,30 +95,25 @@ export class MessageInvoker<T> {
     this.#handlers.close();
   }
 
-  async #runWhenRead(
-    reading: Promise<T>,
+  #unreadable(error: unknown): RunResult {
+    this.#running--;
+    return { status: 'invalid', error: asError(error) };
+  }
+
+  #invoke(
+    payload: T,
     message: IncomingMessage,
     attempt: number,
     stop: AbortSignal,
-  ): Promise<RunResult> {
-    let payload: T;
-    try {
-      payload = await reading;
-    } catch (error) {
-      this.#running--;
-      return { status: 'invalid', error: asError(error) };
-    }
-    return this.#invoke(payload, message, attempt, stop);
-  }
-
-  #invoke(payload: T, message: IncomingMessage, attempt: number, stop: AbortSignal): RunResult | Promise<RunResult> {
+    onEnded: OnEnded,
+  ): RunResult | undefined {
     const { handler, series, telemetry } = this.#options;
     const run = this.#handlers.begin(stop);
     const context = new MessageContext(message, attempt, run);
     if (telemetry.tracesHandlers) {
       const { topic, properties } = message;
       const answer = telemetry.process(series, topic, properties, this.#nowMs, async () => handler(payload, context));
-      return this.#whenSettled(run, answer, NOBODY);
+      return this.#tellWhenSettled(run, answer, NOBODY, onEnded);
     }
     let answer: unknown;
     try {
@@ -117,34 +123,33 @@ export class MessageInvoker<T> {
       return this.#ended(run, { status: 'rejected', error });
     }
     if (isThenable(answer)) {
-      return this.#whenSettled(run, answer, this.#measured);
+      return this.#tellWhenSettled(run, answer, this.#measured, onEnded);
     }
     this.#measured(run, undefined);
     return this.#ended(run, { status: 'fulfilled', value: answer });
   }
 
   /** @param onSettled hears of the handler itself, however late; the result may be that its time was up. */
-  #whenSettled(run: HandlerRun, answer: PromiseLike<unknown>, onSettled: Settled): Promise<RunResult> {
-    return new Promise((resolve) => {
-      run.settle = resolve;
-      answer.then(
-        (value) => {
-          onSettled(run, undefined);
-          resolve(this.#ended(run, { status: 'fulfilled', value }));
-        },
-        (error: unknown) => {
-          onSettled(run, { error });
-          resolve(this.#ended(run, { status: 'rejected', error }));
-        },
-      );
-    });
+  #tellWhenSettled(run: HandlerRun, answer: PromiseLike<unknown>, onSettled: Settled, onEnded: OnEnded): undefined {
+    run.settle = onEnded;
+    const tell = (result: RunResult, failure: { readonly error: unknown } | undefined): void => {
+      onSettled(run, failure);
+      if (!run.isOver) {
+        onEnded(this.#ended(run, result));
+      }
+    };
+    // A thenable of somebody else may tell at once, before anybody listens.
+    const settled = answer instanceof Promise ? answer : Promise.resolve(answer);
+    settled.then(
+      (value) => tell({ status: 'fulfilled', value }, undefined),
+      (error: unknown) => tell({ status: 'rejected', error }, { error }),
+    );
   }
 
+  /** Only for a run that is not over. */
   #ended(run: HandlerRun, result: RunResult): RunResult {
-    if (!run.isOver) {
-      this.#running--;
-      this.#handlers.end(run);
-    }
+    this.#running--;
+    this.#handlers.end(run);
     return run.timedOut === undefined ? result : { status: 'rejected', error: run.timedOut };
   }
 }

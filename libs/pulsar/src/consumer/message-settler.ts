@@ -1,10 +1,10 @@
 import type { Logger } from '@nestjs/common';
 import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
 import type { LetterKeeper } from '../dead-letters/letter-keeper.js';
-import { PulsarError } from '../pulsar.errors.js';
 import type { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
+import { Acknowledgements } from './acknowledgements.js';
 import { AttemptMemory } from './attempt-memory.js';
 import { deadLetterMessage, type DeadLetterReason } from './dead-letter-message.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
@@ -66,17 +66,25 @@ export interface SettleLater {
   readonly retryAfterMs: number;
 }
 
-/** Acknowledgements that fail so often are left: the message comes again. */
-const MAX_ACK_FAILURES = 10;
-
 /** Settles messages: handled → acknowledged, dead letter stored → acknowledged, never the other way round. */
 export class MessageSettler {
   readonly #options: MessageSettlerOptions;
   readonly #memory = new AttemptMemory();
-  readonly #nowMs = (): number => this.#options.clock.monotonic();
+  readonly #acknowledgements: Acknowledgements;
 
   constructor(options: MessageSettlerOptions) {
+    const { clock, counts, links, series, telemetry } = options;
     this.#options = options;
+    this.#acknowledgements = new Acknowledgements({
+      links,
+      counts,
+      telemetry,
+      series,
+      clock,
+      delayMs: (failures) => this.#delayMs(failures),
+      onFailed: (sentence, error) => this.#warn(sentence, error),
+      onReleased: (taken) => this.#release(taken),
+    });
   }
 
   /** @param isRetry it came over the retry topic, and brings its count along. */
@@ -123,25 +131,9 @@ export class MessageSettler {
   }
 
   /** Acknowledges; while the broker cannot take it, the key's lane is held and it is tried again. */
-  async ack(taken: TakenMessage): Promise<SettleLater | void> {
+  ack(taken: TakenMessage): Promise<SettleLater | void> {
     taken.handled = true;
-    try {
-      const { series, telemetry } = this.#options;
-      await telemetry.acknowledge(series, taken.message, this.#nowMs, () => taken.from.transport.ack(taken.message.id));
-    } catch (error) {
-      const known = PulsarError.is(error) ? error : undefined;
-      const again = known?.kind === 'transient' || known?.kind === 'backpressure';
-      if (again && ++taken.ackFailures < MAX_ACK_FAILURES && this.#options.links.open) {
-        return { retryAfterMs: this.#delayMs(taken.ackFailures) };
-      }
-      this.#options.counts.unsettled++;
-      this.#warn('An acknowledgement failed, the message will come again', error);
-      this.#release(taken);
-      return;
-    }
-    this.#options.counts.acked++;
-    this.#options.series.acked++;
-    this.#release(taken);
+    return this.#acknowledgements.ack(taken);
   }
 
   /** Gives the message back for later. */

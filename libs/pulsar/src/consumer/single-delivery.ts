@@ -2,7 +2,7 @@ import type { RetryLater } from '@smartpulse/batch';
 import { MessageInvoker, type MessageInvokerOptions, type RunResult } from './message-invoker.js';
 import type { MessageSettler, TakenMessage } from './message-settler.js';
 import type { MessageVerdict } from './message-verdict.js';
-import { FREE_PASS, type RunGate, type RunPass } from './run-gate.js';
+import { FREE_PASS, type RunGate } from './run-gate.js';
 
 /** What a {@link SingleDelivery} is made of. */
 export interface SingleDeliveryOptions<T> extends MessageInvokerOptions<T> {
@@ -31,48 +31,69 @@ export class SingleDelivery<T> {
     this.#invoker.close();
   }
 
-  /** Answers how long to wait before the message is handled again, or nothing when it is settled. */
+  /** Answers how long to wait before the message is handled again, or nothing when it is settled; at once where nothing has to be waited for. */
   handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
-    const settled = this.#options.verdict.withoutRun(taken);
-    return settled === undefined ? this.#attempt(taken, stop) : settled.answer;
-  }
-
-  /** Waits for nothing that is there already: a handler that answers at once costs no turn of its own. */
-  #attempt(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
     const { gate, verdict } = this.#options;
+    const settled = verdict.withoutRun(taken);
+    if (settled !== undefined) {
+      return settled.answer;
+    }
     if (gate.closed) {
-      return this.#attemptUntilUp(taken, stop, undefined);
+      return this.#attemptUntilUp(taken, stop);
     }
-    const result = this.#invoker.run(taken.message, taken.attempts + 1, stop);
-    if (result instanceof Promise || result.status === 'rejected') {
-      return this.#attemptUntilUp(taken, stop, result);
-    }
-    gate.endedOne(FREE_PASS, result);
-    return verdict.conclude(taken, result);
+    // One promise for all that is waited for, the handler and the acknowledgement; it is there before anybody tells.
+    let resolve!: (answer: RetryLater | void) => void;
+    let reject!: (error: unknown) => void;
+    const result = this.#invoker.run(taken.message, taken.attempts + 1, stop, (ended) => {
+      try {
+        const answer = this.#concluded(taken, stop, ended);
+        if (answer instanceof Promise) {
+          answer.then(resolve, reject);
+        } else {
+          resolve(answer);
+        }
+      } catch (error) {
+        reject(error);
+      }
+    });
+    return result === undefined
+      ? new Promise((...both) => {
+          [resolve, reject] = both;
+        })
+      : this.#concluded(taken, stop, result);
   }
 
-  /** @param begun the handler run that is under way already. */
-  async #attemptUntilUp(
+  #concluded(
     taken: TakenMessage,
     stop: AbortSignal,
-    begun: RunResult | Promise<RunResult> | undefined,
-  ): Promise<RetryLater | void> {
+    result: RunResult,
+  ): Promise<RetryLater | void> | RetryLater | void {
+    const { gate, verdict } = this.#options;
+    return gate.endedOne(FREE_PASS, result) ? this.#attemptUntilUp(taken, stop) : verdict.conclude(taken, result);
+  }
+
+  /** Waits until infrastructure is back; finds out, if it is its turn. */
+  async #attemptUntilUp(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> {
     const { gate, settler, verdict } = this.#options;
-    for (let running = begun; ; running = undefined) {
-      let pass: RunPass | undefined = FREE_PASS;
-      if (running === undefined) {
-        pass = gate.closed ? await gate.enter() : pass;
-        if (pass === undefined || taken.from.lost) {
-          gate.leave(pass);
-          return settler.abandon(taken);
-        }
-        running = this.#invoker.run(taken.message, taken.attempts + 1, stop);
+    for (;;) {
+      const pass = gate.closed ? await gate.enter() : FREE_PASS;
+      if (pass === undefined || taken.from.lost) {
+        gate.leave(pass);
+        return settler.abandon(taken);
       }
-      const result = running instanceof Promise ? await running : running;
+      const result = await this.#run(taken, stop);
       if (!gate.endedOne(pass, result)) {
-        const settling = verdict.conclude(taken, result);
-        return settling instanceof Promise ? await settling : settling;
+        return verdict.conclude(taken, result);
       }
     }
+  }
+
+  #run(taken: TakenMessage, stop: AbortSignal): Promise<RunResult> {
+    return new Promise((resolve) => {
+      const result = this.#invoker.run(taken.message, taken.attempts + 1, stop, resolve);
+      if (result !== undefined) {
+        resolve(result);
+      }
+    });
   }
 }

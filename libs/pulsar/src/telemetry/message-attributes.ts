@@ -3,7 +3,10 @@ import type { Attributes } from '@opentelemetry/api';
 /** What a call does to a message, as the semantic conventions class it. */
 export type OperationType = 'create' | 'send' | 'receive' | 'process' | 'settle';
 
-/** Attributes of an operation on a topic: of low cardinality, never a key, an id or a payload. */
+/**
+ * Attributes of an operation on a topic: of low cardinality, never a key, an id or a payload. In the order of their names: the SDK sorts those of every
+ * duration that it records.
+ */
 export function messagingAttributes(
   name: string,
   type: OperationType,
@@ -11,11 +14,21 @@ export function messagingAttributes(
   subscription?: string,
 ): Attributes {
   return {
-    'messaging.system': 'pulsar',
-    'messaging.operation.name': name,
-    'messaging.operation.type': type,
     'messaging.destination.name': topic,
     ...(subscription === undefined ? {} : { 'messaging.destination.subscription.name': subscription }),
+    'messaging.operation.name': name,
+    'messaging.operation.type': type,
+    'messaging.system': 'pulsar',
+  };
+}
+
+/** Attributes of the duration of handler runs, of which the conventions ask no operation type: it has a name of its own. */
+export function processAttributes(topic: string, subscription: string): Attributes {
+  return {
+    'messaging.destination.name': topic,
+    'messaging.destination.subscription.name': subscription,
+    'messaging.operation.name': 'process',
+    'messaging.system': 'pulsar',
   };
 }
 
