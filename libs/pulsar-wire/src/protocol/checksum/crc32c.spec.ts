@@ -38,7 +38,9 @@ describe('crc32c', () => {
     for (let at = 0; at < bytes.length; at++) {
       bytes[at] = (at * 2_654_435_761) >>> 13;
     }
-    const lengths = [2_047, 2_048, 3_071, 3_072, 3_073, 6_151, 131_071, 131_072, 131_073, 133_119, 262_144, 399_980];
+    const lengths = [
+      2_047, 2_048, 3_073, 8_191, 8_192, 8_193, 8_207, 9_001, 131_071, 131_072, 131_073, 133_119, 262_144, 399_980,
+    ];
     for (const [start, length] of lengths.entries()) {
       const end = start + length;
       const expected = slow(bytes.subarray(start, end));
@@ -47,6 +49,21 @@ describe('crc32c', () => {
       const middle = start + (length >> 1);
       expect(crc32c(bytes, middle, end, crc32c(bytes, start, middle))).toBe(expected);
     }
+  });
+
+  it('forgets nothing and keeps nothing from one larger piece to the next', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 2_000, max: 20_000 }), fc.nat(255)), { maxLength: 6 }),
+        (pieces) => {
+          for (const [length, seed] of pieces) {
+            const bytes = Uint8Array.from({ length }, (_, at) => Math.imul(at + seed, 2_654_435_761) >>> 24);
+            expect(crc32c(bytes, 0, length, seed)).toBe(crc32cInScript(bytes, 0, length, seed));
+          }
+        },
+      ),
+      { numRuns: 30 },
+    );
   });
 
   it('takes larger pieces by a module that WebAssembly accepts', () => {
