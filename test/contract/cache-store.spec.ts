@@ -1,12 +1,10 @@
 import type { InvalidationMessage } from '@smartpulse/redis-cache';
-import { EmbeddedCacheServer, MemoryCacheStore } from '@smartpulse/redis-cache/embedded';
-import { cacheStoreContract, UnreliableCacheStore } from '@smartpulse/redis-cache/testing';
+import { EmbeddedCacheServer, MemoryCacheStore, MemoryFieldsStore } from '@smartpulse/redis-cache/embedded';
+import { cacheStoreContract, fieldsStoreContract, UnreliableCacheStore } from '@smartpulse/redis-cache/testing';
 import { runContract, VirtualClock } from '@smartpulse/resilience/testing';
 import { describe, it } from 'vitest';
 
-const subject = async (
-  decorate: (store: MemoryCacheStore, clock: VirtualClock) => MemoryCacheStore | UnreliableCacheStore,
-) => {
+const subject = async <S>(make: (server: EmbeddedCacheServer, clock: VirtualClock) => S) => {
   const clock = new VirtualClock();
   const server = new EmbeddedCacheServer({ clock });
   const messages: InvalidationMessage[] = [];
@@ -16,7 +14,7 @@ const subject = async (
     onUntrusted: () => {},
   });
   return {
-    store: decorate(new MemoryCacheStore(server), clock),
+    store: make(server, clock),
     published: async () => {
       await clock.settle();
       return messages;
@@ -29,10 +27,15 @@ const subject = async (
 runContract(
   { describe, it },
   'CacheStore: in memory',
-  cacheStoreContract(() => subject((store) => store)),
+  cacheStoreContract(() => subject((server) => new MemoryCacheStore(server))),
 );
 runContract(
   { describe, it },
   'CacheStore: unreliable twin in fine weather',
-  cacheStoreContract(() => subject((store, clock) => new UnreliableCacheStore(store, clock))),
+  cacheStoreContract(() => subject((server, clock) => new UnreliableCacheStore(new MemoryCacheStore(server), clock))),
+);
+runContract(
+  { describe, it },
+  'FieldsStore: in memory',
+  fieldsStoreContract(() => subject((server) => new MemoryFieldsStore(server))),
 );

@@ -74,4 +74,15 @@ export {
   type SweepReply,
   type SweepRequest,
 } from './store/cache.store.js';
+export {
+  FieldsStore,
+  type FieldsWrite,
+  type FieldWrite,
+  hashStamp,
+  type SetFieldsReply,
+  type StoredField,
+  type StoredFieldOutcome,
+  type StoredFields,
+} from './store/fields.store.js';
+export { type FieldText, joinFields, splitFields } from './store/fields-text.js';
 export { EntryVersion } from './version/entry-version.js';

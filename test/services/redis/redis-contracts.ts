@@ -1,7 +1,11 @@
-import { cacheStoreContract, invalidationBusContract } from '@smartpulse/redis-cache/testing';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RedisFieldsStore } from '@smartpulse/redis-cache/redis';
+import { cacheStoreContract, fieldsStoreContract, invalidationBusContract } from '@smartpulse/redis-cache/testing';
 import { runContract } from '@smartpulse/resilience/testing';
 import { describe, it } from 'vitest';
 import { redisSubject, type RedisSite } from '../../support/redis/redis-subject.js';
+
+const SHORT_MS = 1_000;
 
 /** The contracts of store and backplane, on whatever kind of Redis there is. */
 export function runRedisContracts(kind: string, site: () => RedisSite): void {
@@ -9,6 +13,20 @@ export function runRedisContracts(kind: string, site: () => RedisSite): void {
     { describe, it },
     `CacheStore: ${kind}`,
     cacheStoreContract(() => redisSubject(site())),
+  );
+
+  runContract(
+    { describe, it },
+    `FieldsStore: ${kind}`,
+    fieldsStoreContract(async () => {
+      const subject = await redisSubject(site());
+      return {
+        ...subject,
+        store: new RedisFieldsStore(subject.link),
+        // The life of a field ends by the server's own clock, which nobody moves on.
+        elapse: (ms) => (ms < SHORT_MS ? sleep(ms) : subject.elapse(ms)),
+      };
+    }),
   );
 
   runContract(

@@ -1,25 +1,16 @@
-import {
-  type CacheStore,
-  type ChangeReply,
-  EntryVersion,
-  type InvalidationMessage,
-  type LeaseReply,
-  type SetReply,
-  type StoredEntry,
-  type SweepRequest,
-} from '@smartpulse/redis-cache';
+import { EntryVersion, type InvalidationMessage } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@smartpulse/redis-cache/embedded';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
 import { redisSubject, siteOf } from '../../support/redis/redis-subject.js';
+import { answer, KEYS, request, said, stands } from '../../support/redis/store-requests.js';
 import { runRedisContracts } from './redis-contracts.js';
 
 const version = redisForTests();
 const RUNS = 150;
 const CHANNEL = 'test:contract:!inv';
-const KEYS = ['{test:contract:a}:v', '{test:contract:b}:v'] as const;
 
 describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
   let server: RedisServer;
@@ -84,108 +75,3 @@ describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
     }
   });
 });
-
-const stamp = fc
-  .record({ epoch: fc.bigInt(1n, 2n), version: fc.bigInt(9_007_199_254_740_990n, 9_007_199_254_740_996n) })
-  .map((at) => new EntryVersion(at.epoch, at.version));
-const key = fc.constantFrom(...KEYS);
-const token = fc.constantFrom('t', 'u');
-const synced = fc.boolean();
-
-const request = fc.oneof(
-  fc.record({
-    kind: fc.constant('set' as const),
-    key,
-    stamp,
-    synced,
-    token: fc.option(token, { nil: undefined }),
-    negative: fc.boolean(),
-  }),
-  fc.record({ kind: fc.constant('refresh' as const), key, stamp, synced }),
-  fc.record({ kind: fc.constant('invalidate' as const), key, stamp, synced }),
-  fc.record({ kind: fc.constant('evict' as const), key, synced }),
-  fc.record({ kind: fc.constant('lease' as const), key, token }),
-  fc.record({ kind: fc.constant('renew' as const), key, token }),
-  fc.record({ kind: fc.constant('release' as const), key, token, synced }),
-  fc.record({ kind: fc.constant('sweep' as const), stamp, synced }),
-);
-type Request = typeof request extends fc.Arbitrary<infer T> ? T : never;
-
-const LIFE_MS = 60_000;
-
-/** What a store answers, without what is left of lives. */
-async function answer(store: CacheStore, one: Request): Promise<unknown> {
-  const origin = { channel: CHANNEL, source: 'a', synced: 'synced' in one ? one.synced : true };
-  switch (one.kind) {
-    case 'set': {
-      const payload = one.negative ? null : `"${one.stamp.version}"`;
-      return plain(
-        await store.set({ ...origin, key: one.key, version: one.stamp, payload, ttlMs: LIFE_MS }, one.token),
-      );
-    }
-    case 'refresh':
-      return plain(
-        await store.refresh({
-          ...origin,
-          key: one.key,
-          version: one.stamp,
-          payload: `"r${one.stamp.version}"`,
-          ttlMs: LIFE_MS,
-        }),
-      );
-    case 'invalidate':
-      return plain(await store.invalidate(one.key, one.stamp, origin, LIFE_MS));
-    case 'evict':
-      await store.evict(one.key, origin);
-      return 'evicted';
-    case 'lease':
-      return plain(await store.getOrLease(one.key, one.token, LIFE_MS));
-    case 'renew':
-      return store.renewLease(one.key, one.token, LIFE_MS);
-    case 'release':
-      await store.releaseLease(one.key, one.token, origin);
-      return 'released';
-    case 'sweep':
-      return sweepAll(store, {
-        ...origin,
-        keys: { before: '{test:contract:', after: '}:v' },
-        version: one.stamp,
-        limit: 100,
-        tombstoneTtlMs: LIFE_MS,
-      });
-    default:
-      throw one satisfies never;
-  }
-}
-
-async function sweepAll(store: CacheStore, sweep: SweepRequest): Promise<number> {
-  let { swept, cursor } = await store.sweep(sweep);
-  while (cursor !== null) {
-    const reply = await store.sweep(sweep, cursor);
-    swept += reply.swept;
-    cursor = reply.cursor;
-  }
-  return swept;
-}
-
-function plain(reply: SetReply | ChangeReply | LeaseReply): unknown {
-  if ('current' in reply) {
-    return { ...reply, current: stands([reply.current])[0] };
-  }
-  if ('kind' in reply) {
-    return reply.kind === 'hit'
-      ? { kind: reply.kind, entry: stands([reply.entry])[0] }
-      : reply.kind === 'wait'
-        ? reply.kind
-        : reply;
-  }
-  return reply;
-}
-
-function stands(entries: readonly (StoredEntry | undefined)[]): readonly unknown[] {
-  return entries.map((entry) => entry && { ...entry, ttlMs: entry.ttlMs > 0 });
-}
-
-function said({ source, action, key: of, version: at }: InvalidationMessage): string {
-  return `${source} ${action} ${of} ${at?.toString() ?? '-'}`;
-}

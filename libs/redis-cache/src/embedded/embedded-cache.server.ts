@@ -19,15 +19,17 @@ import type { EntryVersion } from '../version/entry-version.js';
 import { ChannelHub, type HubListener, type HubSubscription } from './channel.hub.js';
 import { EmbeddedEntries } from './embedded-entries.js';
 import { EntryProtocol } from './entry.protocol.js';
+import { EmbeddedFields } from './fields/embedded-fields.js';
+import { FieldsProtocol } from './fields/fields.protocol.js';
 import { Keyspace, type WhenFull } from './keyspace.js';
 
 /** The options of {@link EmbeddedCacheServer}. */
 export interface EmbeddedCacheServerOptions {
   /** Lives are measured on it. */
   readonly clock: Clock;
-  /** Most keys. Default 100 000. */
+  /** Most keys of values, and as many of hashes. Default 100 000. */
   readonly maxEntries?: number | undefined;
-  /** Most bytes of keys and payloads together, roughly. Default 268 435 456 (256 MiB). */
+  /** Most bytes of keys and payloads together, roughly, of values, and as many of hashes. Default 268 435 456 (256 MiB). */
   readonly maxBytes?: number | undefined;
   /** `evict` (default): forget the key unused for longest. `refuse`: the write fails with CacheServerFullError. */
   readonly whenFull?: WhenFull | undefined;
@@ -88,8 +90,8 @@ const schema = z.strictObject({
  * ```
  */
 export class EmbeddedCacheServer {
-  readonly #keyspace: Keyspace<string>;
   readonly #entries: EmbeddedEntries<string>;
+  readonly #fields: EmbeddedFields;
   readonly #hub: ChannelHub<InvalidationMessage>;
   readonly #texts: ChannelHub<string>;
   #closed = false;
@@ -97,26 +99,32 @@ export class EmbeddedCacheServer {
   /** @throws ConfigurationError when an option is unknown or out of range. */
   constructor(options: EmbeddedCacheServerOptions) {
     const { clock, maxPendingMessages, protocol, ...bounds } = checkOptions('EmbeddedCacheServer', schema, options);
-    this.#keyspace = new Keyspace(bounds, clock, (payload) => payload.length * 2);
     this.#hub = new ChannelHub(maxPendingMessages);
     this.#texts = new ChannelHub(maxPendingMessages);
     this.#entries = new EmbeddedEntries(
       {
         protocol: protocol ?? new EntryProtocol(),
-        keyspace: this.#keyspace,
+        keyspace: new Keyspace(bounds, clock, (payload) => payload.length * 2),
         keep: (payload) => payload,
         show: (state, ttlMs) => ({ ...state, ttlMs }),
       },
       this.#hub,
     );
+    this.#fields = new EmbeddedFields(bounds, clock, this.#hub, new FieldsProtocol());
+  }
+
+  /** Hashes of fields with versions of their own; see `FieldsStore`. */
+  get fields(): EmbeddedFields {
+    return this.#fields;
   }
 
   /** What it holds and counted. */
   stats(): EmbeddedCacheServerStats {
+    const [values, hashes] = [this.#entries.counts, this.#fields.counts];
     return {
-      entries: this.#keyspace.size,
-      bytes: this.#keyspace.bytes,
-      evicted: this.#keyspace.evicted,
+      entries: values.entries + hashes.entries,
+      bytes: values.bytes + hashes.bytes,
+      evicted: values.evicted + hashes.evicted,
       ...this.#hub.counts,
       subscribers: this.#hub.counts.subscribers + this.#texts.counts.subscribers,
     };
@@ -127,57 +135,59 @@ export class EmbeddedCacheServer {
     this.#closed = true;
     this.#hub.close('The embedded cache server was closed.');
     this.#texts.close('The embedded cache server was closed.');
-    this.#keyspace.clear();
+    this.#entries.close();
+    this.#fields.close();
   }
 
   /** Forgets a key as if its time were up: nothing is published. */
   expire(key: string): void {
-    this.#keyspace.remove(key);
+    this.#entries.expire(key);
+    this.#fields.expire(key);
   }
 
   /** Value and version in one step. */
   get(key: string): StoredEntry | undefined {
-    return this.#open.get(key);
+    return this.#entries.get(key);
   }
 
   /** See {@link CacheStore.set}. */
   set(write: StoreWrite, leaseToken?: string): SetReply {
-    return this.#open.set(write, leaseToken);
+    return this.#entries.set(write, leaseToken);
   }
 
   /** See {@link CacheStore.refresh}. */
   refresh(write: StoreWrite & { readonly payload: string }): ChangeReply {
-    return this.#open.refresh(write);
+    return this.#entries.refresh(write);
   }
 
   /** See {@link CacheStore.invalidate}. */
   invalidate(key: string, version: EntryVersion, origin: StoreOrigin, tombstoneTtlMs: number): ChangeReply {
-    return this.#open.invalidate(key, version, origin, tombstoneTtlMs);
+    return this.#entries.invalidate(key, version, origin, tombstoneTtlMs);
   }
 
   /** See {@link CacheStore.evict}. */
   evict(key: string, origin: StoreOrigin): void {
-    this.#open.evict(key, origin);
+    this.#entries.evict(key, origin);
   }
 
   /** See {@link CacheStore.getOrLease}. */
   getOrLease(key: string, token: string, leaseMs: number): LeaseReply {
-    return this.#open.getOrLease(key, token, leaseMs);
+    return this.#entries.getOrLease(key, token, leaseMs);
   }
 
   /** See {@link CacheStore.renewLease}. */
   renewLease(key: string, token: string, leaseMs: number): boolean {
-    return this.#open.renewLease(key, token, leaseMs);
+    return this.#entries.renewLease(key, token, leaseMs);
   }
 
   /** See {@link CacheStore.releaseLease}. */
   releaseLease(key: string, token: string, origin: StoreOrigin): void {
-    this.#open.releaseLease(key, token, origin);
+    this.#entries.releaseLease(key, token, origin);
   }
 
   /** See {@link CacheStore.sweep}. */
   sweep(request: SweepRequest, cursor?: string): SweepReply {
-    return this.#open.sweep(request, cursor);
+    return this.#entries.sweep(request, cursor);
   }
 
   /** See {@link InvalidationBus.subscribe}. */
@@ -196,12 +206,6 @@ export class EmbeddedCacheServer {
   async listen(channel: string, listener: HubListener<string>): Promise<HubSubscription> {
     this.#checkOpen();
     return await this.#texts.subscribe(channel, listener);
-  }
-
-  /** @throws Error once the server is closed. */
-  get #open(): EmbeddedEntries<string> {
-    this.#checkOpen();
-    return this.#entries;
   }
 
   #checkOpen(): void {

@@ -27,10 +27,31 @@ export interface EntryForm<P> {
 
 /** The requests of a `CacheStore` as atomic steps on a keyspace: each reads, decides by the protocol, writes and publishes. */
 export class EmbeddedEntries<P> {
-  constructor(
-    private readonly form: EntryForm<P>,
-    private readonly hub: ChannelHub<InvalidationMessage>,
-  ) {}
+  readonly #form: EntryForm<P>;
+  readonly #hub: ChannelHub<InvalidationMessage>;
+  #closed = false;
+
+  constructor(form: EntryForm<P>, hub: ChannelHub<InvalidationMessage>) {
+    this.#form = form;
+    this.#hub = hub;
+  }
+
+  /** Keys, bytes, and keys that were forgotten because there was no room. */
+  get counts(): { readonly entries: number; readonly bytes: number; readonly evicted: number } {
+    const { size, bytes, evicted } = this.#form.keyspace;
+    return { entries: size, bytes, evicted };
+  }
+
+  /** Forgets a key as if its time were up: nothing is published. */
+  expire(key: string): void {
+    this.#form.keyspace.remove(key);
+  }
+
+  /** Forgets everything; requests fail from now on. */
+  close(): void {
+    this.#closed = true;
+    this.#form.keyspace.clear();
+  }
 
   get(key: string): StoredEntry | undefined {
     const found = this.form.keyspace.read(key);
@@ -96,14 +117,10 @@ export class EmbeddedEntries<P> {
         continue;
       }
       swept++;
-      if (step.next === undefined) {
-        keyspace.remove(key);
-      } else {
-        keyspace.write(key, step.next, tombstoneTtlMs);
-      }
+      this.#write(key, step, keyspace.read(key)?.ttlMs, tombstoneTtlMs);
     }
     if (next === undefined) {
-      this.hub.publish(channel, { source, action: 'flush', key: '', version: null });
+      this.#hub.publish(channel, { source, action: 'flush', key: '', version: null });
     }
     return { swept, cursor: next?.toString() ?? null };
   }
@@ -115,18 +132,34 @@ export class EmbeddedEntries<P> {
     ttlMs: number,
     decide: (state: EntryState<P> | undefined) => Step<TOutcome, P>,
   ): Step<TOutcome, P> {
-    const { keyspace } = this.form;
-    const found = keyspace.read(key);
+    const found = this.form.keyspace.read(key);
     const step = decide(found?.state);
-    if (step.next === undefined) {
-      keyspace.remove(key);
-    } else if (step.next !== found?.state) {
-      keyspace.write(key, step.next, step.life === 'own' || found === undefined ? ttlMs : found.ttlMs);
+    if (step.next === undefined || step.next !== found?.state) {
+      this.#write(key, step, found?.ttlMs, ttlMs);
     }
     if (step.publish !== undefined && origin !== undefined) {
-      this.hub.publish(origin.channel, { source: origin.source, key, ...step.publish });
+      this.#hub.publish(origin.channel, { source: origin.source, key, ...step.publish });
     }
     return step;
+  }
+
+  /** @throws Error once it is closed. */
+  protected get form(): EntryForm<P> {
+    if (this.#closed) {
+      throw new Error('The embedded cache server is closed.');
+    }
+    return this.#form;
+  }
+
+  #write(key: string, { next, life }: Step<unknown, P>, leftMs: number | undefined, ttlMs: number): void {
+    const { keyspace } = this.form;
+    if (next === undefined) {
+      keyspace.remove(key);
+    } else if (leftMs === undefined || life === 'own') {
+      keyspace.write(key, next, ttlMs);
+    } else {
+      keyspace.write(key, next, life === 'kept' ? leftMs : Math.max(leftMs, ttlMs));
+    }
   }
 
   #shown(state: EntryState<P>, ttlMs: number): StoredEntry {

@@ -9,8 +9,8 @@ export type EntryState<P = string> =
   | { readonly kind: 'tombstone'; readonly version: EntryVersion }
   | { readonly kind: 'lease'; readonly floor: EntryVersion; readonly token: string | null };
 
-/** How long the next state lives: of its own, as long as the one before it, or as an earlier lease. */
-export type Life = 'own' | 'kept';
+/** How long the next state lives: of its own, as long as the one before it (or as an earlier lease), or the longer of both. */
+export type Life = 'own' | 'kept' | 'longest';
 
 /** One atomic step: what the key becomes, what is answered, what is published. */
 export interface Step<TOutcome, P = string> {

@@ -10,3 +10,12 @@ export { MemoryInvalidationBus } from './memory.bus.js';
 export { MemoryChannelTransport } from './memory.channel-transport.js';
 export { MemoryRecordStore } from './memory.record-store.js';
 export { MemoryCacheStore } from './memory.store.js';
+export { EmbeddedFields } from './fields/embedded-fields.js';
+export {
+  FieldsProtocol,
+  type FieldsRequest,
+  type FieldsStep,
+  type HashContent,
+  type HashField,
+} from './fields/fields.protocol.js';
+export { MemoryFieldsStore } from './fields/memory.fields-store.js';

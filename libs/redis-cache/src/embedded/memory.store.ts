@@ -11,14 +11,20 @@ import {
   type SweepRequest,
 } from '../store/cache.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
-import type { EmbeddedCacheServer } from './embedded-cache.server.js';
+import type { EmbeddedEntries } from './embedded-entries.js';
+
+type EntryRequests = Pick<
+  EmbeddedEntries<unknown>,
+  'get' | 'set' | 'refresh' | 'invalidate' | 'evict' | 'getOrLease' | 'renewLease' | 'releaseLease' | 'sweep'
+>;
 
 /** The second level in memory: as durable as the process, shared by those that hold the same server. */
 export class MemoryCacheStore extends CacheStore {
   readonly durable = false;
   readonly shared = false;
 
-  constructor(private readonly server: EmbeddedCacheServer) {
+  /** @param server an `EmbeddedCacheServer`, or its `fields`. */
+  constructor(private readonly server: EntryRequests) {
     super();
   }
 

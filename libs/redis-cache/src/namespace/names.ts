@@ -10,10 +10,11 @@ export class NamespaceNames {
   /** What the keys of the namespace, and no others, begin and end with. */
   readonly keys: StoredKeys;
 
-  constructor(prefix: string, name: string) {
+  /** @param form how its entries are kept: `v` as values, `f` as hashes of fields. */
+  constructor(prefix: string, name: string, form: 'v' | 'f' = 'v') {
     checkCacheKey(prefix, 'prefix');
     checkCacheKey(name, 'name');
-    this.keys = { before: `{${prefix}:${name}:`, after: '}:v' };
+    this.keys = { before: `{${prefix}:${name}:`, after: `}:${form}` };
     this.channel = `${prefix}:${name}:!inv`;
   }
 

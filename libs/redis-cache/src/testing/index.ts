@@ -21,3 +21,5 @@ export { LossyInvalidationBus } from './twins/lossy.bus.js';
 export { type StoreWeather, UnreliableCacheStore } from './twins/unreliable.store.js';
 export { type CacheRule, withoutRule } from './twins/without-rule.js';
 export { type CachingReplica, type TwoReplicas, twoReplicasContract } from './two-replicas.contract.js';
+export type { FieldsStoreSubject } from './fields-store.checks.js';
+export { fieldsStoreContract } from './fields-store.contract.js';

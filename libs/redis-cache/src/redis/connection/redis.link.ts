@@ -8,7 +8,7 @@ import { ClusterServers } from './cluster.servers.js';
 import { RecentChanges } from '../entries/recent-changes.js';
 import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
 import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
-import type { ScriptName } from '../entries/scripts.js';
+import type { ScriptName } from '../entries/commands.js';
 import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
@@ -156,6 +156,16 @@ export class RedisLink {
 
   get(key: string): Promise<string | null> {
     return this.#servers.run(key, (redis) => redis.get(this.stored(key)));
+  }
+
+  /** Every field of a hash; none of a key that is not there. */
+  getHash(key: string): Promise<Record<string, string>> {
+    return this.#servers.run(key, (redis) => redis.hgetall(this.stored(key)));
+  }
+
+  /** Some fields of a hash, aligned with the names. */
+  getHashFields(key: string, names: readonly string[]): Promise<readonly (string | null)[]> {
+    return this.#servers.run(key, (redis) => redis.hmget(this.stored(key), ...names));
   }
 
   async getMany(keys: readonly string[]): Promise<readonly (string | null)[]> {
@@ -435,7 +445,14 @@ export class RedisLink {
 }
 
 /** They take away what others may have shown, so they must not be lost with a master; the other scripts bring what can be brought again. */
-const CHANGES: ReadonlySet<ScriptName> = new Set(['smartpulseRefresh', 'smartpulseInvalidate', 'smartpulseEvict']);
+const CHANGES: ReadonlySet<ScriptName> = new Set([
+  'smartpulseRefresh',
+  'smartpulseInvalidate',
+  'smartpulseEvict',
+  'smartpulseHashRefresh',
+  'smartpulseHashInvalidate',
+  'smartpulseSetFields',
+]);
 
 /** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
 const PROCESS_SOURCE = '-';

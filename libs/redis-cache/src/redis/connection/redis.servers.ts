@@ -1,6 +1,6 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { Redis, RedisOptions } from 'ioredis';
-import { SCRIPTS } from '../entries/scripts.js';
+import { SCRIPTS } from '../entries/commands.js';
 import type { ServerConnection } from './server-connection.js';
 import type { ServerGeneration } from './server-generation.js';
 

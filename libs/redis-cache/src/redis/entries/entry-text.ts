@@ -8,7 +8,7 @@ const EXPIRY_AT = VERSION_AT + 45;
 const HEADER_LENGTH = EXPIRY_AT + 13;
 
 /** The kinds of entries, as a letter. */
-export type EntryKind = 'V' | 'N' | 'T' | 'L';
+export type EntryKind = 'V' | 'N' | 'T' | 'L' | 'H';
 
 /** The text of an entry: a header of fixed width, then a value's payload or a lease's token. Scripts store it as it is. */
 export function entryText(kind: EntryKind, version: EntryVersion, expiresAtMs: number, rest = ''): string {

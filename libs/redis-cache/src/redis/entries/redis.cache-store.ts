@@ -12,9 +12,10 @@ import {
   type SweepRequest,
 } from '../../store/cache.store.js';
 import { EntryVersion } from '../../version/entry-version.js';
-import { entryText, expiryText, readEntry, readVersion } from './entry-text.js';
+import { entryText, expiryText, readVersion } from './entry-text.js';
 import type { RedisLink } from '../connection/redis.link.js';
-import type { ScriptName } from './scripts.js';
+import type { ScriptName } from './commands.js';
+import { type EntryForm, STRINGS } from './entry-form.js';
 
 const SET_OUTCOMES: ReadonlySet<string> = new Set<SetOutcome>(['applied', 'duplicate', 'stale', 'leaseLost', 'absent']);
 const CHANGE_OUTCOMES: ReadonlySet<string> = new Set<ChangeOutcome>([
@@ -26,45 +27,48 @@ const CHANGE_OUTCOMES: ReadonlySet<string> = new Set<ChangeOutcome>([
 ]);
 const BEGINNING = '0';
 
-/** The second level in Redis: one string per key, read by a plain GET, changed by scripts of one key each that publish in the same step. */
+/** The second level in Redis: one string per key (or one hash), read by a plain GET, changed by scripts of one key each that publish in the same step. */
 export class RedisCacheStore extends CacheStore {
   readonly durable = true;
   readonly shared = true;
 
-  constructor(private readonly link: RedisLink) {
+  /** @param form how an entry is kept. */
+  constructor(
+    private readonly link: RedisLink,
+    private readonly form: EntryForm = STRINGS,
+  ) {
     super();
   }
 
   override get(key: string): Promise<StoredEntry | undefined> {
-    return this.link.get(key).then((text) => readEntry(text, this.link.nowMs()));
+    return this.form.get(this.link, key).then((stored) => this.#read(stored));
   }
 
   override async getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]> {
-    const texts = await this.link.getMany(keys);
-    const nowMs = this.link.nowMs();
-    return keys.map((_, index) => readEntry(texts[index] ?? null, nowMs));
+    const found = await this.form.getMany(this.link, keys);
+    return keys.map((_, index) => this.#read(found[index]));
   }
 
   override async set(write: StoreWrite, leaseToken = ''): Promise<SetReply> {
-    const text = this.#text(write);
     const { key, version, synced, ttlMs } = write;
-    const [outcome, current] = await this.#tell('smartpulseSet', key, write, [
+    const texts = this.form.write(write, this.link.nowMs() + ttlMs);
+    const [outcome, current] = await this.#tell(this.form.scripts.set, key, write, [
       version.toString(),
       flag(synced),
       leaseToken,
-      text,
       lifeMs(ttlMs),
+      ...texts,
     ]);
     if (!isSetOutcome(outcome)) {
       throw unexpected('set', outcome);
     }
-    const stands = outcome === 'applied' ? text : typeof current === 'string' ? current : null;
-    return { outcome, current: readEntry(stands, this.link.nowMs()) };
+    return { outcome, current: this.#read(current ?? (outcome === 'applied' ? this.form.written(texts) : undefined)) };
   }
 
   override async refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
-    const parameters = [write.version.toString(), this.#text(write), lifeMs(write.ttlMs)];
-    return changeReply('refresh', await this.#tell('smartpulseRefresh', write.key, write, parameters));
+    const texts = this.form.write(write, this.link.nowMs() + write.ttlMs);
+    const parameters = [write.version.toString(), lifeMs(write.ttlMs), ...texts];
+    return changeReply('refresh', await this.#tell(this.form.scripts.refresh, write.key, write, parameters));
   }
 
   override async invalidate(
@@ -75,7 +79,7 @@ export class RedisCacheStore extends CacheStore {
   ): Promise<ChangeReply> {
     const tombstone = entryText('T', version, this.link.nowMs() + tombstoneTtlMs);
     const parameters = [version.toString(), flag(origin.synced), tombstone, lifeMs(tombstoneTtlMs)];
-    return changeReply('invalidate', await this.#tell('smartpulseInvalidate', key, origin, parameters));
+    return changeReply('invalidate', await this.#tell(this.form.scripts.invalidate, key, origin, parameters));
   }
 
   override async evict(key: string, origin: StoreOrigin): Promise<void> {
@@ -84,7 +88,7 @@ export class RedisCacheStore extends CacheStore {
 
   override async getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
     const reply = await this.link.run(
-      'smartpulseGetOrLease',
+      this.form.scripts.getOrLease,
       key,
       ...UNTOLD,
       token,
@@ -99,7 +103,7 @@ export class RedisCacheStore extends CacheStore {
     if (kind === 'leased' && typeof what === 'string') {
       return { kind, floor: readVersion(what) ?? EntryVersion.ZERO };
     }
-    const entry = kind === 'hit' && typeof what === 'string' ? readEntry(what, this.link.nowMs()) : undefined;
+    const entry = kind === 'hit' ? this.#read(what) : undefined;
     if (entry?.kind === 'value' || entry?.kind === 'negative') {
       return { kind: 'hit', entry };
     }
@@ -108,12 +112,13 @@ export class RedisCacheStore extends CacheStore {
 
   override async renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
     return (
-      (await this.link.run('smartpulseRenew', key, ...UNTOLD, token, lifeMs(leaseMs), this.#expiry(leaseMs))) === 1
+      (await this.link.run(this.form.scripts.renew, key, ...UNTOLD, token, lifeMs(leaseMs), this.#expiry(leaseMs))) ===
+      1
     );
   }
 
   override async releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
-    await this.#tell('smartpulseRelease', key, origin, [token]);
+    await this.#tell(this.form.scripts.release, key, origin, [token]);
   }
 
   override async sweep(request: SweepRequest, cursor = BEGINNING): Promise<SweepReply> {
@@ -124,7 +129,7 @@ export class RedisCacheStore extends CacheStore {
     const swept = await Promise.all(
       found.keys.map((key) =>
         this.link.run(
-          'smartpulseSweep',
+          this.form.scripts.sweep,
           key,
           ...UNTOLD,
           version.toString(),
@@ -152,9 +157,8 @@ export class RedisCacheStore extends CacheStore {
     return Array.isArray(reply) ? reply : [];
   }
 
-  #text({ payload, version, ttlMs }: StoreWrite): string {
-    const endsMs = this.link.nowMs() + ttlMs;
-    return payload === null ? entryText('N', version, endsMs) : entryText('V', version, endsMs, payload);
+  #read(stored: unknown): StoredEntry | undefined {
+    return this.form.read(stored, this.link.nowMs());
   }
 
   #expiry(ttlMs: number): string {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { NamespaceNames } from '../../namespace/names.js';
 import { EntryVersion } from '../../version/entry-version.js';
 import { entryText, readEntry } from './entry-text.js';
-import { SCRIPTS } from './scripts.js';
+import { SCRIPTS } from './commands.js';
 import { messageHead, plainMessage, readMessage } from '../messages/wire-message.js';
 
 // What stands in a Redis that several releases of the library share while an app is rolled out. A change here is a change of the format: give it another
@@ -75,14 +75,22 @@ describe('what stands in Redis', () => {
     const hashes = Object.entries(SCRIPTS).map(([name, lua]) => [name, createHash('sha1').update(lua).digest('hex')]);
     // Others may be added. One that changes has another name for its servers, and both run while an app is rolled out: they have to agree on what they store.
     expect(Object.fromEntries(hashes)).toMatchObject({
-      smartpulseEvict: '0b6cc27dd442ef7151a6abee42d9fb7c78bbbf60',
-      smartpulseGetOrLease: '15dc39abe118fe73f2d0db18cd8df6ccdd1d6a36',
-      smartpulseInvalidate: '6446a113a49249d9bdff58a3118ee10968c434c5',
-      smartpulseRefresh: '14294e1f104c599271b31a96101c03628be4bbb8',
-      smartpulseRelease: '2c7aa1f14ad835343c60b7bb9466e072634800db',
-      smartpulseRenew: 'bb107a351645b9ba568e7043679d61cf778db1ca',
-      smartpulseSet: '21f5ee400d61ea3a5480a89c3bb22ce912d00904',
-      smartpulseSweep: 'd14dc260c94cd03e0dc8060b40496f2fd8de1321',
+      smartpulseEvict: '71016067eccafe0d810ca99e20e9bf403726aedd',
+      smartpulseGetOrLease: 'f9512929d32b0f023179dd5b048fb231663136d5',
+      smartpulseHashGetOrLease: 'bb7f132789924ac72b68d0d45ebadeec41338900',
+      smartpulseHashInvalidate: 'eaa6a7266464c78eb8910bd7873f80ba8f1e8a11',
+      smartpulseHashRefresh: 'ab51d3a371d3b031133a72135bea533d215b1a83',
+      smartpulseHashRelease: '384ad3b870a0f2ec8377a41f9c0ca6498db70247',
+      smartpulseHashRenew: '944da88d67fee3c98d87245788d4ebe91160a392',
+      smartpulseHashSet: '2e22ee837b55e36f1f7fc79bc316b5d60b79aabf',
+      smartpulseHashSweep: 'be6122ed34d99c96f1c6a4f96f695068f3fcad1a',
+      smartpulseInvalidate: 'fe244db38f4b308635555126677c26755f1dc3d4',
+      smartpulseRefresh: '0d3fd4fd87f94d87b161483ec4bf5256700d06df',
+      smartpulseRelease: 'ba36e08dbf0b5f90da3be5cceca362555805a76f',
+      smartpulseRenew: '1ff64610ceb8da30c271f716041494782ecfed25',
+      smartpulseSet: 'ee26ceae3a02df6467c811e5e574690ced2a6506',
+      smartpulseSetFields: 'd59bc4448dde134bb42805507f364885fdd5e4d0',
+      smartpulseSweep: '4426ccfba28645b719ca8438f602c5fd412e8a2d',
     });
   });
 });

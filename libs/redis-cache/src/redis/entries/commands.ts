@@ -1,0 +1,8 @@
+import { SET_FIELDS } from './fields.script.js';
+import { ENTRY_SCRIPTS, HASH_SCRIPTS } from './scripts.js';
+
+/** Every script, by the name of its command. */
+export const SCRIPTS = Object.freeze({ ...ENTRY_SCRIPTS, ...HASH_SCRIPTS, smartpulseSetFields: SET_FIELDS });
+
+/** A command that is a script. */
+export type ScriptName = keyof typeof SCRIPTS;

@@ -1,0 +1,40 @@
+import type { StoredEntry, StoreWrite } from '../../store/cache.store.js';
+import type { RedisLink } from '../connection/redis.link.js';
+import type { ScriptName } from './commands.js';
+import { entryText, readEntry } from './entry-text.js';
+
+/** What an entry is in Redis: how it is read, and what scripts are given to store it. */
+export interface EntryForm {
+  readonly scripts: Readonly<
+    Record<'set' | 'refresh' | 'invalidate' | 'getOrLease' | 'renew' | 'release' | 'sweep', ScriptName>
+  >;
+  get(link: RedisLink, key: string): Promise<unknown>;
+  /** Aligned with the keys. */
+  getMany(link: RedisLink, keys: readonly string[]): Promise<readonly unknown[]>;
+  /** Reads what a command or a script answered; what is not of this format counts as absent. */
+  read(stored: unknown, nowMs: number): StoredEntry | undefined;
+  /** The header, and what else belongs to it. */
+  write(write: StoreWrite, endsAtMs: number): readonly string[];
+  /** What {@link read} would be given of what was just stored. */
+  written(texts: readonly string[]): unknown;
+}
+
+/** An entry is one string: the header and the payload. */
+export const STRINGS: EntryForm = Object.freeze({
+  scripts: Object.freeze({
+    set: 'smartpulseSet',
+    refresh: 'smartpulseRefresh',
+    invalidate: 'smartpulseInvalidate',
+    getOrLease: 'smartpulseGetOrLease',
+    renew: 'smartpulseRenew',
+    release: 'smartpulseRelease',
+    sweep: 'smartpulseSweep',
+  }),
+  get: (link: RedisLink, key: string) => link.get(key),
+  getMany: (link: RedisLink, keys: readonly string[]) => link.getMany(keys),
+  read: (stored: unknown, nowMs: number) => (typeof stored === 'string' ? readEntry(stored, nowMs) : undefined),
+  write: ({ payload, version }: StoreWrite, endsAtMs: number) => [
+    payload === null ? entryText('N', version, endsAtMs) : entryText('V', version, endsAtMs, payload),
+  ],
+  written: ([text]: readonly string[]) => text,
+});
