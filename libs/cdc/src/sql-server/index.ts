@@ -1,1 +1,19 @@
-export { SqlServerNameError } from './sql-server.errors.js';
+export { classifySqlServerError, type SqlServerErrorOverrides, type SqlServerFailure } from './errors/classify.js';
+export { SQL_SERVER_ERRORS, type SqlServerErrorClass, type SqlServerErrorTable } from './errors/error-classes.js';
+export { MssqlPool, type MssqlDriver, type MssqlPoolOptions } from './pool/mssql.pool.js';
+export type { SqlServerTarget } from './pool/connection-target.js';
+export { type SqlServerAnswer, SqlServerPool, type SqlServerRow } from './pool/sql-server.pool.js';
+export { SqlServerChangeTrackingSource } from './source/change-tracking.source.js';
+export type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } from './statements/statement.js';
+export {
+  ChangeContextError,
+  ChangeTrackingOffError,
+  ColumnTypeError,
+  SecondaryReplicaError,
+  SqlServerAnswerError,
+  SqlServerBookkeepingError,
+  SqlServerDriverMissingError,
+  SqlServerNameError,
+  SqlServerStatementError,
+  TableNotPermittedError,
+} from './sql-server.errors.js';

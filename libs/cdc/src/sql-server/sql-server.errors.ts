@@ -1,4 +1,6 @@
 import { SmartPulseError } from '@smartpulse/resilience';
+import type { SqlServerFailure } from './errors/classify.js';
+import type { SqlServerErrorClass } from './errors/error-classes.js';
 
 /** The name of a table or schema cannot be put into a statement. */
 export class SqlServerNameError extends SmartPulseError {
@@ -19,5 +21,197 @@ export class SqlServerNameError extends SmartPulseError {
 
   static is(error: unknown): error is SqlServerNameError {
     return SmartPulseError.hasCode(error, SqlServerNameError.code);
+  }
+}
+
+/** The driver is not installed: it is optional, because only apps with SQL Server need it. */
+export class SqlServerDriverMissingError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_DRIVER_MISSING';
+  readonly code = SqlServerDriverMissingError.code;
+
+  constructor(cause: unknown) {
+    super('The package "mssql" cannot be loaded, which @smartpulse/cdc/sql-server works on.', {
+      remedy: 'Run "npm install mssql@12", or use @smartpulse/cdc/embedded where there is no SQL Server.',
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is SqlServerDriverMissingError {
+    return SmartPulseError.hasCode(error, SqlServerDriverMissingError.code);
+  }
+}
+
+/** A statement failed. What the server said is in `cause` alone: it may quote values of a row. */
+export class SqlServerStatementError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_STATEMENT';
+  readonly code = SqlServerStatementError.code;
+
+  /** @param statement the statement's name, as the page of all statements has it. */
+  constructor(
+    readonly source: string,
+    readonly statement: string,
+    readonly failure: SqlServerFailure,
+    cause: unknown,
+  ) {
+    const { number, code } = failure;
+    const why = number === null ? (code ?? 'no code') : `error ${number}`;
+    super(`The statement "${statement}" failed on "${source}" (${why}: ${failure.class}).`, {
+      remedy: REMEDIES[failure.class],
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is SqlServerStatementError {
+    return SmartPulseError.hasCode(error, SqlServerStatementError.code);
+  }
+}
+
+const REMEDIES: Readonly<Record<SqlServerErrorClass, string>> = Object.freeze({
+  connection: 'It is tried again; look at the server, the network and the name of the database when it goes on.',
+  overload: 'It is tried again more slowly; give the database more room when it goes on.',
+  contention: 'It is tried again at once.',
+  timeout: 'It is tried again with less at a time; raise requestTimeoutMs, or set forceSeek, when it goes on.',
+  snapshotUnavailable: 'Run ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or set isolation to "auto".',
+  configuration: 'Run "npx smartpulse-cdc doctor": it says what is missing and how to add it.',
+  defect: 'Report it with the number and the name of the statement.',
+  cancelled: 'Nothing: the caller gave up.',
+  unknown: 'Look at the cause; add the number to errorClasses when you know what it calls for.',
+});
+
+/** What change capture keeps in the database itself (epoch, positions, leases) is not there. */
+export class SqlServerBookkeepingError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_BOOKKEEPING';
+  readonly code = SqlServerBookkeepingError.code;
+
+  constructor(
+    readonly source: string,
+    readonly schema: string,
+    cause?: unknown,
+  ) {
+    super(`The schema "${schema}" of "${source}" has not the tables that change capture keeps its positions in.`, {
+      remedy:
+        'Run "npx smartpulse-cdc enable" once with a login that may create tables, or set createBookkeeping to true; the text is in docs/guides/sql-server-statements.md.',
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is SqlServerBookkeepingError {
+    return SmartPulseError.hasCode(error, SqlServerBookkeepingError.code);
+  }
+}
+
+/** Change tracking is off for the whole database, or the connection goes to another one than meant. */
+export class ChangeTrackingOffError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_TRACKING_OFF';
+  readonly code = ChangeTrackingOffError.code;
+
+  constructor(readonly source: string) {
+    super(`Change tracking is off in the database of "${source}".`, {
+      remedy:
+        'Run ALTER DATABASE … SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON), or correct the name of the database. The tables are read anew then.',
+    });
+  }
+
+  static is(error: unknown): error is ChangeTrackingOffError {
+    return SmartPulseError.hasCode(error, ChangeTrackingOffError.code);
+  }
+}
+
+/** The connection goes to a secondary replica, which knows no change tracking. */
+export class SecondaryReplicaError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_SECONDARY';
+  readonly code = SecondaryReplicaError.code;
+
+  constructor(
+    readonly source: string,
+    cause?: unknown,
+  ) {
+    super(`The connection of "${source}" goes to a secondary replica, where changes cannot be read.`, {
+      remedy: "Connect through the availability group's listener, without ApplicationIntent=ReadOnly.",
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is SecondaryReplicaError {
+    return SmartPulseError.hasCode(error, SecondaryReplicaError.code);
+  }
+}
+
+/** The login may not read a table or its changes. */
+export class TableNotPermittedError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_NOT_PERMITTED';
+  readonly code = TableNotPermittedError.code;
+
+  /** @param rights the rights that are missing. */
+  constructor(
+    readonly table: string,
+    readonly source: string,
+    readonly rights: readonly string[],
+    cause?: unknown,
+  ) {
+    super(`The login may not read changes of "${table}" in "${source}": ${rights.join(' and ')} missing.`, {
+      remedy: rights.map((right) => `GRANT ${right} ON ${table} TO the login's user;`).join(' '),
+      cause,
+    });
+  }
+
+  static is(error: unknown): error is TableNotPermittedError {
+    return SmartPulseError.hasCode(error, TableNotPermittedError.code);
+  }
+}
+
+/** A column has a type whose values cannot be carried exactly. */
+export class ColumnTypeError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_COLUMN_TYPE';
+  readonly code = ColumnTypeError.code;
+
+  constructor(
+    readonly table: string,
+    readonly column: string,
+    readonly type: string,
+  ) {
+    super(`Column "${column}" of "${table}" is of the type ${type}, which changes cannot carry.`, {
+      remedy: `Name the columns to read in the option columns: { '${table}': [ … ] }, without "${column}".`,
+    });
+  }
+
+  static is(error: unknown): error is ColumnTypeError {
+    return SmartPulseError.hasCode(error, ColumnTypeError.code);
+  }
+}
+
+/** An answer of the server or of a pool has not the form that its statement asks for. */
+export class SqlServerAnswerError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_ANSWER';
+  readonly code = SqlServerAnswerError.code;
+
+  constructor(problem: string) {
+    super(`An answer of SQL Server is not what its statement asks for: ${problem}.`, {
+      remedy:
+        'Report it with the version of the server and of "mssql"; a global valueHandler of mssql changes values, too.',
+    });
+  }
+
+  static is(error: unknown): error is SqlServerAnswerError {
+    return SmartPulseError.hasCode(error, SqlServerAnswerError.code);
+  }
+}
+
+/** The origin of a change context is empty or longer than SQL Server keeps. */
+export class ChangeContextError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_CHANGE_CONTEXT';
+  readonly code = ChangeContextError.code;
+
+  constructor(
+    readonly bytes: number,
+    most: number,
+  ) {
+    super(`The origin of a change context has ${bytes} bytes; 1 to ${most} are possible.`, {
+      remedy: 'Give it a short, stable name, like the one of the service that writes.',
+    });
+  }
+
+  static is(error: unknown): error is ChangeContextError {
+    return SmartPulseError.hasCode(error, ChangeContextError.code);
   }
 }

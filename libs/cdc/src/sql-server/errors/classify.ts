@@ -1,0 +1,72 @@
+import { type DriverError, readDriverError, type ServerMessage } from './driver-error.js';
+import { SQL_SERVER_ERRORS, type SqlServerErrorClass, type SqlServerErrorTable } from './error-classes.js';
+
+/** What became of a statement, told apart. */
+export interface SqlServerFailure {
+  readonly class: SqlServerErrorClass;
+  /** The error that decided the class: the server's number, or `null` when the driver alone failed. */
+  readonly number: number | null;
+  /** The driver's outermost code. */
+  readonly code: string | null;
+  /** What the server said first; may quote values of the row, so it belongs in no log. */
+  readonly message: string | null;
+}
+
+/** Some of the classes overridden; the rest is {@link SQL_SERVER_ERRORS}. */
+export type SqlServerErrorOverrides = Partial<SqlServerErrorTable>;
+
+/**
+ * The class of an error of SQL Server, whichever driver's wrapping it comes in: TypeORM, mssql or tedious.
+ *
+ * The server's errors decide before the driver's codes, the first one that the table knows before later ones, because SQL Server sends the
+ * cause first and then what failed by it.
+ *
+ * @param overrides what the app knows better, as `{ numbers: { 50001: 'contention' } }`.
+ * @example
+ * ```ts
+ * const { class: errorClass, number } = classifySqlServerError(error);
+ * ```
+ */
+export function classifySqlServerError(error: unknown, overrides: SqlServerErrorOverrides = {}): SqlServerFailure {
+  const table = {
+    numbers: { ...SQL_SERVER_ERRORS.numbers, ...overrides.numbers },
+    codes: { ...SQL_SERVER_ERRORS.codes, ...overrides.codes },
+  };
+  const read = readDriverError(error);
+  const { messages, codes } = read;
+  const known = messages.find(({ number }) => Object.hasOwn(table.numbers, number));
+  const decisive = known ?? messages.find(({ severity }) => (severity ?? 0) > 10);
+  return {
+    class: classOf(read, known, decisive, table),
+    number: decisive?.number ?? null,
+    code: codes[0] ?? null,
+    message: decisive?.message ?? null,
+  };
+}
+
+function classOf(
+  read: DriverError,
+  known: ServerMessage | undefined,
+  decisive: ServerMessage | undefined,
+  table: SqlServerErrorTable,
+): SqlServerErrorClass {
+  if (known !== undefined) {
+    return table.numbers[known.number] ?? 'unknown';
+  }
+  if (read.messages.some(({ severity }) => (severity ?? 0) >= 20)) {
+    return 'connection';
+  }
+  if (decisive !== undefined) {
+    return (decisive.severity ?? 0) >= 17 ? 'overload' : 'unknown';
+  }
+  if (read.names.includes('TimeoutError')) {
+    // No connection of the pool came free.
+    return 'connection';
+  }
+  if (read.codes.includes('ETIMEOUT')) {
+    // The same code for a request that took too long and for a connection that never stood, or fell by an unanswered cancel.
+    return read.names.includes('ConnectionError') ? 'connection' : 'timeout';
+  }
+  const code = read.codes.find((one) => Object.hasOwn(table.codes, one));
+  return code === undefined ? 'unknown' : (table.codes[code] ?? 'unknown');
+}

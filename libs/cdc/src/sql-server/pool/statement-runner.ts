@@ -1,0 +1,104 @@
+import { Logger } from '@nestjs/common';
+import { classifySqlServerError, type SqlServerErrorOverrides } from '../errors/classify.js';
+import { SecondaryReplicaError, SqlServerBookkeepingError, SqlServerStatementError } from '../sql-server.errors.js';
+import { createBookkeeping } from '../statements/bookkeeping.js';
+import type { SqlServerStatement } from '../statements/statement.js';
+import type { SqlServerAnswer, SqlServerPool } from './sql-server.pool.js';
+
+/** What all parts on one database share. */
+export interface RunnerOptions {
+  readonly pool: SqlServerPool;
+  /** Names the database in errors. */
+  readonly source: string;
+  /** Where the bookkeeping is. */
+  readonly schema: string;
+  readonly lockTimeoutMs: number;
+  /** Creates the bookkeeping before the first statement where it is missing. */
+  readonly createBookkeeping: boolean;
+  readonly errorClasses?: SqlServerErrorOverrides | undefined;
+}
+
+const INVALID_OBJECT = 208;
+const ON_SECONDARY = 22117;
+/** Object exists, name is in use, key is there: another replica was faster. */
+const MADE_BY_ANOTHER: readonly number[] = [2601, 2627, 2714, 2759];
+
+/** Runs statements and tells what went wrong in this package's own errors. */
+export class StatementRunner {
+  readonly #logger = new Logger(StatementRunner.name);
+  readonly #options: RunnerOptions;
+  #prepared: Promise<void> | undefined;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  get source(): string {
+    return this.#options.source;
+  }
+
+  get schema(): string {
+    return this.#options.schema;
+  }
+
+  get limits(): { readonly lockTimeoutMs: number } {
+    return { lockTimeoutMs: this.#options.lockTimeoutMs };
+  }
+
+  /**
+   * @throws SqlServerStatementError with the class of the failure, or SqlServerBookkeepingError, SecondaryReplicaError; the signal's reason
+   * when it aborts.
+   */
+  async run(statement: SqlServerStatement, signal?: AbortSignal): Promise<SqlServerAnswer> {
+    if (this.#options.createBookkeeping) {
+      this.#prepared ??= this.#prepare().catch((error: unknown) => {
+        this.#prepared = undefined;
+        throw error;
+      });
+      await this.#prepared;
+    }
+    return this.#send(statement, signal);
+  }
+
+  /** Creates the bookkeeping where it is missing. */
+  async #prepare(): Promise<void> {
+    for (const statement of createBookkeeping(this.schema)) {
+      try {
+        await this.#send(statement);
+      } catch (error) {
+        if (!SqlServerStatementError.is(error) || !MADE_BY_ANOTHER.includes(error.failure.number ?? 0)) {
+          throw error;
+        }
+        this.#logger.debug(`"${statement.name}": another replica was faster.`);
+      }
+    }
+  }
+
+  async #send(statement: SqlServerStatement, signal?: AbortSignal): Promise<SqlServerAnswer> {
+    try {
+      return await this.#options.pool.run(statement, signal);
+    } catch (error) {
+      if (signal?.aborted === true) {
+        throw signal.reason;
+      }
+      throw this.#explain(statement, error);
+    }
+  }
+
+  #explain(statement: SqlServerStatement, error: unknown): Error {
+    const failure = classifySqlServerError(error, this.#options.errorClasses);
+    if (failure.number === ON_SECONDARY) {
+      return new SecondaryReplicaError(this.source, error);
+    }
+    if (failure.number === INVALID_OBJECT && failure.message?.includes(`${this.schema}.cdc_`) === true) {
+      return new SqlServerBookkeepingError(this.source, this.schema, error);
+    }
+    // What is no answer of a driver (a missing package, a closed pool of ours) says itself what it is.
+    return failure.class === 'unknown' &&
+      failure.number === null &&
+      failure.code?.startsWith('SMARTPULSE_') === true &&
+      error instanceof Error
+      ? error
+      : new SqlServerStatementError(this.source, statement.name, failure, error);
+  }
+}

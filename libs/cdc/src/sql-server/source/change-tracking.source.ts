@@ -1,0 +1,299 @@
+import { Logger } from '@nestjs/common';
+import { CheckpointExpiredError, TableNotTrackedError } from '../../cdc.errors.js';
+import type { RowChange } from '../../change/row-change.js';
+import {
+  type ChangeCursor,
+  type ChangePage,
+  ChangeSource,
+  type ChunkRequest,
+  type PageRequest,
+  type SourceState,
+  type TableChunk,
+  type TableDescription,
+  type TableState,
+} from '../../source/change.source.js';
+import {
+  bigintIn,
+  firstOf,
+  optionalBigintIn,
+  optionalBytesIn,
+  optionalTextIn,
+  setOf,
+  textIn,
+  truthIn,
+} from '../pool/cells.js';
+import type { SqlServerAnswer, SqlServerRow } from '../pool/sql-server.pool.js';
+import type { StatementRunner } from '../pool/statement-runner.js';
+import { ChangeTrackingOffError, SqlServerBookkeepingError, SqlServerStatementError } from '../sql-server.errors.js';
+import { raiseEpoch } from '../statements/epochs.js';
+import { describeTable, lookAtSource, MOST_TABLES_PER_LOOK } from '../statements/look-at-source.js';
+import { PAGE_COLUMNS, readChanges, readRows } from '../statements/read-changes.js';
+import { decodeChangeContext } from './change-context.js';
+import { keyTextOf, keyValuesOf } from './key-text.js';
+import { RowReader } from './row-reader.js';
+import { type SqlServerTable, shapeOf } from './table-shape.js';
+
+/** How changes are read. */
+export interface ChangeTrackingSourceOptions {
+  readonly runner: StatementRunner;
+  /** `auto`: snapshots where the database allows them, committed rows with checks around them where not. */
+  readonly isolation: 'auto' | 'snapshot' | 'read-committed';
+  readonly forceSeek: boolean;
+  /** Columns to read by table; a table that is not named is read whole. */
+  readonly columns?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** Closes what the source shares with the other parts. */
+  readonly close?: (() => Promise<void>) | undefined;
+}
+
+/** Object, column or right that is missing, table that is not tracked: what was known of the table is void. */
+const SHAPE_IS_VOID: readonly number[] = [207, 208, 229, 230, 4998, 22105];
+const [VERSION, OPERATION, MASK, CONTEXT, PRESENT] = [0, 1, 2, 3, 4];
+const KEY_FROM = PAGE_COLUMNS.length;
+
+/**
+ * Changes of SQL Server's Change Tracking. A page and its rows come from one short snapshot, by a keyset cursor inside the version, so a
+ * transaction of any size is read in bounded memory and no row of it is skipped; what the server cannot tell any more is told as such.
+ *
+ * Made by `sqlServer(…)`.
+ */
+export class SqlServerChangeTrackingSource extends ChangeSource {
+  readonly #logger = new Logger(SqlServerChangeTrackingSource.name);
+  readonly #options: ChangeTrackingSourceOptions;
+  readonly #runner: StatementRunner;
+  readonly #tables = new Map<string, SqlServerTable>();
+  #snapshotRefused = false;
+
+  constructor(options: ChangeTrackingSourceOptions) {
+    super();
+    this.#options = options;
+    this.#runner = options.runner;
+  }
+
+  override get name(): string {
+    return this.#runner.source;
+  }
+
+  /** @throws what tells the causes of a table that cannot be followed apart: see `shapeOf`. */
+  override async describe(table: string): Promise<TableDescription> {
+    const { primaryKey, columns, schemaHash } = descriptionOf(await this.#describe(table));
+    return { table, primaryKey, columns, schemaHash };
+  }
+
+  /** @throws ChangeTrackingOffError when the database tracks nothing. */
+  override async state(tables: readonly string[]): Promise<SourceState> {
+    const states = new Map<string, TableState | null>();
+    let seen: Pick<SourceState, 'epoch' | 'currentVersion'> | undefined;
+    for (let from = 0; from === 0 || from < tables.length; from += MOST_TABLES_PER_LOOK) {
+      const some = tables.slice(from, from + MOST_TABLES_PER_LOOK);
+      const { schema, limits } = this.#runner;
+      const answer = await this.#runner.run(lookAtSource(some, schema, limits));
+      // The lowest version of several looks is true for all of them.
+      seen ??= { epoch: this.#epochIn(answer, 0), currentVersion: this.#versionIn(answer, 1) };
+      some.forEach((table, index) => states.set(table, stateIn(answer, table, index)));
+    }
+    if (seen === undefined) {
+      throw new ChangeTrackingOffError(this.name);
+    }
+    return { ...seen, tables: states };
+  }
+
+  override async readPage(request: PageRequest): Promise<ChangePage> {
+    const { table, after, cursor, limit, signal } = request;
+    signal.throwIfAborted();
+    return this.#reading(table, async (shape, isolation) => {
+      const { schema, limits } = this.#runner;
+      const statement = readChanges({
+        ...limits,
+        table: shape,
+        isolation,
+        after,
+        cursor: cursor === null ? null : { version: cursor.version, key: keyValuesOf(cursor.key, shape.key.length) },
+        limit,
+        forceSeek: this.#options.forceSeek,
+        schema,
+      });
+      return this.#page(request, shape, isolation, await this.#runner.run(statement, signal));
+    });
+  }
+
+  override async readChunk(request: ChunkRequest): Promise<TableChunk> {
+    const { table, afterKey, limit, signal } = request;
+    signal.throwIfAborted();
+    return this.#reading(table, async (shape, isolation) => {
+      const after = afterKey === null ? null : keyValuesOf(afterKey, shape.key.length);
+      const statement = readRows({ ...this.#runner.limits, table: shape, isolation, afterKey: after, limit });
+      const answered = setOf(await this.#runner.run(statement, signal), 0);
+      const reader = new RowReader(shape);
+      const rows = answered.map((cells) => {
+        const row = reader.row(cells, 0);
+        return { primaryKey: reader.keyIn(row), row };
+      });
+      const last = answered.at(-1);
+      return { rows, lastKey: last === undefined ? null : keyTextOf(reader.keyTexts(last, 0)) };
+    });
+  }
+
+  /** Compare-and-set on the database's row. */
+  override async raiseEpoch(from: bigint, atLeast = 0n): Promise<bigint> {
+    const { schema, limits } = this.#runner;
+    return this.#epochIn(await this.#runner.run(raiseEpoch(from, atLeast, schema, limits)), 0);
+  }
+
+  override async close(): Promise<void> {
+    await this.#options.close?.();
+  }
+
+  #page(
+    request: PageRequest,
+    shape: SqlServerTable,
+    isolation: 'SNAPSHOT' | 'READ COMMITTED',
+    answer: SqlServerAnswer,
+  ): ChangePage {
+    const { table, after } = request;
+    const upperVersion = this.#versionIn(answer, 0);
+    const oldest = optionalBigintIn(firstOf(answer, 0) ?? [], 1);
+    const tracking = firstOf(answer, 2);
+    if (oldest === null || tracking === undefined) {
+      this.#tables.delete(table);
+      throw new TableNotTrackedError(table, this.name);
+    }
+    const afterwards = bigintIn(tracking, 2);
+    // A snapshot sees no clean-up that came later; without one the page may have holes that only a second look shows.
+    const minValidVersion = isolation === 'SNAPSHOT' || oldest > afterwards ? oldest : afterwards;
+    if (minValidVersion > after) {
+      throw new CheckpointExpiredError(table, after, minValidVersion);
+    }
+    const epoch = this.#epochIn(answer, 3);
+    const reader = new RowReader(shape);
+    const changes: RowChange[] = [];
+    const cursors: ChangeCursor[] = [];
+    for (const cells of setOf(answer, 1)) {
+      const version = bigintIn(cells, VERSION);
+      if (version > upperVersion) {
+        // The version was read before the rows, so newer ones may be among them; they sort last and come again.
+        break;
+      }
+      changes.push(this.#change(shape, reader, cells, { epoch, version }));
+      cursors.push({ version, key: keyTextOf(reader.keyTexts(cells, KEY_FROM)) });
+    }
+    const state = {
+      table,
+      objectId: bigintIn(tracking, 0).toString(),
+      beginVersion: bigintIn(tracking, 1),
+      minValidVersion,
+    };
+    return { epoch, upperVersion, state, changes, cursors };
+  }
+
+  #change(shape: SqlServerTable, reader: RowReader, cells: SqlServerRow, version: RowChange['version']): RowChange {
+    // Without a snapshot a changed row may be gone again; its own delete comes later, with a higher version.
+    const gone = textIn(cells, OPERATION).trim() === 'D' || !truthIn(cells, PRESENT);
+    const row = gone ? null : reader.row(cells, KEY_FROM);
+    return {
+      source: this.name,
+      table: shape.table,
+      operation: gone ? 'delete' : 'upsert',
+      // The log keeps the first spelling of a key that was rewritten in another case; the row has the one of now.
+      primaryKey: row === null ? reader.key(cells, KEY_FROM) : reader.keyIn(row),
+      version,
+      changedColumns: gone ? null : changedColumns(shape, optionalTextIn(cells, MASK)),
+      row,
+      origin: decodeChangeContext(optionalBytesIn(cells, CONTEXT)),
+      committedAtMs: null,
+    };
+  }
+
+  /** Reads with what is known of the table; looks again, which says exactly what is wrong, when the server refuses that. */
+  async #reading<T>(
+    table: string,
+    read: (shape: SqlServerTable, isolation: 'SNAPSHOT' | 'READ COMMITTED') => Promise<T>,
+  ): Promise<T> {
+    const shape = this.#tables.get(table) ?? (await this.#describe(table));
+    try {
+      return await read(shape, this.#isolationFor(shape));
+    } catch (error) {
+      if (!SqlServerStatementError.is(error)) {
+        throw error;
+      }
+      const { failure } = error;
+      if (failure.class === 'snapshotUnavailable' && this.#options.isolation === 'auto') {
+        this.#snapshotRefused = true;
+        this.#warnOfSnapshots();
+        return read(shape, 'READ COMMITTED');
+      }
+      if (SHAPE_IS_VOID.includes(failure.number ?? 0)) {
+        this.#tables.delete(table);
+        await this.#describe(table);
+      }
+      throw error;
+    }
+  }
+
+  async #describe(table: string): Promise<SqlServerTable> {
+    const request = { table, source: this.name, columns: this.#options.columns?.[table] };
+    const shape = shapeOf(await this.#runner.run(describeTable(table, this.#runner.limits)), request);
+    this.#tables.set(table, shape);
+    if (shape.snapshotAllowed) {
+      this.#snapshotRefused = false;
+    } else if (this.#options.isolation === 'auto' && !this.#snapshotRefused) {
+      this.#snapshotRefused = true;
+      this.#warnOfSnapshots();
+    }
+    return shape;
+  }
+
+  #isolationFor({ snapshotAllowed }: SqlServerTable): 'SNAPSHOT' | 'READ COMMITTED' {
+    const { isolation } = this.#options;
+    const snapshot = isolation === 'snapshot' || (isolation === 'auto' && snapshotAllowed && !this.#snapshotRefused);
+    return snapshot ? 'SNAPSHOT' : 'READ COMMITTED';
+  }
+
+  #warnOfSnapshots(): void {
+    this.#logger.warn(
+      `"${this.name}" allows no snapshots: committed rows are read instead, with checks around them. Better: ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON.`,
+    );
+  }
+
+  #versionIn(answer: SqlServerAnswer, set: number): bigint {
+    const version = optionalBigintIn(firstOf(answer, set) ?? [], 0);
+    if (version === null) {
+      throw new ChangeTrackingOffError(this.name);
+    }
+    return version;
+  }
+
+  #epochIn(answer: SqlServerAnswer, set: number): bigint {
+    const row = firstOf(answer, set);
+    if (row === undefined) {
+      throw new SqlServerBookkeepingError(this.name, this.#runner.schema);
+    }
+    return bigintIn(row, 0);
+  }
+}
+
+function descriptionOf({ table, key, columns, schemaHash }: SqlServerTable): TableDescription {
+  return {
+    table,
+    primaryKey: key.map(({ name }) => name),
+    columns: columns.map(({ name }) => name),
+    schemaHash,
+  };
+}
+
+/** The state of a table in an answer of `lookAtSource`. */
+function stateIn(answer: SqlServerAnswer, table: string, index: number): TableState | null {
+  const id = optionalBigintIn(firstOf(answer, 3) ?? [], index);
+  const row = id === null ? undefined : setOf(answer, 4).find((one) => bigintIn(one, 0) === id);
+  return row === undefined || id === null
+    ? null
+    : { table, objectId: id.toString(), beginVersion: bigintIn(row, 1), minValidVersion: bigintIn(row, 2) };
+}
+
+/** `null` = unknown or all. */
+function changedColumns({ maskColumnIds, columns }: SqlServerTable, bits: string | null): readonly string[] | null {
+  if (bits === null) {
+    return null;
+  }
+  const changed = new Set(maskColumnIds.filter((_, index) => bits[index] === '1'));
+  return columns.filter(({ id }) => changed.has(id)).map(({ name }) => name);
+}
