@@ -132,18 +132,25 @@ export class MessageInvoker<T> {
   /** @param onSettled hears of the handler itself, however late; the result may be that its time was up. */
   #tellWhenSettled(run: HandlerRun, answer: PromiseLike<unknown>, onSettled: Settled, onEnded: OnEnded): undefined {
     run.settle = onEnded;
-    const tell = (result: RunResult, failure: { readonly error: unknown } | undefined): void => {
-      onSettled(run, failure);
-      if (!run.isOver) {
-        onEnded(this.#ended(run, result));
-      }
-    };
     // A thenable of somebody else may tell at once, before anybody listens.
     const settled = answer instanceof Promise ? answer : Promise.resolve(answer);
     settled.then(
-      (value) => tell({ status: 'fulfilled', value }, undefined),
-      (error: unknown) => tell({ status: 'rejected', error }, { error }),
+      (value) => {
+        onSettled(run, undefined);
+        this.#tell(run, { status: 'fulfilled', value });
+      },
+      (error: unknown) => {
+        onSettled(run, { error });
+        this.#tell(run, { status: 'rejected', error });
+      },
     );
+  }
+
+  /** Nobody, where the run was given up before. */
+  #tell(run: HandlerRun, result: RunResult): void {
+    if (!run.isOver) {
+      run.settle?.(this.#ended(run, result));
+    }
   }
 
   /** Only for a run that is not over. */

@@ -57,8 +57,9 @@ export class SingleDelivery<T> {
       }
     });
     return result === undefined
-      ? new Promise((...both) => {
-          [resolve, reject] = both;
+      ? new Promise((onAnswer, onError) => {
+          resolve = onAnswer;
+          reject = onError;
         })
       : this.#concluded(taken, stop, result);
   }

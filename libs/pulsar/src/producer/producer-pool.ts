@@ -46,6 +46,7 @@ class PoolEntry implements ProducerLease {
   inUse = 0;
   /** Which use of the pool its last one was: the lowest was unused longest. */
   lastUse = 0;
+  /** When its last use ended. */
   usedMs = 0;
 
   constructor(
@@ -135,8 +136,8 @@ export class ProducerPool {
 
   /** The use is over. */
   release(lease: ProducerLease): void {
-    if (lease instanceof PoolEntry) {
-      lease.inUse--;
+    // While others use it, it is not idle, and nobody asks since when.
+    if (lease instanceof PoolEntry && --lease.inUse === 0) {
       lease.usedMs = this.#options.clock.monotonic();
       this.#armIdle();
     }

@@ -14,6 +14,17 @@ import { type ProducerLease, ProducerPool, type ProducerProfile } from './produc
 import type { PublishOptions, PublishOutcome, PublishResult } from './publish-options.js';
 import { type TopicProducer, TopicProducers } from './topic-producers.js';
 
+/** A publish that is called and not settled. */
+interface Sending {
+  readonly topic: string;
+  readonly profile: ProducerProfile;
+  readonly message: OutgoingMessage;
+  readonly signal: AbortSignal | undefined;
+  readonly watched: WatchedSend | undefined;
+  /** Its place among all. */
+  readonly turn: number;
+}
+
 /**
  * Publishes messages. A resolved promise means that the broker has stored the message; a rejected one is a {@link PulsarError} whose
  * `kind` says what to do and whose `ambiguous` says whether it may have been stored all the same. Nothing is retried here, except once
@@ -175,7 +186,7 @@ export class PulsarPublisher {
     }
   }
 
-  async #send(
+  #send(
     topic: string,
     profile: ProducerProfile,
     message: OutgoingMessage,
@@ -183,38 +194,55 @@ export class PulsarPublisher {
     batch?: BatchSpans,
   ): Promise<PublishResult> {
     if (this.#closed) {
-      throw new PulsarClosedError('publisher', topic);
+      return Promise.reject(new PulsarClosedError('publisher', topic));
     }
     const watched = this.#telemetry.startSend(topic, message, this.#nowMs, batch);
     const turn = ++this.#turns;
-    // One frame for all of it: what waits here is there once for each message on its way.
-    for (let isAgain = false; ; isAgain = true) {
-      let lease: ProducerLease | undefined;
-      let id: MessageId | undefined;
-      let cause: unknown;
-      try {
-        lease = this.#pool.lease(topic, profile);
-        const sent = watched?.message ?? message;
-        id = await (lease.producer?.send(sent, signal) ?? sendWhenMade(lease, turn, topic, sent, signal));
-      } catch (error) {
-        cause = error;
-      }
-      if (lease !== undefined) {
-        this.#pool.release(lease);
-      }
-      if (id !== undefined) {
-        this.#ended(watched, undefined);
-        return { topic, messageId: id.toString() };
-      }
-      if (isAgain || !isGivenUp(cause) || this.#closed) {
-        const error = PulsarError.from(cause, topic);
-        this.#ended(watched, error.code);
-        throw error;
-      }
-      if (lease?.producer !== undefined) {
-        this.#pool.discard(topic, profile, lease.producer);
-      }
+    return this.#attempt({ topic, profile, message: watched?.message ?? message, signal, watched, turn }, false);
+  }
+
+  /** Callbacks instead of a frame that waits: what is kept here is there once for each message on its way. */
+  #attempt(sending: Sending, isAgain: boolean): Promise<PublishResult> {
+    const { topic, profile, message, signal } = sending;
+    let lease: ProducerLease | undefined;
+    let sent: Promise<MessageId>;
+    try {
+      lease = this.#pool.lease(topic, profile);
+      sent = lease.producer?.send(message, signal) ?? sendWhenMade(lease, sending.turn, topic, message, signal);
+    } catch (cause) {
+      return this.#refused(sending, lease, cause, isAgain);
     }
+    const leased = lease;
+    return sent.then(
+      (id) => {
+        this.#pool.release(leased);
+        this.#ended(sending.watched, undefined);
+        return { topic, messageId: id.toString() };
+      },
+      (cause: unknown) => this.#refused(sending, leased, cause, isAgain),
+    );
+  }
+
+  /** Sends once more what its transport gave back unsent; anything else is the caller's. */
+  #refused(
+    sending: Sending,
+    lease: ProducerLease | undefined,
+    cause: unknown,
+    isAgain: boolean,
+  ): Promise<PublishResult> {
+    const { topic, profile, watched } = sending;
+    if (lease !== undefined) {
+      this.#pool.release(lease);
+    }
+    if (isAgain || !isGivenUp(cause) || this.#closed) {
+      const error = PulsarError.from(cause, topic);
+      this.#ended(watched, error.code);
+      return Promise.reject(error);
+    }
+    if (lease?.producer !== undefined) {
+      this.#pool.discard(topic, profile, lease.producer);
+    }
+    return this.#attempt(sending, true);
   }
 
   #ended(watched: WatchedSend | undefined, errorCode: string | undefined): void {
