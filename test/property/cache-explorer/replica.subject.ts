@@ -5,6 +5,7 @@ import {
   type ChangeReply,
   defineCache,
   type EntryVersion,
+  type GivenVersion,
   type InvalidationListener,
   type InvalidationMessage,
   type LeaseReply,
@@ -12,6 +13,7 @@ import {
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
@@ -26,10 +28,10 @@ import { settled, type Subject } from './automaton.js';
 export type Request =
   | { readonly op: 'get' }
   | { readonly op: 'set'; readonly write: StoreWrite; readonly token: string | undefined }
-  | { readonly op: 'refresh'; readonly write: StoreWrite & { readonly payload: string } }
+  | { readonly op: 'refresh'; readonly write: StoreRefresh }
   | {
       readonly op: 'invalidate';
-      readonly version: EntryVersion;
+      readonly version: GivenVersion;
       readonly origin: StoreOrigin;
       readonly tombstoneTtlMs: number;
     }
@@ -248,13 +250,21 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     return this.#ask({ op: 'set', write, token }, (reply) => (reply.of === 'set' ? reply.reply : unexpected(reply)));
   }
 
-  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+  override refresh(write: StoreRefresh): Promise<ChangeReply> {
     return this.#ask({ op: 'refresh', write }, (reply) => (reply.of === 'change' ? reply.reply : unexpected(reply)));
+  }
+
+  override setAll(): Promise<never> {
+    throw new Error('No call of the explorer sets many.');
+  }
+
+  override stamp(): Promise<never> {
+    throw new Error('No key of the explorer has a stamp of its own.');
   }
 
   override invalidate(
     _key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {

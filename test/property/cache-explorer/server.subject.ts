@@ -1,4 +1,4 @@
-import type { InvalidationMessage, StoreOrigin, StoreWrite } from '@smartpulse/redis-cache';
+import type { InvalidationMessage, StoreOrigin, StoreRefresh } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer, type EntryProtocol, type EntryState } from '@smartpulse/redis-cache/embedded';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { settled, type Subject } from './automaton.js';
@@ -18,7 +18,7 @@ export const CHANNEL = 'sim:model:!inv';
 export const APPLIER: StoreOrigin = { channel: CHANNEL, source: 'r', synced: true };
 
 /** A write of the applier. */
-export function applied(write: Omit<StoreWrite, keyof StoreOrigin | 'key'>): StoreWrite {
+export function applied(write: Pick<StoreRefresh, 'version' | 'payload' | 'ttlMs'>): StoreRefresh {
   return { ...APPLIER, key: STORED, ...write };
 }
 

@@ -28,7 +28,7 @@ export class Truth {
       ? { op: 'invalidate', version, origin: APPLIER, tombstoneTtlMs: TTL_MS }
       : {
           op: 'refresh',
-          write: { ...applied({ version, payload: null, ttlMs: TTL_MS }), payload: NAMESPACE.codec.encode(value) },
+          write: applied({ version, payload: NAMESPACE.codec.encode(value), ttlMs: TTL_MS }),
         };
   }
 

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
 import { redisSubject, siteOf } from '../../support/redis/redis-subject.js';
-import { answer, KEYS, request, said, stands } from '../../support/redis/store-requests.js';
+import { answer, KEYS, said, stands, valueRequest } from '../../support/redis/store-requests.js';
 import { runRedisContracts } from './redis-contracts.js';
 
 const version = redisForTests();
@@ -49,7 +49,7 @@ describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
     const clock = new VirtualClock();
     try {
       await fc.assert(
-        fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 40 }), async (requests) => {
+        fc.asyncProperty(fc.array(valueRequest, { minLength: 1, maxLength: 40 }), async (requests) => {
           await redis.redis.flushall();
           const heard = (await redis.published()).length;
           const embedded = new EmbeddedCacheServer({ clock });

@@ -11,7 +11,9 @@ import { EntryVersion } from '@smartpulse/redis-cache';
 import * as fc from 'fast-check';
 
 const CHANNEL = 'test:contract:!inv';
-export const KEYS = ['{test:contract:a}:v', '{test:contract:b}:v'] as const;
+/** In one slot, so that both can be set in one step. */
+export const KEYS = ['{test:contract:g}a}:v', '{test:contract:g}b}:v'] as const;
+export const LIFE_MS = 60_000;
 
 /** Beyond what a double can tell apart. */
 export const stamp = fc
@@ -39,9 +41,29 @@ export const request = fc.oneof(
   fc.record({ kind: fc.constant('release' as const), key, token, synced }),
   fc.record({ kind: fc.constant('sweep' as const), stamp, synced }),
 );
-export type Request = typeof request extends fc.Arbitrary<infer T> ? T : never;
 
-export const LIFE_MS = 60_000;
+/** One request to a store of values, which may be kept beyond their life, be set together, or populate a namespace. */
+export const valueRequest = fc.oneof(
+  request,
+  fc.record({
+    kind: fc.constant('set' as const),
+    key,
+    stamp,
+    synced,
+    token: fc.option(token, { nil: undefined }),
+    negative: fc.constant(false),
+    // Old from the first moment, in the real time of one store and the standing time of the other.
+    old: fc.constant(true),
+  }),
+  fc.record({ kind: fc.constant('setAll' as const), stamps: fc.tuple(stamp, stamp), synced }),
+  fc.record({ kind: fc.constant('refresh' as const), key, stamp, synced, populate: fc.constant(true) }),
+  fc.record({ kind: fc.constant('invalidate' as const), key, stamp, synced, populate: fc.constant(true) }),
+  fc.record({ kind: fc.constant('sweep' as const), stamp, synced, populate: fc.constant(true) }),
+  fc.record({ kind: fc.constant('lease' as const), key, token, withinMs: fc.constantFrom(0, LIFE_MS * 2) }),
+);
+
+type Drawn<A> = A extends fc.Arbitrary<infer T> ? T : never;
+export type Request = Drawn<typeof request> | Drawn<typeof valueRequest>;
 
 /** What a store answers, without what is left of lives. @param payloadOf what it stores for a text. */
 export async function answer(
@@ -49,13 +71,30 @@ export async function answer(
   one: Request,
   payloadOf: (text: string, version: EntryVersion) => string = (text) => text,
 ): Promise<unknown> {
-  const origin = { channel: CHANNEL, source: 'a', synced: 'synced' in one ? one.synced : true };
+  const origin = {
+    channel: CHANNEL,
+    source: 'a',
+    synced: 'synced' in one ? one.synced : true,
+    populate: 'populate' in one,
+  };
   switch (one.kind) {
     case 'set': {
       const payload = one.negative ? null : payloadOf(`"${one.stamp.version}"`, one.stamp);
       return plain(
-        await store.set({ ...origin, key: one.key, version: one.stamp, payload, ttlMs: LIFE_MS }, one.token),
+        await store.set({ ...origin, key: one.key, version: one.stamp, payload, ...lifeOf('old' in one) }, one.token),
       );
+    }
+    case 'setAll': {
+      const replies = await store.setAll(
+        one.stamps.map((version, index) => ({
+          ...origin,
+          key: KEYS[index] ?? KEYS[0],
+          version,
+          payload: payloadOf(`"a${version.version}"`, version),
+          ttlMs: LIFE_MS,
+        })),
+      );
+      return replies.map(({ outcome, current }) => ({ outcome, current: stands([current])[0] }));
     }
     case 'refresh':
       return plain(
@@ -73,7 +112,7 @@ export async function answer(
       await store.evict(one.key, origin);
       return 'evicted';
     case 'lease':
-      return plain(await store.getOrLease(one.key, one.token, LIFE_MS));
+      return plain(await store.getOrLease(one.key, one.token, LIFE_MS, 'withinMs' in one ? one.withinMs : undefined));
     case 'renew':
       return store.renewLease(one.key, one.token, LIFE_MS);
     case 'release':
@@ -90,6 +129,10 @@ export async function answer(
     default:
       throw one satisfies never;
   }
+}
+
+function lifeOf(old: boolean): { ttlMs: number; keptMs?: number } {
+  return old ? { ttlMs: -LIFE_MS, keptMs: LIFE_MS * 2 } : { ttlMs: LIFE_MS };
 }
 
 async function sweepAll(store: CacheStore, sweep: SweepRequest): Promise<number> {
@@ -109,9 +152,7 @@ function plain(reply: SetReply | ChangeReply | LeaseReply): unknown {
   if ('kind' in reply) {
     return reply.kind === 'hit'
       ? { kind: reply.kind, entry: stands([reply.entry])[0] }
-      : reply.kind === 'wait'
-        ? reply.kind
-        : reply;
+      : { kind: reply.kind, floor: 'floor' in reply && reply.floor, kept: stands([reply.kept])[0] };
   }
   return reply;
 }

@@ -388,6 +388,8 @@ class UnseenRefusals extends CacheStore {
     return { ...(await this.store.set(write, leaseToken)), outcome: 'applied' };
   }
 
+  override setAll: CacheStore['setAll'] = (...call) => this.store.setAll(...call);
+  override stamp: CacheStore['stamp'] = (...call) => this.store.stamp(...call);
   override get: CacheStore['get'] = (...call) => this.store.get(...call);
   override getMany: CacheStore['getMany'] = (...call) => this.store.getMany(...call);
   override refresh: CacheStore['refresh'] = (...call) => this.store.refresh(...call);

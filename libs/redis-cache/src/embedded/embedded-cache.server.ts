@@ -7,10 +7,13 @@ import type {
 } from '../invalidation/invalidation.bus.js';
 import type {
   ChangeReply,
+  GivenVersion,
   LeaseReply,
+  SetAllReply,
   SetReply,
   StoredEntry,
   StoreOrigin,
+  StoreRefresh,
   StoreWrite,
   SweepReply,
   SweepRequest,
@@ -106,9 +109,10 @@ export class EmbeddedCacheServer {
         protocol: protocol ?? new EntryProtocol(),
         keyspace: new Keyspace(bounds, clock, (payload) => payload.length * 2),
         keep: (payload) => payload,
-        show: (state, ttlMs) => ({ ...state, ttlMs }),
+        show: ({ kind, version, payload }, ttlMs) => ({ kind, version, payload, ttlMs }),
       },
       this.#hub,
+      clock,
     );
     this.#fields = new EmbeddedFields(bounds, clock, this.#hub, new FieldsProtocol());
   }
@@ -155,13 +159,18 @@ export class EmbeddedCacheServer {
     return this.#entries.set(write, leaseToken);
   }
 
+  /** See {@link CacheStore.setAll}. */
+  setAll(writes: readonly StoreWrite[]): readonly SetAllReply[] {
+    return this.#entries.setAll(writes);
+  }
+
   /** See {@link CacheStore.refresh}. */
-  refresh(write: StoreWrite & { readonly payload: string }): ChangeReply {
+  refresh(write: StoreRefresh): ChangeReply {
     return this.#entries.refresh(write);
   }
 
   /** See {@link CacheStore.invalidate}. */
-  invalidate(key: string, version: EntryVersion, origin: StoreOrigin, tombstoneTtlMs: number): ChangeReply {
+  invalidate(key: string, version: GivenVersion, origin: StoreOrigin, tombstoneTtlMs: number): ChangeReply {
     return this.#entries.invalidate(key, version, origin, tombstoneTtlMs);
   }
 
@@ -171,8 +180,8 @@ export class EmbeddedCacheServer {
   }
 
   /** See {@link CacheStore.getOrLease}. */
-  getOrLease(key: string, token: string, leaseMs: number): LeaseReply {
-    return this.#entries.getOrLease(key, token, leaseMs);
+  getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): LeaseReply {
+    return this.#entries.getOrLease(key, token, leaseMs, withinMs);
   }
 
   /** See {@link CacheStore.renewLease}. */
@@ -183,6 +192,11 @@ export class EmbeddedCacheServer {
   /** See {@link CacheStore.releaseLease}. */
   releaseLease(key: string, token: string, origin: StoreOrigin): void {
     this.#entries.releaseLease(key, token, origin);
+  }
+
+  /** See {@link CacheStore.stamp}. */
+  stamp(key: string, ttlMs: number): EntryVersion {
+    return this.#entries.stamp(key, ttlMs);
   }
 
   /** See {@link CacheStore.sweep}. */

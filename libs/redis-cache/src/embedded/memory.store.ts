@@ -2,10 +2,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   CacheStore,
   type ChangeReply,
+  type GivenVersion,
   type LeaseReply,
+  type SetAllReply,
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
@@ -15,7 +18,17 @@ import type { EmbeddedEntries } from './embedded-entries.js';
 
 type EntryRequests = Pick<
   EmbeddedEntries<unknown>,
-  'get' | 'set' | 'refresh' | 'invalidate' | 'evict' | 'getOrLease' | 'renewLease' | 'releaseLease' | 'sweep'
+  | 'get'
+  | 'set'
+  | 'setAll'
+  | 'refresh'
+  | 'invalidate'
+  | 'evict'
+  | 'getOrLease'
+  | 'renewLease'
+  | 'releaseLease'
+  | 'stamp'
+  | 'sweep'
 >;
 
 /** The second level in memory: as durable as the process, shared by those that hold the same server. */
@@ -40,13 +53,17 @@ export class MemoryCacheStore extends CacheStore {
     return this.server.set(write, leaseToken);
   }
 
-  override async refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+  override async setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
+    return this.server.setAll(writes);
+  }
+
+  override async refresh(write: StoreRefresh): Promise<ChangeReply> {
     return this.server.refresh(write);
   }
 
   override async invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
@@ -57,8 +74,8 @@ export class MemoryCacheStore extends CacheStore {
     this.server.evict(key, origin);
   }
 
-  override async getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
-    return this.server.getOrLease(key, token, leaseMs);
+  override async getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply> {
+    return this.server.getOrLease(key, token, leaseMs, withinMs);
   }
 
   override async renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -67,6 +84,10 @@ export class MemoryCacheStore extends CacheStore {
 
   override async releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     this.server.releaseLease(key, token, origin);
+  }
+
+  override async stamp(key: string, ttlMs: number): Promise<EntryVersion> {
+    return this.server.stamp(key, ttlMs);
   }
 
   override async sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {

@@ -1,7 +1,8 @@
 import type { EntryVersion } from '../version/entry-version.js';
 
-/** The state of one key in the store: a key that has none of these is absent. */
+/** The state of one key in the store: a key that has none of these is absent. `ttlMs` is what is left of its life. */
 export type StoredEntry =
+  /** Its `ttlMs` is 0 or less when it counts as old and is kept for fail-safe. */
   | { readonly kind: 'value'; readonly version: EntryVersion; readonly payload: string; readonly ttlMs: number }
   /** The source has no such row, as a loader found; `version` is its stamp. */
   | { readonly kind: 'negative'; readonly version: EntryVersion; readonly ttlMs: number }
@@ -16,6 +17,9 @@ export type ChangeOutcome = 'applied' | 'duplicate' | 'stale' | 'absent' | 'defe
 /** What a write did: everything but `applied` left the store as it was. */
 export type SetOutcome = 'applied' | 'duplicate' | 'stale' | 'leaseLost' | 'absent';
 
+/** A version that the source gave, or `next`: the store gives one, above what it holds for the key and not below its own clock in microseconds. */
+export type GivenVersion = EntryVersion | 'next';
+
 /** Who writes, so that replicas can tell their own messages, and where the message goes. */
 export interface StoreOrigin {
   /** The channel of the namespace that every replica of it listens to. */
@@ -24,19 +28,36 @@ export interface StoreOrigin {
   readonly source: string;
   /** The namespace is fed by a sync: no tombstones, and a write without a lease never creates. */
   readonly synced: boolean;
+  /** In a synced namespace: a refresh creates, and there are tombstones, so that a late one does not create what was deleted. Default `false`. */
+  readonly populate?: boolean | undefined;
 }
 
 /** A value (`payload` text) or a negative entry (`payload` null) to store under a version. */
 export interface StoreWrite extends StoreOrigin {
   readonly key: string;
-  readonly version: EntryVersion;
+  readonly version: GivenVersion;
   readonly payload: string | null;
+  /** Until it counts as old. */
   readonly ttlMs: number;
+  /** How long a value is kept beyond that, for fail-safe. Default 0. */
+  readonly keptMs?: number | undefined;
+}
+
+/** What a change brought. */
+export interface StoreRefresh extends StoreWrite {
+  readonly version: EntryVersion;
+  readonly payload: string;
 }
 
 /** The answer to a `set`; `current` is what stands in the store afterwards (also the winner that refused us). */
 export interface SetReply {
   readonly outcome: SetOutcome;
+  readonly current: StoredEntry | undefined;
+}
+
+/** What became of one entry of a {@link CacheStore.setAll}; `withheld`: it would have been stored, but not all of them would. */
+export interface SetAllReply {
+  readonly outcome: SetOutcome | 'withheld';
   readonly current: StoredEntry | undefined;
 }
 
@@ -59,7 +80,7 @@ export interface SweepRequest extends StoreOrigin {
   readonly version: EntryVersion;
   /** Keys to look at in one call, about: a call does so much and no more. At least 1. */
   readonly limit: number;
-  /** Used by namespaces that are not synced. */
+  /** Used by namespaces that have tombstones. */
   readonly tombstoneTtlMs: number;
 }
 
@@ -71,11 +92,14 @@ export interface SweepReply {
   readonly cursor: string | null;
 }
 
-/** `hit`: usable entry; `leased`: you load, with `floor`; `wait`: another loads, its lease lives `remainingMs` more. */
+/** `hit`: usable entry; `leased`: you load, with `floor`; `wait`: another loads, its lease lives `remainingMs` more. `kept`: the value that stays meanwhile. */
 export type LeaseReply =
   | { readonly kind: 'hit'; readonly entry: Extract<StoredEntry, { kind: 'value' | 'negative' }> }
-  | { readonly kind: 'leased'; readonly floor: EntryVersion }
-  | { readonly kind: 'wait'; readonly remainingMs: number };
+  | { readonly kind: 'leased'; readonly floor: EntryVersion; readonly kept?: KeptValue | undefined }
+  | { readonly kind: 'wait'; readonly remainingMs: number; readonly kept?: KeptValue | undefined };
+
+/** A value that stands while it is loaded anew. */
+export type KeptValue = Extract<StoredEntry, { kind: 'value' }>;
 
 /**
  * The shared level of the cache, as a port: one key, one entry, one atomic step per call.
@@ -96,6 +120,14 @@ export type LeaseReply =
  *   by. What is above the version stays. Synced: the key becomes absent, with no floor; otherwise a tombstone of the version (or
  *   the lease's floor, if higher) is left, and tombstones stay. Each key is one atomic step; the call that ends the sweep publishes one `flush`
  *   **after** its last key, also when nothing was found. Repeating a sweep, whole or from any cursor, is harmless.
+ * - A version of `next` is above what the key holds, a lease's floor included, so that such a write is never refused for its version; an `invalidate` of
+ *   `next` leaves a tombstone also in the place of a lease, whose loader may have read what is old now.
+ * - `setAll` stores all of its entries, which are of one group ({@link StoreOrigin} the same, keys in one slot), or none.
+ * - `getOrLease` with `withinMs` grants a lease also over a value whose life has no more than so much left. The value stays, and is served, until the lease's
+ *   holder replaces it at a version at or above the value's own; a `release` leaves it. A change that finds it acts on the value: newer ones replace it
+ *   (the lease is gone then), an `invalidate` above it leaves a plain lease with that floor.
+ * - `stamp` answers a version of `next` that stands for the key: the same to everybody, until an `invalidate` of `next` gives a higher one.
+ * - `populate` changes two of these rules for a synced namespace: a `refresh` creates, on nothing and at or above a tombstone, and what is removed leaves a tombstone.
  * - Every `set` that was applied, and every `refresh`, `invalidate` and `evict` **also when it found nothing**, publishes a
  *   message on the channel in the same atomic step.
  */
@@ -110,22 +142,26 @@ export abstract class CacheStore {
   /** Reads many keys; the answer is aligned with `keys`. */
   abstract getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]>;
   abstract set(write: StoreWrite, leaseToken?: string): Promise<SetReply>;
-  abstract refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply>;
-  /** `tombstoneTtlMs` is used by namespaces that are not synced. */
+  abstract refresh(write: StoreRefresh): Promise<ChangeReply>;
+  /** Sets without a lease, of keys in one slot: all of them or none. At least one, no key twice. The answer is aligned with them. */
+  abstract setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]>;
+  /** `tombstoneTtlMs` is used by namespaces that have tombstones. */
   abstract invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply>;
   /** For what has no readable stamp: leaves the key absent and kills a lease. */
   abstract evict(key: string, origin: StoreOrigin): Promise<void>;
   /** A usable value, or the one lease to load it, or word that another replica holds it. */
-  abstract getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply>;
+  abstract getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply>;
   /** Extends a lease that still stands; `false` = lost. */
   abstract renewLease(key: string, token: string, leaseMs: number): Promise<boolean>;
-  /** Gives a lease back after a failed load: the key becomes absent. Publishes, so that waiters try again. */
+  /** Gives a lease back after a failed load: the key becomes absent, or what it was before. Publishes, so that waiters try again. */
   abstract releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void>;
+  /** The version that stands for a key that has no value of its own; made when there is none. It lives from now on for `ttlMs`. */
+  abstract stamp(key: string, ttlMs: number): Promise<EntryVersion>;
   /** One bounded part of a sweep of a namespace; without a cursor it begins. */
   abstract sweep(request: SweepRequest, cursor?: string): Promise<SweepReply>;
 }

@@ -79,7 +79,7 @@ export function hashStamp(base: EntryVersion, revision: bigint): EntryVersion {
  * - A field whose life is over, by the server's clock, counts as never written.
  */
 export abstract class FieldsStore {
-  /** The same hashes as whole values. */
+  /** The same hashes as whole values. They are not kept beyond their life, have no versions of the store's, and are not set together. */
   abstract readonly hashes: CacheStore;
 
   /** Reads some fields in one step; `undefined` = the key is absent or expired. */

@@ -4,10 +4,13 @@ import type { EntryVersion } from '../version/entry-version.js';
 import {
   CacheStore,
   type ChangeReply,
+  type GivenVersion,
   type LeaseReply,
+  type SetAllReply,
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
@@ -61,13 +64,17 @@ export class TimedCacheStore extends CacheStore {
     return this.#bounded('set', () => this.store.set(write, leaseToken));
   }
 
-  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+  override setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
+    return this.#bounded('setAll', () => this.store.setAll(writes));
+  }
+
+  override refresh(write: StoreRefresh): Promise<ChangeReply> {
     return this.#bounded('refresh', () => this.store.refresh(write));
   }
 
   override invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
@@ -78,8 +85,8 @@ export class TimedCacheStore extends CacheStore {
     return this.#bounded('evict', () => this.store.evict(key, origin));
   }
 
-  override getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
-    return this.#bounded('getOrLease', () => this.store.getOrLease(key, token, leaseMs));
+  override getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply> {
+    return this.#bounded('getOrLease', () => this.store.getOrLease(key, token, leaseMs, withinMs));
   }
 
   override renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -88,6 +95,10 @@ export class TimedCacheStore extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.#bounded('releaseLease', () => this.store.releaseLease(key, token, origin));
+  }
+
+  override stamp(key: string, ttlMs: number): Promise<EntryVersion> {
+    return this.#bounded('stamp', () => this.store.stamp(key, ttlMs));
   }
 
   /** One call of a sweep is bounded, not the whole of it. */

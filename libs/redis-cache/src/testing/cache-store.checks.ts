@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ContractCase } from '@smartpulse/resilience/testing';
 import type { InvalidationMessage } from '../invalidation/invalidation.bus.js';
-import type { CacheStore, StoredEntry, StoreOrigin, StoreWrite, SweepRequest } from '../store/cache.store.js';
+import type { CacheStore, StoredEntry, StoreOrigin, StoreRefresh, SweepRequest } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 
 /** A fresh, empty store under test. */
@@ -19,10 +19,12 @@ export const KEY = '{test:contract:k}:v';
 export const LEASE_MS = 1_000;
 export const TTL_MS = 60_000;
 export const SYNCED: StoreOrigin = { channel: CHANNEL, source: 'a', synced: true };
+/** A sync feeds it, and its changes create. */
+export const POPULATED: StoreOrigin = { channel: CHANNEL, source: 'a', synced: true, populate: true };
 export const OPEN: StoreOrigin = { channel: CHANNEL, source: 'a', synced: false };
 
 export const at = (version: number): EntryVersion => new EntryVersion(1n, BigInt(version));
-export const write = (version: number, origin = SYNCED): StoreWrite & { payload: string } => ({
+export const write = (version: number, origin = SYNCED): StoreRefresh => ({
   ...origin,
   key: KEY,
   version: at(version),

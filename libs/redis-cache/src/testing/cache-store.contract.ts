@@ -15,12 +15,17 @@ import {
   versionOf,
   write,
 } from './cache-store.checks.js';
+import { nextVersions } from './cache-store.next-versions.contract.js';
+import { populatedNamespaces } from './cache-store.populated.contract.js';
+import { renewals } from './cache-store.renewals.contract.js';
+import { setsOfMany } from './cache-store.sets-of-many.contract.js';
 import { sweeps } from './cache-store.sweeps.contract.js';
 
 /**
  * What every {@link CacheStore} guarantees, as data.
  *
  * @param create makes a fresh, empty store for each case.
+ * @param of what its entries are; `hashes`: what a `FieldsStore` gives as its `hashes`.
  * @example
  * ```ts
  * runContract({ describe, it }, 'CacheStore: mine', cacheStoreContract(() => mySubject()));
@@ -28,6 +33,7 @@ import { sweeps } from './cache-store.sweeps.contract.js';
  */
 export function cacheStoreContract(
   create: () => CacheStoreSubject | Promise<CacheStoreSubject>,
+  of: 'values' | 'hashes' = 'values',
 ): readonly ContractCase[] {
   const check = (title: string, body: (checks: Checks, subject: CacheStoreSubject) => Promise<void>): ContractCase => ({
     title,
@@ -47,6 +53,9 @@ export function cacheStoreContract(
     ...changes(check),
     ...openNamespaces(check),
     ...sweeps(check),
+    ...populatedNamespaces(check),
+    // Hashes of fields are not loaded anew while they stand, have no versions of the store's, and are not set together.
+    ...(of === 'values' ? [...renewals(check), ...nextVersions(check), ...setsOfMany(check)] : []),
   ];
 }
 

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import {
   CacheStore,
   type ChangeReply,
+  type GivenVersion,
   type LeaseReply,
+  type SetAllReply,
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
@@ -153,18 +156,22 @@ export class OneFieldHashes extends CacheStore {
   }
 
   override async set(write: StoreWrite, leaseToken?: string): Promise<SetReply> {
-    const payload = write.payload === null ? null : hashed(write.version, write.payload);
+    const payload = write.payload === null || write.version === 'next' ? null : hashed(write.version, write.payload);
     const reply = await this.hashes.set({ ...write, payload }, leaseToken);
     return { ...reply, current: plain(reply.current) };
   }
 
-  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+  override setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
+    return this.hashes.setAll(writes);
+  }
+
+  override refresh(write: StoreRefresh): Promise<ChangeReply> {
     return this.hashes.refresh({ ...write, payload: hashed(write.version, write.payload) });
   }
 
   override invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
@@ -187,6 +194,10 @@ export class OneFieldHashes extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.hashes.releaseLease(key, token, origin);
+  }
+
+  override stamp(key: string, ttlMs: number): Promise<EntryVersion> {
+    return this.hashes.stamp(key, ttlMs);
   }
 
   override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {

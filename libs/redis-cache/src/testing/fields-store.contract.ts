@@ -35,7 +35,7 @@ export function fieldsStoreContract(
   const whole = cacheStoreContract(async () => {
     const subject = await create();
     return { ...subject, store: new OneFieldHashes(subject.store.hashes) };
-  });
+  }, 'hashes');
   return [
     ...whole.map((one) => ({ ...one, title: `as a whole: ${one.title}` })),
     ...changes(check),

@@ -25,7 +25,7 @@ export class EmbeddedFields extends EmbeddedEntries<HashContent> {
 
   constructor(bounds: KeyspaceBounds, clock: Clock, hub: ChannelHub<InvalidationMessage>, protocol: FieldsProtocol) {
     const keyspace = new Keyspace<HashContent>(bounds, clock, sizeOf);
-    super({ protocol, keyspace, keep, show: (state, ttlMs) => show(state, ttlMs, clock.monotonic()) }, hub);
+    super({ protocol, keyspace, keep, show: (state, ttlMs) => show(state, ttlMs, clock.monotonic()) }, hub, clock);
     this.#protocol = protocol;
     this.#clock = clock;
   }

@@ -1,7 +1,14 @@
 import { hashStamp, type SetFieldsReply, type StoredFieldOutcome } from '../../store/fields.store.js';
 import type { ChangeOutcome, SetOutcome } from '../../store/cache.store.js';
 import { EntryVersion } from '../../version/entry-version.js';
-import { EntryProtocol, type EntryState, type EntryWrite, type Step } from '../entry.protocol.js';
+import {
+  type BroughtValue,
+  type ChangeRules,
+  EntryProtocol,
+  type EntryState,
+  type EntryWrite,
+  type Step,
+} from '../entry.protocol.js';
 
 /** A field, or the tombstone of one (`payload` null). */
 export interface HashField {
@@ -47,31 +54,33 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
 
   override refresh(
     state: HashState | undefined,
-    version: EntryVersion,
-    payload: HashContent,
+    brought: BroughtValue<HashContent>,
+    rules: ChangeRules,
   ): Step<ChangeOutcome, HashContent> {
-    return this.#withNewerFields(state, version, super.refresh(state, version, payload));
+    return this.#withNewerFields(state, brought.version, super.refresh(state, brought, rules));
   }
 
   override invalidate(
     state: HashState | undefined,
     version: EntryVersion,
-    synced: boolean,
+    rules: ChangeRules,
+    nowMs: number,
+    own?: boolean,
   ): Step<ChangeOutcome, HashContent> {
-    const step = super.invalidate(state, version, synced);
-    return synced ? step : this.#withNewerFields(state, version, step);
+    const step = super.invalidate(state, version, rules, nowMs, own);
+    return rules.synced ? step : this.#withNewerFields(state, version, step);
   }
 
-  override sweep(state: HashState, version: EntryVersion, synced: boolean): Step<'swept' | 'kept', HashContent> {
-    const step = super.sweep(state, version, synced);
-    return synced ? step : this.#withNewerFields(state, version, step);
+  override sweep(state: HashState, version: EntryVersion, rules: ChangeRules): Step<'swept' | 'kept', HashContent> {
+    const step = super.sweep(state, version, rules);
+    return rules.synced ? step : this.#withNewerFields(state, version, step);
   }
 
   /** Fields by their own versions. */
   setFields(state: HashState | undefined, request: FieldsRequest): FieldsStep {
     if (request.synced && state?.kind !== 'value' && state?.kind !== 'negative') {
       const newest = request.fields.reduce((max, { version }) => EntryVersion.max(max, version), EntryVersion.ZERO);
-      const step = this.refresh(state, newest, NOTHING);
+      const step = this.refresh(state, { version: newest, payload: NOTHING }, { synced: true });
       return { ...step, outcome: step.outcome === 'deferred' ? 'deferred' : 'absent', fields: [] };
     }
     const base = state === undefined ? EntryVersion.ZERO : state.kind === 'lease' ? state.floor : state.version;

@@ -8,7 +8,7 @@ import { ClusterServers } from './cluster.servers.js';
 import { RecentChanges } from '../entries/recent-changes.js';
 import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
 import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
-import type { ScriptName } from '../entries/commands.js';
+import { SCRIPT_OF_MANY, type ScriptName } from '../entries/commands.js';
 import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
@@ -180,39 +180,72 @@ export class RedisLink {
 
   /** Runs a script on a key that tells nobody. */
   async run(name: ScriptName, key: string, ...parameters: readonly (string | number)[]): Promise<unknown> {
-    return this.#servers.run(key, (redis) => this.#script(redis, name, key, parameters));
+    return this.#servers.run(key, (redis) => this.#script(redis, name, [this.stored(key)], parameters));
   }
 
   /** Runs a script on a key that publishes on a channel. Its number is taken when it is sent: what was not sent is not missed. */
   async tell(
     name: ScriptName,
     key: string,
-    { channel, source }: { readonly channel: string; readonly source: string },
+    origin: { readonly channel: string; readonly source: string },
     ...parameters: readonly (string | number)[]
   ): Promise<unknown> {
-    let sent: { readonly origin: MessageOrigin; readonly lane: string; readonly redis: Redis } | undefined;
+    return await this.#telling(key, origin, 1, (redis, [head = '']) => {
+      if (CHANGES.has(name)) {
+        this.#changes.note(key, origin.channel, this.#options.clock.monotonic());
+      }
+      return this.#script(redis, name, [this.stored(key)], [origin.channel, head, ...parameters]);
+    });
+  }
+
+  /** Like {@link tell}, for a script of many keys, all in one slot. Each key has a message of its own; its head comes before the parameters of that key. */
+  async tellAll(
+    keys: readonly [string, ...string[]],
+    origin: { readonly channel: string; readonly source: string },
+    common: readonly string[],
+    parameters: readonly (readonly (string | number)[])[],
+  ): Promise<unknown> {
+    return await this.#telling(keys[0], origin, keys.length, (redis, heads) =>
+      this.#script(
+        redis,
+        SCRIPT_OF_MANY,
+        [keys.length, ...keys.map((key) => this.stored(key))],
+        [origin.channel, ...common, ...parameters.flatMap((own, index) => [heads[index] ?? '', ...own])],
+      ),
+    );
+  }
+
+  async #telling(
+    key: string,
+    { channel, source }: { readonly channel: string; readonly source: string },
+    messages: number,
+    send: (redis: Redis, heads: readonly string[]) => Promise<unknown>,
+  ): Promise<unknown> {
+    let sent: { readonly origins: readonly MessageOrigin[]; readonly lane: string; readonly redis: Redis } | undefined;
     try {
       return await this.#servers.run(key, (redis) => {
         if (sent === undefined) {
           const lane = this.#servers.laneOf(key);
-          sent = { origin: this.sequences.begin(channel, source, lane), lane, redis };
+          const origins = Array.from({ length: messages }, () => this.sequences.begin(channel, source, lane));
+          sent = { origins, lane, redis };
         }
-        if (CHANGES.has(name)) {
-          this.#changes.note(key, channel, this.#options.clock.monotonic());
-        }
-        return this.#script(redis, name, key, [channel, messageHead(sent.origin), ...parameters]);
+        return send(redis, sent.origins.map(messageHead));
       });
     } catch (error) {
       if (sent !== undefined && isRefusal(error)) {
-        // It was used for nothing, and nobody is to miss it.
-        sent.redis
-          .publish(channel, plainMessage(sent.origin, 'void'))
-          .catch((refusal: unknown) => this.#logger.debug(`Redis did not answer (${String(refusal)}).`));
+        // They were used for nothing, and nobody is to miss them.
+        for (const origin of sent.origins) {
+          sent.redis
+            .publish(channel, plainMessage(origin, 'void'))
+            .catch((refusal: unknown) => this.#logger.debug(`Redis did not answer (${String(refusal)}).`));
+        }
       }
       throw error;
     } finally {
       if (sent !== undefined) {
-        this.sequences.end(channel, sent.lane, sent.origin);
+        for (const origin of sent.origins) {
+          this.sequences.end(channel, sent.lane, origin);
+        }
       }
     }
   }
@@ -335,10 +368,12 @@ export class RedisLink {
     const changes = this.#changes.list(this.#options.clock.monotonic());
     await Promise.all(
       changes.map(({ key, channel }) =>
-        this.#script(redis, 'smartpulseEvict', key, [
-          channel,
-          messageHead(this.sequences.next(channel, PROCESS_SOURCE)),
-        ]),
+        this.#script(
+          redis,
+          'smartpulseEvict',
+          [this.stored(key)],
+          [channel, messageHead(this.sequences.next(channel, PROCESS_SOURCE))],
+        ),
       ),
     );
   }
@@ -346,14 +381,14 @@ export class RedisLink {
   async #script(
     redis: Redis,
     name: ScriptName,
-    key: string,
+    keys: readonly (string | number)[],
     parameters: readonly (string | number)[],
   ): Promise<unknown> {
     const command: unknown = Reflect.get(redis, name);
     if (typeof command !== 'function') {
       throw new TypeError(`The script ${name} is not defined.`);
     }
-    const reply: unknown = await command.call(redis, this.stored(key), ...parameters);
+    const reply: unknown = await command.call(redis, ...keys, ...parameters);
     return reply;
   }
 

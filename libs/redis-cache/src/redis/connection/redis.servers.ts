@@ -1,6 +1,6 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { Redis, RedisOptions } from 'ioredis';
-import { SCRIPTS } from '../entries/commands.js';
+import { SCRIPT_OF_MANY, SCRIPTS } from '../entries/commands.js';
 import type { ServerConnection } from './server-connection.js';
 import type { ServerGeneration } from './server-generation.js';
 
@@ -69,7 +69,12 @@ export function dataOptions({ connectTimeoutMs, silentMs }: ServersContext): Red
   return {
     connectTimeout: connectTimeoutMs,
     socketTimeout: silentMs,
-    scripts: Object.fromEntries(Object.entries(SCRIPTS).map(([name, lua]) => [name, { lua, numberOfKeys: 1 }])),
+    scripts: Object.fromEntries(
+      Object.entries(SCRIPTS).map(([name, lua]) => [
+        name,
+        name === SCRIPT_OF_MANY ? { lua } : { lua, numberOfKeys: 1 },
+      ]),
+    ),
     // A master that became a replica: go and look for the new one.
     reconnectOnError: ({ message }) => message.startsWith('READONLY'),
   };

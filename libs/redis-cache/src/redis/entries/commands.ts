@@ -6,3 +6,6 @@ export const SCRIPTS = Object.freeze({ ...ENTRY_SCRIPTS, ...HASH_SCRIPTS, smartp
 
 /** A command that is a script. */
 export type ScriptName = keyof typeof SCRIPTS;
+
+/** A script of several keys: the command's first argument says how many. */
+export const SCRIPT_OF_MANY = 'smartpulseSetAll' satisfies ScriptName;

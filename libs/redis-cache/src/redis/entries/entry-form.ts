@@ -1,7 +1,11 @@
 import type { StoredEntry, StoreWrite } from '../../store/cache.store.js';
+import type { EntryVersion } from '../../version/entry-version.js';
 import type { RedisLink } from '../connection/redis.link.js';
 import type { ScriptName } from './commands.js';
 import { entryText, readEntry } from './entry-text.js';
+
+/** A write whose version is known, or a draft. */
+export type VersionedWrite = StoreWrite & { readonly version: EntryVersion };
 
 /** What an entry is in Redis: how it is read, and what scripts are given to store it. */
 export interface EntryForm {
@@ -14,7 +18,7 @@ export interface EntryForm {
   /** Reads what a command or a script answered; what is not of this format counts as absent. */
   read(stored: unknown, nowMs: number): StoredEntry | undefined;
   /** The header, and what else belongs to it. */
-  write(write: StoreWrite, endsAtMs: number): readonly string[];
+  write(write: VersionedWrite, endsAtMs: number): readonly string[];
   /** What {@link read} would be given of what was just stored. */
   written(texts: readonly string[]): unknown;
 }
@@ -33,7 +37,7 @@ export const STRINGS: EntryForm = Object.freeze({
   get: (link: RedisLink, key: string) => link.get(key),
   getMany: (link: RedisLink, keys: readonly string[]) => link.getMany(keys),
   read: (stored: unknown, nowMs: number) => (typeof stored === 'string' ? readEntry(stored, nowMs) : undefined),
-  write: ({ payload, version }: StoreWrite, endsAtMs: number) => [
+  write: ({ payload, version }: VersionedWrite, endsAtMs: number) => [
     payload === null ? entryText('N', version, endsAtMs) : entryText('V', version, endsAtMs, payload),
   ],
   written: ([text]: readonly string[]) => text,

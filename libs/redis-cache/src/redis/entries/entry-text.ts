@@ -6,13 +6,20 @@ const FORMAT = '1';
 const VERSION_AT = 2;
 const EXPIRY_AT = VERSION_AT + 45;
 const HEADER_LENGTH = EXPIRY_AT + 13;
+/** Of a value that is loaded anew: the end of the lease, in 13 digits, and its token, until a line feed; the payload follows. */
+const TOKEN_AT = HEADER_LENGTH + 13;
 
 /** The kinds of entries, as a letter. */
-export type EntryKind = 'V' | 'N' | 'T' | 'L' | 'H';
+export type EntryKind = 'V' | 'N' | 'T' | 'L' | 'R' | 'H';
 
 /** The text of an entry: a header of fixed width, then a value's payload or a lease's token. Scripts store it as it is. */
 export function entryText(kind: EntryKind, version: EntryVersion, expiresAtMs: number, rest = ''): string {
   return `${FORMAT}${kind}${version.toString()}${expiryText(expiresAtMs)}${rest}`;
+}
+
+/** The text of an entry under another version, in its 45 digits. */
+export function withVersion(text: string, version: string): string {
+  return text.slice(0, VERSION_AT) + version + text.slice(EXPIRY_AT);
 }
 
 /** The end of a life as scripts put it into a header. */
@@ -33,11 +40,14 @@ export function readEntry(text: string | null, nowMs: number): StoredEntry | und
   if (version === undefined) {
     return undefined;
   }
-  // The key is there, so it lives: the clocks differ by less than a network round trip.
-  const ttlMs = Math.max(1, Number(text.slice(EXPIRY_AT, HEADER_LENGTH)) - nowMs);
+  const leftMs = Number(text.slice(EXPIRY_AT, HEADER_LENGTH)) - nowMs;
+  // The key is there, so it lives: the clocks differ by less than a network round trip. Only a value may be there beyond its life.
+  const ttlMs = Math.max(1, leftMs);
   switch (text.charAt(1)) {
     case 'V':
-      return { kind: 'value', version, payload: text.slice(HEADER_LENGTH), ttlMs };
+      return { kind: 'value', version, payload: text.slice(HEADER_LENGTH), ttlMs: leftMs };
+    case 'R':
+      return { kind: 'value', version, payload: text.slice(text.indexOf('\n', TOKEN_AT) + 1), ttlMs: leftMs };
     case 'N':
       return { kind: 'negative', version, ttlMs };
     case 'T':

@@ -2,17 +2,21 @@ import {
   CacheStore,
   type ChangeOutcome,
   type ChangeReply,
+  type GivenVersion,
+  type KeptValue,
   type LeaseReply,
+  type SetAllReply,
   type SetOutcome,
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
 } from '../../store/cache.store.js';
 import { EntryVersion } from '../../version/entry-version.js';
-import { entryText, expiryText, readVersion } from './entry-text.js';
+import { entryText, expiryText, readVersion, withVersion } from './entry-text.js';
 import type { RedisLink } from '../connection/redis.link.js';
 import type { ScriptName } from './commands.js';
 import { type EntryForm, STRINGS } from './entry-form.js';
@@ -50,35 +54,66 @@ export class RedisCacheStore extends CacheStore {
   }
 
   override async set(write: StoreWrite, leaseToken = ''): Promise<SetReply> {
-    const { key, version, synced, ttlMs } = write;
-    const texts = this.form.write(write, this.link.nowMs() + ttlMs);
-    const [outcome, current] = await this.#tell(this.form.scripts.set, key, write, [
-      version.toString(),
+    const { key, version, synced } = write;
+    const texts = this.#texts(write);
+    const [outcome, current, next] = await this.#tell(this.form.scripts.set, key, write, [
+      given(version),
       flag(synced),
       leaseToken,
-      lifeMs(ttlMs),
+      storedMs(write),
       ...texts,
     ]);
     if (!isSetOutcome(outcome)) {
       throw unexpected('set', outcome);
     }
-    return { outcome, current: this.#read(current ?? (outcome === 'applied' ? this.form.written(texts) : undefined)) };
+    const stands = current ?? (outcome === 'applied' ? this.form.written(texts) : undefined);
+    const isNext = typeof next === 'string' && typeof stands === 'string';
+    return { outcome, current: this.#read(isNext ? withVersion(stands, next) : stands) };
   }
 
-  override async refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
-    const texts = this.form.write(write, this.link.nowMs() + write.ttlMs);
-    const parameters = [write.version.toString(), lifeMs(write.ttlMs), ...texts];
+  override async setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
+    const [first, ...others] = writes;
+    if (first === undefined) {
+      return [];
+    }
+    const reply = await this.link.tellAll(
+      [first.key, ...others.map(({ key }) => key)],
+      first,
+      [flag(first.synced)],
+      writes.map((write) => [given(write.version), storedMs(write), ...this.#texts(write)]),
+    );
+    const answers: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    const outcomes = writes.map((_, index) => answers[index * 2]);
+    const all = outcomes.every((outcome) => outcome === 'applied');
+    return outcomes.map((outcome, index) => {
+      if (!isSetOutcome(outcome)) {
+        throw unexpected('setAll', outcome);
+      }
+      return {
+        outcome: !all && outcome === 'applied' ? 'withheld' : outcome,
+        current: this.#read(answers[index * 2 + 1]),
+      };
+    });
+  }
+
+  override async refresh(write: StoreRefresh): Promise<ChangeReply> {
+    const parameters = [
+      write.version.toString(),
+      flag(write.populate === true),
+      storedMs(write),
+      ...this.#texts(write),
+    ];
     return changeReply('refresh', await this.#tell(this.form.scripts.refresh, write.key, write, parameters));
   }
 
   override async invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
-    const tombstone = entryText('T', version, this.link.nowMs() + tombstoneTtlMs);
-    const parameters = [version.toString(), flag(origin.synced), tombstone, lifeMs(tombstoneTtlMs)];
+    const tombstone = entryText('T', draftOf(version), this.link.nowMs() + tombstoneTtlMs);
+    const parameters = [given(version), leavesNone(origin), tombstone, lifeMs(tombstoneTtlMs)];
     return changeReply('invalidate', await this.#tell(this.form.scripts.invalidate, key, origin, parameters));
   }
 
@@ -86,7 +121,7 @@ export class RedisCacheStore extends CacheStore {
     await this.#tell('smartpulseEvict', key, origin, []);
   }
 
-  override async getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
+  override async getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply> {
     const reply = await this.link.run(
       this.form.scripts.getOrLease,
       key,
@@ -95,13 +130,15 @@ export class RedisCacheStore extends CacheStore {
       lifeMs(leaseMs),
       this.#expiry(leaseMs),
       EntryVersion.ZERO.toString(),
+      withinMs === undefined ? '' : Math.max(0, Math.round(withinMs)),
     );
-    const [kind, what] = Array.isArray(reply) ? (reply as unknown[]) : [];
+    const [kind, what, stays] = Array.isArray(reply) ? (reply as unknown[]) : [];
+    const kept = keptValue(this.#read(stays));
     if (kind === 'wait' && typeof what === 'number') {
-      return { kind, remainingMs: Math.max(0, what) };
+      return { kind, remainingMs: Math.max(0, what), kept };
     }
     if (kind === 'leased' && typeof what === 'string') {
-      return { kind, floor: readVersion(what) ?? EntryVersion.ZERO };
+      return { kind, floor: readVersion(what) ?? EntryVersion.ZERO, kept };
     }
     const entry = kind === 'hit' ? this.#read(what) : undefined;
     if (entry?.kind === 'value' || entry?.kind === 'negative') {
@@ -121,8 +158,17 @@ export class RedisCacheStore extends CacheStore {
     await this.#tell(this.form.scripts.release, key, origin, [token]);
   }
 
+  override async stamp(key: string, ttlMs: number): Promise<EntryVersion> {
+    const reply = await this.link.run('smartpulseStamp', key, ...UNTOLD, this.#expiry(ttlMs), lifeMs(ttlMs));
+    const version = typeof reply === 'string' ? readVersion(reply) : undefined;
+    if (version === undefined) {
+      throw unexpected('stamp', reply);
+    }
+    return version;
+  }
+
   override async sweep(request: SweepRequest, cursor = BEGINNING): Promise<SweepReply> {
-    const { keys: names, version, limit, synced, tombstoneTtlMs, channel, source } = request;
+    const { keys: names, version, limit, tombstoneTtlMs, channel, source } = request;
     const pattern = `${escapeGlob(names.before)}*${escapeGlob(names.after)}`;
     const found = await this.link.scan(cursor, pattern, limit);
     const expiry = this.#expiry(tombstoneTtlMs);
@@ -133,7 +179,7 @@ export class RedisCacheStore extends CacheStore {
           key,
           ...UNTOLD,
           version.toString(),
-          flag(synced),
+          leavesNone(request),
           expiry,
           lifeMs(tombstoneTtlMs),
         ),
@@ -161,6 +207,10 @@ export class RedisCacheStore extends CacheStore {
     return this.form.read(stored, this.link.nowMs());
   }
 
+  #texts(write: StoreWrite): readonly string[] {
+    return this.form.write({ ...write, version: draftOf(write.version) }, this.link.nowMs() + write.ttlMs);
+  }
+
   #expiry(ttlMs: number): string {
     return expiryText(this.link.nowMs() + ttlMs);
   }
@@ -171,6 +221,29 @@ const UNTOLD = ['', ''] as const;
 
 function flag(value: boolean): '1' | '0' {
   return value ? '1' : '0';
+}
+
+/** Nothing stands for the next one. */
+function given(version: GivenVersion): string {
+  return version === 'next' ? '' : version.toString();
+}
+
+/** The script puts the next version in the place of this one. */
+function draftOf(version: GivenVersion): EntryVersion {
+  return version === 'next' ? EntryVersion.ZERO : version;
+}
+
+function leavesNone({ synced, populate }: StoreOrigin): '1' | '0' {
+  return flag(synced && populate !== true);
+}
+
+function keptValue(entry: StoredEntry | undefined): KeptValue | undefined {
+  return entry?.kind === 'value' ? entry : undefined;
+}
+
+/** How long the key is there: an old value is kept for a while. */
+function storedMs({ payload, ttlMs, keptMs = 0 }: StoreWrite): number {
+  return lifeMs(payload === null ? ttlMs : ttlMs + keptMs);
 }
 
 /** Redis takes whole milliseconds from 1. */

@@ -1,9 +1,9 @@
-import type { StoredEntry, StoreWrite } from '../../store/cache.store.js';
+import type { StoredEntry } from '../../store/cache.store.js';
 import { hashStamp, type StoredField } from '../../store/fields.store.js';
 import { joinFields, splitFields } from '../../store/fields-text.js';
 import type { EntryVersion } from '../../version/entry-version.js';
 import type { RedisLink } from '../connection/redis.link.js';
-import type { EntryForm } from '../entries/entry-form.js';
+import type { EntryForm, VersionedWrite } from '../entries/entry-form.js';
 import { entryText, readEntry, readVersion } from '../entries/entry-text.js';
 
 /** The header of a hash is its field of this name. */
@@ -58,7 +58,7 @@ export const HASHES: EntryForm = Object.freeze({
   get: (link: RedisLink, key: string) => link.getHash(key),
   getMany: (link: RedisLink, keys: readonly string[]) => Promise.all(keys.map((key) => link.getHash(key))),
   read: (stored: unknown, nowMs: number) => readHash(pairsOf(stored), nowMs),
-  write: ({ payload, version }: StoreWrite, endsAtMs: number) =>
+  write: ({ payload, version }: VersionedWrite, endsAtMs: number) =>
     payload === null
       ? [entryText('N', version, endsAtMs)]
       : [

@@ -1,5 +1,5 @@
 import { EmbeddedCacheServer, type EmbeddedCacheServerOptions } from '../../embedded/embedded-cache.server.js';
-import type { ChangeReply, SetReply, StoredEntry, StoreWrite } from '../../store/cache.store.js';
+import type { ChangeReply, SetReply, StoredEntry, StoreRefresh, StoreWrite } from '../../store/cache.store.js';
 
 /** A server that shows what each write replaced. */
 export class ObservedServer extends EmbeddedCacheServer {
@@ -14,7 +14,7 @@ export class ObservedServer extends EmbeddedCacheServer {
     return this.#observed(write.key, () => super.set(write, leaseToken));
   }
 
-  override refresh(write: StoreWrite & { readonly payload: string }): ChangeReply {
+  override refresh(write: StoreRefresh): ChangeReply {
     return this.#observed(write.key, () => super.refresh(write));
   }
 

@@ -1,10 +1,13 @@
 import {
   CacheStore,
   type ChangeReply,
+  type GivenVersion,
   type LeaseReply,
+  type SetAllReply,
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
@@ -36,21 +39,25 @@ export class SimulatedStore extends CacheStore {
   }
 
   override set(write: StoreWrite, leaseToken?: string): Promise<SetReply> {
-    const what = `set(${write.version.version}${leaseToken === undefined ? '' : ', lease'})`;
+    const what = `set(${versionText(write.version)}${leaseToken === undefined ? '' : ', lease'})`;
     return this.#call(what, () => this.store.set(write, leaseToken));
   }
 
-  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+  override setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
+    return this.#call('setAll', () => this.store.setAll(writes));
+  }
+
+  override refresh(write: StoreRefresh): Promise<ChangeReply> {
     return this.#call(`refresh(${write.version.version})`, () => this.store.refresh(write));
   }
 
   override invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
-    return this.#call(`invalidate(${version.version})`, () =>
+    return this.#call(`invalidate(${versionText(version)})`, () =>
       this.store.invalidate(key, version, origin, tombstoneTtlMs),
     );
   }
@@ -59,8 +66,8 @@ export class SimulatedStore extends CacheStore {
     return this.#call('evict', () => this.store.evict(key, origin));
   }
 
-  override getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
-    return this.#call('getOrLease', () => this.store.getOrLease(key, token, leaseMs));
+  override getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply> {
+    return this.#call('getOrLease', () => this.store.getOrLease(key, token, leaseMs, withinMs));
   }
 
   override renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -69,6 +76,10 @@ export class SimulatedStore extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.#call('releaseLease', () => this.store.releaseLease(key, token, origin));
+  }
+
+  override stamp(key: string, ttlMs: number): Promise<EntryVersion> {
+    return this.#call('stamp', () => this.store.stamp(key, ttlMs));
   }
 
   override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {
@@ -90,4 +101,8 @@ export class SimulatedStore extends CacheStore {
     await this.scheduler.gate(`${this.replica}: ${what} is given up`);
     throw new Error('No answer.');
   }
+}
+
+function versionText(version: GivenVersion): string {
+  return version === 'next' ? version : String(version.version);
 }

@@ -2,10 +2,13 @@ import type { Clock } from '@smartpulse/resilience';
 import {
   CacheStore,
   type ChangeReply,
+  type GivenVersion,
   type LeaseReply,
+  type SetAllReply,
   type SetReply,
   type StoredEntry,
   type StoreOrigin,
+  type StoreRefresh,
   type StoreWrite,
   type SweepReply,
   type SweepRequest,
@@ -50,13 +53,17 @@ export class UnreliableCacheStore extends CacheStore {
     return this.#call(() => this.store.set(write, leaseToken));
   }
 
-  override refresh(write: StoreWrite & { readonly payload: string }): Promise<ChangeReply> {
+  override setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
+    return this.#call(() => this.store.setAll(writes));
+  }
+
+  override refresh(write: StoreRefresh): Promise<ChangeReply> {
     return this.#call(() => this.store.refresh(write));
   }
 
   override invalidate(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
@@ -67,8 +74,8 @@ export class UnreliableCacheStore extends CacheStore {
     return this.#call(() => this.store.evict(key, origin));
   }
 
-  override getOrLease(key: string, token: string, leaseMs: number): Promise<LeaseReply> {
-    return this.#call(() => this.store.getOrLease(key, token, leaseMs));
+  override getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply> {
+    return this.#call(() => this.store.getOrLease(key, token, leaseMs, withinMs));
   }
 
   override renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -77,6 +84,10 @@ export class UnreliableCacheStore extends CacheStore {
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
     return this.#call(() => this.store.releaseLease(key, token, origin));
+  }
+
+  override stamp(key: string, ttlMs: number): Promise<EntryVersion> {
+    return this.#call(() => this.store.stamp(key, ttlMs));
   }
 
   override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {

@@ -1,5 +1,12 @@
 import { type Flight, LocalView, type SharedLoad } from '../../cache/local-view.js';
-import { EntryProtocol, type EntryState, type EntryWrite, type Step } from '../../embedded/entry.protocol.js';
+import {
+  type BroughtValue,
+  type ChangeRules,
+  EntryProtocol,
+  type EntryState,
+  type EntryWrite,
+  type Step,
+} from '../../embedded/entry.protocol.js';
 import type { ChangeOutcome, SetOutcome } from '../../store/cache.store.js';
 import { EntryVersion } from '../../version/entry-version.js';
 import type { SimulatedValue, SimulationOptions } from '../simulator/simulation.options.js';
@@ -45,20 +52,21 @@ class SetWithoutLeaseOverLease extends EntryProtocol {
 }
 
 class ChangesCreate extends EntryProtocol {
-  override refresh(state: EntryState | undefined, version: EntryVersion, payload: string): Step<ChangeOutcome> {
-    const step = super.refresh(state, version, payload);
-    return step.outcome === 'absent' ? { ...step, next: { kind: 'value', version, payload }, life: 'own' } : step;
+  override refresh(state: EntryState | undefined, brought: BroughtValue, rules: ChangeRules): Step<ChangeOutcome> {
+    const step = super.refresh(state, brought, rules);
+    return step.outcome === 'absent' ? { ...step, next: { kind: 'value', ...brought }, life: 'own' } : step;
   }
 }
 
 class ChangesLeaveTombstones extends EntryProtocol {
-  override refresh(state: EntryState | undefined, version: EntryVersion, payload: string): Step<ChangeOutcome> {
-    const step = super.refresh(state, version, payload);
+  override refresh(state: EntryState | undefined, brought: BroughtValue, rules: ChangeRules): Step<ChangeOutcome> {
+    const step = super.refresh(state, brought, rules);
+    const { version } = brought;
     if (step.outcome !== 'absent') {
       return step;
     }
     // A floor for what comes later; and what is above it is news.
-    const next: EntryState = state === undefined ? { kind: 'tombstone', version } : { kind: 'value', version, payload };
+    const next: EntryState = state === undefined ? { kind: 'tombstone', version } : { kind: 'value', ...brought };
     return { ...step, next, life: 'own' };
   }
 }
