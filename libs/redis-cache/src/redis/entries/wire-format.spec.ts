@@ -30,6 +30,12 @@ describe('what stands in Redis', () => {
     ['a negative entry', 'N', '', { kind: 'negative', version, ttlMs: 60_000 }],
     ['a tombstone', 'T', '', { kind: 'tombstone', version, ttlMs: 60_000 }],
     ['a lease', 'L', 'QmFzZTY0dXJsLTIyLWNoYX', { kind: 'lease', floor: version, ttlMs: 60_000 }],
+    [
+      'a value that is loaded anew',
+      'R',
+      '1764000005000QmFzZTY0dXJsLTIyLWNoYX\n{"a":\n1}',
+      { kind: 'value', version, payload: '{"a":\n1}', ttlMs: 60_000 },
+    ],
   ] as const)('the text of %s', (_, kind, rest, entry) => {
     const text = `1${kind}${VERSION}1764000000000${rest}`;
     expect(entryText(kind, version, END_MS, rest)).toBe(text);
@@ -76,21 +82,21 @@ describe('what stands in Redis', () => {
     // Others may be added. One that changes has another name for its servers, and both run while an app is rolled out: they have to agree on what they store.
     expect(Object.fromEntries(hashes)).toMatchObject({
       smartpulseEvict: '71016067eccafe0d810ca99e20e9bf403726aedd',
-      smartpulseGetOrLease: 'f9512929d32b0f023179dd5b048fb231663136d5',
-      smartpulseHashGetOrLease: 'bb7f132789924ac72b68d0d45ebadeec41338900',
-      smartpulseHashInvalidate: 'eaa6a7266464c78eb8910bd7873f80ba8f1e8a11',
-      smartpulseHashRefresh: 'ab51d3a371d3b031133a72135bea533d215b1a83',
-      smartpulseHashRelease: '384ad3b870a0f2ec8377a41f9c0ca6498db70247',
-      smartpulseHashRenew: '944da88d67fee3c98d87245788d4ebe91160a392',
-      smartpulseHashSet: '2e22ee837b55e36f1f7fc79bc316b5d60b79aabf',
-      smartpulseHashSweep: 'be6122ed34d99c96f1c6a4f96f695068f3fcad1a',
-      smartpulseInvalidate: 'fe244db38f4b308635555126677c26755f1dc3d4',
-      smartpulseRefresh: '0d3fd4fd87f94d87b161483ec4bf5256700d06df',
-      smartpulseRelease: 'ba36e08dbf0b5f90da3be5cceca362555805a76f',
-      smartpulseRenew: '1ff64610ceb8da30c271f716041494782ecfed25',
-      smartpulseSet: 'ee26ceae3a02df6467c811e5e574690ced2a6506',
-      smartpulseSetFields: 'd59bc4448dde134bb42805507f364885fdd5e4d0',
-      smartpulseSweep: '4426ccfba28645b719ca8438f602c5fd412e8a2d',
+      smartpulseGetOrLease: 'b6c9148074fd8275b34564354ae1e4da2014a15e',
+      smartpulseHashGetOrLease: '0823e24f87ad8e4ecbc1f93306cedae402d598b2',
+      smartpulseHashInvalidate: '06e7938e2a7cdaab603fa2cc295097344a745272',
+      smartpulseHashRefresh: 'ab618876ff5a5628a6b4d2092a91bcfea404814a',
+      smartpulseHashRelease: 'ec5c2851ca579dabb14a4aba41614af3831d2bd2',
+      smartpulseHashRenew: '3e06125f561bc9a701c394cf75f9e074d726cf61',
+      smartpulseHashSet: 'ed3aad6926e934a160fc8a0607b861d57c3eb285',
+      smartpulseHashSweep: 'ae2da485c0303993f32f1f47819710c5a86a861a',
+      smartpulseInvalidate: '24f4246f1e7a1623d3ac067470c1c8a72b5ab246',
+      smartpulseRefresh: 'c3593904895fe982b86bd1bdde41483a4ca1c670',
+      smartpulseRelease: 'e0dde827b90ff302fd2ca5ad45304e4f1771658b',
+      smartpulseRenew: 'd2ae5e46bfb912bebc83de2b2980a0ac46cf1839',
+      smartpulseSet: 'b3c6c84076ea1ab880e029cbfe4d0fe8dcfad759',
+      smartpulseSetFields: '5b32e98d00727a5a9cf158a44805bf28f2c15f55',
+      smartpulseSweep: 'c6998ece05574a997196a7e8102281359c283e89',
     });
   });
 });
