@@ -35,6 +35,7 @@ export { type Lease, Leadership } from './leadership/leadership.js';
 export { InProcessPollSignal } from './poll/in-process.poll-signal.js';
 export { PollSignal } from './poll/poll-signal.js';
 export { CdcRegistry } from './registry/cdc.registry.js';
+export { isResyncReason } from './sink/resync-reason.js';
 export { type AcceptOutcome, ChangeSink, type FeedEvent, type HandOff, type ResyncReason } from './sink/change.sink.js';
 export {
   type ChangeCursor,

@@ -5,7 +5,7 @@ import {
   CheckpointStore,
   type SaveOutcome,
 } from '../checkpoint/checkpoint.store.js';
-import type { ResyncReason } from '../sink/change.sink.js';
+import { columnsOf, phaseOf } from '../checkpoint/phase-columns.js';
 import type { EmbeddedDatabase } from './embedded.database.js';
 import { EmbeddedStatementError } from './embedded.errors.js';
 import { integerOf, optionalIntegerOf, optionalTextOf, type SqlRow, textOf } from './sql/sql-value.js';
@@ -39,8 +39,7 @@ export class EmbeddedCheckpointStore extends CheckpointStore {
   }
 
   override save(checkpoint: Checkpoint, fence: bigint): Promise<SaveOutcome> {
-    const { phase } = checkpoint;
-    const bootstrap = phase.kind === 'bootstrap';
+    const columns = columnsOf(checkpoint.phase);
     return this.#database.write('save checkpoint', ({ connection }) => {
       const saved = connection.run(
         `INSERT INTO smartpulse_checkpoint (consumer, source, table_name, fence, epoch, object_id, begin_version, schema_hash,
@@ -60,11 +59,11 @@ export class EmbeddedCheckpointStore extends CheckpointStore {
         checkpoint.beginVersion,
         checkpoint.schemaHash,
         checkpoint.sinkInstance,
-        phase.kind,
-        bootstrap ? phase.reason : null,
-        bootstrap ? phase.fromVersion : phase.version,
-        bootstrap ? null : (phase.cursor?.version ?? null),
-        bootstrap ? phase.afterKey : (phase.cursor?.key ?? null),
+        columns.phase,
+        columns.reason,
+        columns.version,
+        columns.cursorVersion,
+        columns.cursorKey,
       );
       return saved === 0 ? 'fenced' : 'saved';
     });
@@ -86,42 +85,18 @@ function toCheckpoint({ consumer, source, table }: CheckpointKey, row: SqlRow): 
 }
 
 function toPhase(row: SqlRow): CheckpointPhase {
-  const version = integerOf(row, 'version');
-  const key = optionalTextOf(row, 'cursor_key');
-  if (row['phase'] === 'bootstrap') {
-    return { kind: 'bootstrap', reason: reasonOf(textOf(row, 'reason')), fromVersion: version, afterKey: key };
-  }
-  const cursorVersion = optionalIntegerOf(row, 'cursor_version');
-  return {
-    kind: 'streaming',
-    version,
-    cursor: cursorVersion === null || key === null ? null : { version: cursorVersion, key },
-  };
-}
-
-// A record, so that the compiler misses one that is added to the type.
-const REASONS: Readonly<Record<ResyncReason, true>> = Object.freeze({
-  firstStart: true,
-  requested: true,
-  newSinkInstance: true,
-  checkpointExpired: true,
-  tableTruncated: true,
-  tableReplaced: true,
-  schemaChanged: true,
-  epochChanged: true,
-  sourceRolledBack: true,
-});
-
-function isReason(text: string): text is ResyncReason {
-  return Object.hasOwn(REASONS, text);
-}
-
-function reasonOf(text: string): ResyncReason {
-  if (!isReason(text)) {
+  const read = phaseOf({
+    phase: textOf(row, 'phase'),
+    reason: optionalTextOf(row, 'reason'),
+    version: integerOf(row, 'version'),
+    cursorVersion: optionalIntegerOf(row, 'cursor_version'),
+    cursorKey: optionalTextOf(row, 'cursor_key'),
+  });
+  if ('unknownReason' in read) {
     throw new EmbeddedStatementError(
-      `A checkpoint holds the unknown reason "${text}".`,
+      `A checkpoint holds the unknown reason "${read.unknownReason}".`,
       'Open the file with the version of @smartpulse/cdc that wrote it.',
     );
   }
-  return text;
+  return read;
 }

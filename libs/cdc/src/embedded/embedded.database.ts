@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import { checkOptions, type Clock } from '@smartpulse/resilience';
 import type { ChangeVersion } from '../change/change-version.js';
+import type { KeptLease } from '../leadership/kept-lease.js';
 import { InProcessPollSignal } from '../poll/in-process.poll-signal.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import { EmbeddedDatabaseClosedError } from './embedded.errors.js';
@@ -31,12 +32,6 @@ export interface EmbeddedAccess {
   readonly connection: SqliteConnection;
   readonly log: ChangeLog;
   readonly tables: TableRegistry;
-}
-
-/** A lease that is held by a replica of this process. */
-export interface HeldLease {
-  /** Ends it at once: another replica has taken it. */
-  lose(): void;
 }
 
 /**
@@ -76,7 +71,7 @@ export class EmbeddedDatabase {
   /** Nudges of writers to trackers, for every app on this database. */
   readonly nudges: PollSignal = new InProcessPollSignal();
   /** Leases that are held now, by resource, for adapters: all replicas on the file are in this process. */
-  readonly leases = new Map<string, HeldLease>();
+  readonly leases = new Map<string, KeptLease>();
   readonly #logger = new Logger(EmbeddedDatabase.name);
   readonly #connection: SqliteConnection;
   readonly #log: ChangeLog;

@@ -1,9 +1,10 @@
-import { type Clock, checkOptions, type Timer } from '@smartpulse/resilience';
+import { checkOptions } from '@smartpulse/resilience';
 import { Logger } from '@nestjs/common';
 import { z } from 'zod';
+import { KeptLease, type LeaseGrant, type LeaseRecord } from '../leadership/kept-lease.js';
 import { type Lease, Leadership } from '../leadership/leadership.js';
 import { EmbeddedDatabaseClosedError } from './embedded.errors.js';
-import type { EmbeddedDatabase, HeldLease } from './embedded.database.js';
+import type { EmbeddedDatabase } from './embedded.database.js';
 import { integerOf } from './sql/sql-value.js';
 
 /** How leases are held. */
@@ -25,6 +26,7 @@ const optionsSchema = z.strictObject({
  * another. Fences stay in the file, and are never below the clock's milliseconds, so that they rise across restarts and restored files.
  */
 export class EmbeddedLeadership extends Leadership {
+  readonly #logger = new Logger(EmbeddedLeadership.name);
   readonly #database: EmbeddedDatabase;
   readonly #owner: string;
   readonly #ttlMs: number;
@@ -60,133 +62,74 @@ export class EmbeddedLeadership extends Leadership {
         return undefined;
       }
       // Its timer may be late, when the event loop stood still: nobody reads on while another holds the lease.
-      this.#database.leases.get(resource)?.lose();
+      this.#database.leases.get(resource)?.end('another replica holds it');
       return { fence: integerOf(row, 'fence'), sinceMs: now };
     });
-    return granted === undefined
-      ? undefined
-      : new EmbeddedLease(this.#database, { resource, owner, ttlMs, ...granted });
-  }
-}
-
-interface Grant {
-  readonly resource: string;
-  readonly owner: string;
-  readonly ttlMs: number;
-  readonly fence: bigint;
-  readonly sinceMs: number;
-}
-
-class EmbeddedLease implements Lease, HeldLease {
-  readonly resource: string;
-  readonly fence: bigint;
-  readonly #logger = new Logger(EmbeddedLeadership.name);
-  readonly #database: EmbeddedDatabase;
-  readonly #clock: Clock;
-  readonly #grant: Grant;
-  readonly #ended = new AbortController();
-  readonly #onClosing = (): void => this.#end('the database closes');
-  #renewal: Timer | undefined;
-  #deadline: Timer | undefined;
-  #freed = false;
-
-  constructor(database: EmbeddedDatabase, grant: Grant) {
-    this.resource = grant.resource;
-    this.fence = grant.fence;
-    this.#database = database;
-    this.#clock = database.clock;
-    this.#grant = grant;
-    if (database.closing.aborted) {
-      this.#end('the database closes');
-      return;
-    }
-    database.closing.addEventListener('abort', this.#onClosing, { once: true });
-    database.leases.set(grant.resource, this);
-    this.#hold(grant.sinceMs);
+    return granted === undefined ? undefined : this.#keep({ resource, ttlMs, ...granted });
   }
 
-  get signal(): AbortSignal {
-    return this.#ended.signal;
-  }
-
-  /** Also after it was lost here: as long as no other replica has taken it, the next one need not wait for its end. */
-  async release(): Promise<void> {
-    this.#end('it was released');
-    if (this.#freed) {
-      return;
-    }
-    const { resource, owner, fence } = this.#grant;
-    try {
-      await this.#database.write(`release ${resource}`, ({ connection }) =>
-        connection.run(
-          'UPDATE smartpulse_lease SET owner = NULL, expires_at_ms = 0.0 WHERE resource = ? AND owner = ? AND fence = ?',
-          resource,
-          owner,
-          fence,
-        ),
-      );
-      this.#freed = true;
-    } catch (error) {
-      // A closed database has no leases: the next one to open it finds all of them free.
-      if (!EmbeddedDatabaseClosedError.is(error)) {
-        throw error;
+  #keep(grant: LeaseGrant): Lease {
+    const database = this.#database;
+    const { leases, closing, clock } = database;
+    const onClosing = (): void => lease.end('the database closes');
+    const lease: KeptLease = new KeptLease(clock, grant, this.#record(grant), (ended) => {
+      closing.removeEventListener('abort', onClosing);
+      if (leases.get(grant.resource) === ended) {
+        leases.delete(grant.resource);
       }
-    }
-  }
-
-  /** Another replica has taken it. */
-  lose(): void {
-    this.#end('another replica holds it');
-  }
-
-  /** Counts the lease's time from `sinceMs`, before it was written: so it ends here earlier than in the table. */
-  #hold(sinceMs: number): void {
-    const { ttlMs } = this.#grant;
-    const elapsedMs = this.#clock.monotonic() - sinceMs;
-    this.#deadline?.cancel();
-    this.#deadline = this.#clock.setTimer((ttlMs * 5) / 6 - elapsedMs, () => this.#end('it was not renewed in time'));
-    this.#renewal = this.#clock.setTimer(ttlMs / 3 - elapsedMs, () => {
-      this.#renew().catch((error: unknown) => {
-        this.#logger.error(`The lease of "${this.resource}" could not be renewed.`, error);
-        this.#end('it could not be renewed');
-      });
     });
+    if (closing.aborted) {
+      onClosing();
+      return lease;
+    }
+    closing.addEventListener('abort', onClosing, { once: true });
+    leases.set(grant.resource, lease);
+    return lease;
   }
 
-  async #renew(): Promise<void> {
-    const { resource, owner, fence, ttlMs } = this.#grant;
-    const sinceMs = this.#clock.monotonic();
-    const renewed = await this.#database.write(`renew ${resource}`, ({ connection }) =>
-      // It may have waited for its turn until the lease was given up here: then it must not live on in the table.
-      this.#ended.signal.aborted
-        ? 0
-        : connection.run(
-            'UPDATE smartpulse_lease SET expires_at_ms = ? WHERE resource = ? AND owner = ? AND fence = ?',
-            sinceMs + ttlMs,
-            resource,
-            owner,
-            fence,
-          ),
-    );
-    if (this.#ended.signal.aborted) {
-      return;
-    }
-    if (renewed === 0) {
-      this.#end('another replica holds it');
-      return;
-    }
-    this.#hold(sinceMs);
-  }
-
-  #end(why: string): void {
-    this.#renewal?.cancel();
-    this.#deadline?.cancel();
-    this.#database.closing.removeEventListener('abort', this.#onClosing);
-    if (this.#database.leases.get(this.resource) === this) {
-      this.#database.leases.delete(this.resource);
-    }
-    if (!this.#ended.signal.aborted) {
-      this.#ended.abort(new Error(`The lease of "${this.resource}" ended: ${why}.`));
-    }
+  #record({ resource, fence, ttlMs }: LeaseGrant): LeaseRecord {
+    const database = this.#database;
+    const { clock } = database;
+    const owner = this.#owner;
+    return {
+      renew: async (ended) => {
+        const sinceMs = clock.monotonic();
+        try {
+          const renewed = await database.write(`renew ${resource}`, ({ connection }) =>
+            // It may have waited for its turn until the lease was given up here: then it must not live on in the table.
+            ended.aborted
+              ? 0
+              : connection.run(
+                  'UPDATE smartpulse_lease SET expires_at_ms = ? WHERE resource = ? AND owner = ? AND fence = ?',
+                  sinceMs + ttlMs,
+                  resource,
+                  owner,
+                  fence,
+                ),
+          );
+          return renewed === 0 ? 'taken' : 'renewed';
+        } catch (error) {
+          this.#logger.error(`The lease of "${resource}" could not be renewed.`, error);
+          return 'failed';
+        }
+      },
+      free: async () => {
+        try {
+          await database.write(`release ${resource}`, ({ connection }) =>
+            connection.run(
+              'UPDATE smartpulse_lease SET owner = NULL, expires_at_ms = 0.0 WHERE resource = ? AND owner = ? AND fence = ?',
+              resource,
+              owner,
+              fence,
+            ),
+          );
+        } catch (error) {
+          // A closed database has no leases: the next one to open it finds all of them free.
+          if (!EmbeddedDatabaseClosedError.is(error)) {
+            throw error;
+          }
+        }
+      },
+    };
   }
 }

@@ -1,9 +1,12 @@
+export { SqlServerCheckpointStore } from './bookkeeping/sql-server.checkpoint.store.js';
+export { SqlServerLeadership, type SqlServerLeadershipOptions } from './bookkeeping/sql-server.leadership.js';
 export { classifySqlServerError, type SqlServerErrorOverrides, type SqlServerFailure } from './errors/classify.js';
 export { SQL_SERVER_ERRORS, type SqlServerErrorClass, type SqlServerErrorTable } from './errors/error-classes.js';
 export { MssqlPool, type MssqlDriver, type MssqlPoolOptions } from './pool/mssql.pool.js';
 export type { SqlServerTarget } from './pool/connection-target.js';
 export { type SqlServerAnswer, SqlServerPool, type SqlServerRow } from './pool/sql-server.pool.js';
-export { SqlServerChangeTrackingSource } from './source/change-tracking.source.js';
+export { SqlServerStatements, type StatementsOptions } from './pool/sql-server.statements.js';
+export { type ChangeTrackingSourceOptions, SqlServerChangeTrackingSource } from './source/change-tracking.source.js';
 export type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } from './statements/statement.js';
 export {
   ChangeContextError,
@@ -17,3 +20,5 @@ export {
   SqlServerStatementError,
   TableNotPermittedError,
 } from './sql-server.errors.js';
+export { sqlServerCdc, type SqlServerCdcParts } from './sql-server-cdc.js';
+export { SQL_SERVER_CDC_DEFAULTS, type SqlServerCdcOptions } from './sql-server.options.js';

@@ -1,25 +1,12 @@
-import type { Checkpoint, CheckpointKey, ResyncReason } from '@smartpulse/cdc';
+import { type Checkpoint, type CheckpointKey, isResyncReason, type ResyncReason } from '@smartpulse/cdc';
 import { z } from 'zod';
 import { MalformedCheckpointError } from '../data-sync.errors.js';
-
-// A record, so that the compiler misses one that is added to the type.
-const REASONS: Readonly<Record<ResyncReason, true>> = Object.freeze({
-  firstStart: true,
-  requested: true,
-  newSinkInstance: true,
-  checkpointExpired: true,
-  tableTruncated: true,
-  tableReplaced: true,
-  schemaChanged: true,
-  epochChanged: true,
-  sourceRolledBack: true,
-});
 
 const bigint = z
   .string()
   .regex(/^\d+$/)
   .transform((text) => BigInt(text));
-const reason = z.custom<ResyncReason>((text) => typeof text === 'string' && Object.hasOwn(REASONS, text));
+const reason = z.custom<ResyncReason>((text) => typeof text === 'string' && isResyncReason(text));
 
 const schema = z.object({
   format: z.literal(1),

@@ -7,7 +7,7 @@ import {
   TableNotTrackedError,
 } from '../../cdc.errors.js';
 import { type SqlServerAnswer, SqlServerPool } from '../pool/sql-server.pool.js';
-import { StatementRunner } from '../pool/statement-runner.js';
+import { SqlServerStatements } from '../pool/sql-server.statements.js';
 import {
   ChangeTrackingOffError,
   ColumnTypeError,
@@ -83,7 +83,7 @@ const gone = (version: string, id: string, operation = 'D') => {
 
 function source(scripts: Record<string, Script[]>, options: Partial<ChangeTrackingSourceOptions> = {}) {
   const pool = new ScriptedPool({ describeTable: [DESCRIBED], ...scripts });
-  const runner = new StatementRunner({
+  const statements = new SqlServerStatements({
     pool,
     source: 'stock',
     schema: 'smartpulse',
@@ -92,7 +92,7 @@ function source(scripts: Record<string, Script[]>, options: Partial<ChangeTracki
   });
   return {
     pool,
-    source: new SqlServerChangeTrackingSource({ runner, isolation: 'auto', forceSeek: false, ...options }),
+    source: new SqlServerChangeTrackingSource({ statements, isolation: 'auto', forceSeek: false, ...options }),
   };
 }
 

@@ -23,7 +23,7 @@ import {
   truthIn,
 } from '../pool/cells.js';
 import type { SqlServerAnswer, SqlServerRow } from '../pool/sql-server.pool.js';
-import type { StatementRunner } from '../pool/statement-runner.js';
+import type { SqlServerStatements } from '../pool/sql-server.statements.js';
 import { ChangeTrackingOffError, SqlServerBookkeepingError, SqlServerStatementError } from '../sql-server.errors.js';
 import { raiseEpoch } from '../statements/epochs.js';
 import { describeTable, lookAtSource, MOST_TABLES_PER_LOOK } from '../statements/look-at-source.js';
@@ -35,7 +35,7 @@ import { type SqlServerTable, shapeOf } from './table-shape.js';
 
 /** How changes are read. */
 export interface ChangeTrackingSourceOptions {
-  readonly runner: StatementRunner;
+  readonly statements: SqlServerStatements;
   /** `auto`: snapshots where the database allows them, committed rows with checks around them where not. */
   readonly isolation: 'auto' | 'snapshot' | 'read-committed';
   readonly forceSeek: boolean;
@@ -59,18 +59,18 @@ const KEY_FROM = PAGE_COLUMNS.length;
 export class SqlServerChangeTrackingSource extends ChangeSource {
   readonly #logger = new Logger(SqlServerChangeTrackingSource.name);
   readonly #options: ChangeTrackingSourceOptions;
-  readonly #runner: StatementRunner;
+  readonly #statements: SqlServerStatements;
   readonly #tables = new Map<string, SqlServerTable>();
   #snapshotRefused = false;
 
   constructor(options: ChangeTrackingSourceOptions) {
     super();
     this.#options = options;
-    this.#runner = options.runner;
+    this.#statements = options.statements;
   }
 
   override get name(): string {
-    return this.#runner.source;
+    return this.#statements.source;
   }
 
   /** @throws what tells the causes of a table that cannot be followed apart: see `shapeOf`. */
@@ -85,8 +85,8 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     let seen: Pick<SourceState, 'epoch' | 'currentVersion'> | undefined;
     for (let from = 0; from === 0 || from < tables.length; from += MOST_TABLES_PER_LOOK) {
       const some = tables.slice(from, from + MOST_TABLES_PER_LOOK);
-      const { schema, limits } = this.#runner;
-      const answer = await this.#runner.run(lookAtSource(some, schema, limits));
+      const { schema, limits } = this.#statements;
+      const answer = await this.#statements.run(lookAtSource(some, schema, limits));
       // The lowest version of several looks is true for all of them.
       seen ??= { epoch: this.#epochIn(answer, 0), currentVersion: this.#versionIn(answer, 1) };
       some.forEach((table, index) => states.set(table, stateIn(answer, table, index)));
@@ -101,7 +101,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     const { table, after, cursor, limit, signal } = request;
     signal.throwIfAborted();
     return this.#reading(table, async (shape, isolation) => {
-      const { schema, limits } = this.#runner;
+      const { schema, limits } = this.#statements;
       const statement = readChanges({
         ...limits,
         table: shape,
@@ -112,7 +112,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
         forceSeek: this.#options.forceSeek,
         schema,
       });
-      return this.#page(request, shape, isolation, await this.#runner.run(statement, signal));
+      return this.#page(request, shape, isolation, await this.#statements.run(statement, signal));
     });
   }
 
@@ -121,8 +121,8 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     signal.throwIfAborted();
     return this.#reading(table, async (shape, isolation) => {
       const after = afterKey === null ? null : keyValuesOf(afterKey, shape.key.length);
-      const statement = readRows({ ...this.#runner.limits, table: shape, isolation, afterKey: after, limit });
-      const answered = setOf(await this.#runner.run(statement, signal), 0);
+      const statement = readRows({ ...this.#statements.limits, table: shape, isolation, afterKey: after, limit });
+      const answered = setOf(await this.#statements.run(statement, signal), 0);
       const reader = new RowReader(shape);
       const rows = answered.map((cells) => {
         const row = reader.row(cells, 0);
@@ -135,8 +135,8 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
 
   /** Compare-and-set on the database's row. */
   override async raiseEpoch(from: bigint, atLeast = 0n): Promise<bigint> {
-    const { schema, limits } = this.#runner;
-    return this.#epochIn(await this.#runner.run(raiseEpoch(from, atLeast, schema, limits)), 0);
+    const { schema, limits } = this.#statements;
+    return this.#epochIn(await this.#statements.run(raiseEpoch(from, atLeast, schema, limits)), 0);
   }
 
   override async close(): Promise<void> {
@@ -231,7 +231,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
 
   async #describe(table: string): Promise<SqlServerTable> {
     const request = { table, source: this.name, columns: this.#options.columns?.[table] };
-    const shape = shapeOf(await this.#runner.run(describeTable(table, this.#runner.limits)), request);
+    const shape = shapeOf(await this.#statements.run(describeTable(table, this.#statements.limits)), request);
     this.#tables.set(table, shape);
     if (shape.snapshotAllowed) {
       this.#snapshotRefused = false;
@@ -265,7 +265,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
   #epochIn(answer: SqlServerAnswer, set: number): bigint {
     const row = firstOf(answer, set);
     if (row === undefined) {
-      throw new SqlServerBookkeepingError(this.name, this.#runner.schema);
+      throw new SqlServerBookkeepingError(this.name, this.#statements.schema);
     }
     return bigintIn(row, 0);
   }

@@ -6,7 +6,7 @@ import type { SqlServerStatement } from '../statements/statement.js';
 import type { SqlServerAnswer, SqlServerPool } from './sql-server.pool.js';
 
 /** What all parts on one database share. */
-export interface RunnerOptions {
+export interface StatementsOptions {
   readonly pool: SqlServerPool;
   /** Names the database in errors. */
   readonly source: string;
@@ -24,12 +24,12 @@ const ON_SECONDARY = 22117;
 const MADE_BY_ANOTHER: readonly number[] = [2601, 2627, 2714, 2759];
 
 /** Runs statements and tells what went wrong in this package's own errors. */
-export class StatementRunner {
-  readonly #logger = new Logger(StatementRunner.name);
-  readonly #options: RunnerOptions;
+export class SqlServerStatements {
+  readonly #logger = new Logger(SqlServerStatements.name);
+  readonly #options: StatementsOptions;
   #prepared: Promise<void> | undefined;
 
-  constructor(options: RunnerOptions) {
+  constructor(options: StatementsOptions) {
     this.#options = options;
   }
 
