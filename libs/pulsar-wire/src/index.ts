@@ -16,7 +16,7 @@ export {
 export { BatchAckSet, isPending } from './protocol/batch/batch-ack-set.js';
 export { BatchedMessage, BatchReader } from './protocol/batch/batch-reader.js';
 export { type BatchHeader, type BatchMessage, BatchWriter } from './protocol/batch/batch-writer.js';
-export { ByteWriter } from './protocol/bytes/byte-writer.js';
+export { ByteWriter, type TakeMemory } from './protocol/bytes/byte-writer.js';
 export { crc32c } from './protocol/checksum/crc32c.js';
 export {
   type CommandRange,

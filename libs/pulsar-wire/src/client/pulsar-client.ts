@@ -8,6 +8,7 @@ import { checkConsumerOptions, placeInPartitions } from '../consumer/consumer-se
 import { PartitionedConsumer } from '../consumer/partitioned-consumer.js';
 import { TopicConsumer } from '../consumer/topic-consumer.js';
 import { LookupService } from '../lookup/lookup-service.js';
+import { FrameMemory } from '../producer/frame-memory.js';
 import { PartitionedProducer } from '../producer/partitioned-producer.js';
 import type { ProducerOptions, WireProducer } from '../producer/producer.options.js';
 import { producerSettings } from '../producer/producer-settings.js';
@@ -94,6 +95,7 @@ export class PulsarClient {
       },
       pool,
       lookup: new LookupService(pool, addresses, lookups, options.random),
+      frameMemory: new FrameMemory(),
       nextId,
       nextSlot: () => attached++ % connections,
       emit,

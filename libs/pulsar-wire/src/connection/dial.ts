@@ -29,6 +29,8 @@ export interface Intake {
 /**
  * Opens the byte stream to a broker. Rejects when `signal` is aborted, and leaves no socket behind then. What is received comes by the
  * stream's `data`, or into `intake`. A test hands in one of its own.
+ *
+ * A frame that is written to the stream is written over with another one when the broker has answered it: a stream that keeps frames for longer copies them.
  */
 export type Dial = (address: BrokerAddress, signal: AbortSignal, intake: Intake) => Promise<Duplex>;
 

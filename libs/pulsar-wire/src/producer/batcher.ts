@@ -6,6 +6,7 @@ import { COMPRESSION, type CompressionName } from '../protocol/compression/compr
 import { Compressor } from '../protocol/compression/compressor.js';
 import { SendFrameEncoder } from '../protocol/frame/send-frame.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
+import type { FrameMemory } from './frame-memory.js';
 import { type PendingFrame, Senders } from './pending-frames.js';
 import type { WireMessage } from './producer.options.js';
 
@@ -52,7 +53,7 @@ const UNKEYED = '';
  */
 export class Batcher {
   readonly #batches = new Map<string, OpenBatch>();
-  readonly #frames = new SendFrameEncoder();
+  readonly #frames: SendFrameEncoder;
   readonly #compressor = new Compressor();
   readonly #compression: number;
   #nextId = 0n;
@@ -62,11 +63,13 @@ export class Batcher {
   constructor(
     private readonly options: BatcherOptions,
     private readonly clock: Clock,
+    private readonly memory: FrameMemory,
     private readonly origin: () => FrameOrigin,
     private readonly onFrame: (frame: PendingFrame) => void,
     private readonly onRefused: (bytes: number, count?: number) => void,
   ) {
     this.#compression = COMPRESSION[options.compression];
+    this.#frames = new SendFrameEncoder(memory.take);
   }
 
   /** When the oldest message that waits for company was accepted; undefined when none does. */
@@ -169,7 +172,11 @@ export class Batcher {
     if (batch === undefined) {
       batch = {
         // A broker may take less than what the option allows.
-        writer: new BatchWriter(Math.min(this.options.maxBytes, this.origin().maxMessageBytes), hasKey ? 1_024 : 4_096),
+        writer: new BatchWriter(
+          Math.min(this.options.maxBytes, this.origin().maxMessageBytes),
+          hasKey ? 1_024 : 4_096,
+          this.memory.take,
+        ),
         key,
         orderingKey,
         senders: new Senders(),
@@ -220,7 +227,7 @@ export class Batcher {
             producerName: origin.producerName,
             sequenceId,
             highestSequenceId,
-            publishTimeMs: this.clock.now(),
+            publishTimeMs: Math.floor(this.clock.now()),
             schemaVersion: origin.schemaVersion,
             // Key_Shared looks at the entry alone.
             partitionKey: batch.key,
@@ -236,7 +243,8 @@ export class Batcher {
       return;
     }
     this.#advance(highestSequenceId);
-    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: true, senders, acceptedAtMs: batch.acceptedAtMs });
+    const { acceptedAtMs } = batch;
+    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: true, senders, acceptedAtMs, isSentAgain: false });
   }
 
   #sealAlone(
@@ -262,7 +270,7 @@ export class Batcher {
           metadata: {
             producerName: origin.producerName,
             sequenceId,
-            publishTimeMs: this.clock.now(),
+            publishTimeMs: Math.floor(this.clock.now()),
             schemaVersion: origin.schemaVersion,
             properties: message.properties,
             partitionKey: message.key,
@@ -283,7 +291,8 @@ export class Batcher {
     }
     this.#advance(sequenceId);
     const acceptedAtMs = this.clock.monotonic();
-    this.onFrame({ bytes, sequenceId, highestSequenceId: sequenceId, batched: false, senders, acceptedAtMs });
+    const highestSequenceId = sequenceId;
+    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: false, senders, acceptedAtMs, isSentAgain: false });
   }
 
   #refuse(senders: Senders, error: unknown): void {

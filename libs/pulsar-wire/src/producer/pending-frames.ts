@@ -46,6 +46,8 @@ export interface PendingFrame {
   readonly senders: Senders;
   /** When its first message was accepted, on the monotonic clock. */
   readonly acceptedAtMs: number;
+  /** Then a receipt may be that of an earlier time, while the bytes are still on their way. */
+  isSentAgain: boolean;
 }
 
 /** Frames in the order in which they were sent; receipts come in the same order. */

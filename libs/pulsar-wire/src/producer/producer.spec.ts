@@ -308,6 +308,44 @@ describe('a producer', () => {
     expect(broker.connections.every(({ isOpen }) => isOpen)).toBe(true);
   });
 
+  it('leaves a frame that was sent again as it is when the receipt of the first time comes late', async () => {
+    const producer = await create({ batching: { enabled: false } });
+    let sends = 0;
+    broker.script('send', (connection, { producerId, sequenceId }) => {
+      if (sends++ > 0) {
+        return false;
+      }
+      connection.send('sendError', { producerId, sequenceId, error: 2, message: 'ledger closed' });
+      return true;
+    });
+    broker.script('producer', (connection, { producerId }) => {
+      // Comes while the frame waits for the end of the turn in which it is sent again.
+      setImmediate(() => {
+        const messageId = { ledgerId: 7n, entryId: 0n, ackSet: new Int32Array(0) };
+        connection.send('sendReceipt', { producerId, sequenceId: 0n, messageId });
+      });
+      return false;
+    });
+
+    await finish(producer.send({ payload: text('a') }).then(() => producer.send({ payload: text('b') })));
+
+    expect(broker.all('send').map(({ sequenceId }) => sequenceId)).toEqual([0n, 0n, 1n]);
+  });
+
+  it('fills the memory of a stored frame with the next one', async () => {
+    const producer = await create({ batching: { maxDelayMs: 0 } });
+    for (const value of ['a', 'b', 'c', 'd']) {
+      await finish(producer.send({ payload: text(value) }));
+    }
+
+    expect(broker.topic(TOPIC).entries.map(({ stored }) => stored.bytes.toString('latin1').at(-1))).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+    ]);
+  });
+
   it('attaches anew when a receipt is missing in the row', async () => {
     const producer = await create({ batching: { enabled: false } });
     broker.script('send', (_connection, { sequenceId }) => sequenceId === 0n);

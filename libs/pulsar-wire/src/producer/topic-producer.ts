@@ -72,6 +72,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#batcher = new Batcher(
       { ...options.batching, compression: options.compression },
       context.clock,
+      context.frameMemory,
       () => ({
         producerId: this.#id,
         producerName: this.name,
@@ -247,6 +248,10 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     if (frame.highestSequenceId > this.#lastSequenceId) {
       this.#lastSequenceId = frame.highestSequenceId;
     }
+    if (!frame.isSentAgain) {
+      // All of it is with the broker, and nobody here reads it again.
+      this.context.frameMemory.giveBack(frame.bytes);
+    }
     frame.senders.resolveAll(receipt.ledgerId, receipt.entryId, this.options.partition, frame.batched);
     this.#release(frame.senders.count, frame.senders.bytes);
   }
@@ -320,6 +325,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         // This broker takes less than the last one, and would close the connection on it, again and again.
         this.#settleFrame(frame, new MessageTooLargeError(frame.bytes.length, this.#maxMessageBytes));
       } else {
+        frame.isSentAgain = true;
         this.#frames.push(frame);
         connection.write(frame.bytes);
         resent++;
@@ -347,6 +353,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#checksumResends++;
     this.#strayReceipts += this.#frames.size - 1;
     for (const pending of this.#frames) {
+      pending.isSentAgain = true;
       this.#connection?.write(pending.bytes);
     }
   }

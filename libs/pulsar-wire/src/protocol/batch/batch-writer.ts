@@ -1,4 +1,4 @@
-import { ByteWriter } from '../bytes/byte-writer.js';
+import { ByteWriter, type TakeMemory } from '../bytes/byte-writer.js';
 import { writeProperties } from '../bytes/properties.js';
 import type { Compressor } from '../compression/compressor.js';
 import { COMPRESSION } from '../compression/compression.js';
@@ -29,6 +29,7 @@ export type BatchHeader = Omit<SendHeader, 'numMessages'>;
  */
 export class BatchWriter {
   readonly #maxBytes: number;
+  readonly #memory: TakeMemory;
   #writer: ByteWriter;
   #lastBytes: number;
   #count = 0;
@@ -36,9 +37,11 @@ export class BatchWriter {
   /**
    * @param maxBytes the largest batch in bytes, before compression; a first message is taken whatever its size.
    * @param initialBytes the room to begin with; later batches begin with what the last one needed.
+   * @param memory where the frames' bytes come from.
    */
-  constructor(maxBytes: number, initialBytes = 4_096) {
+  constructor(maxBytes: number, initialBytes = 4_096, memory: TakeMemory = Buffer.allocUnsafeSlow) {
     this.#maxBytes = maxBytes;
+    this.#memory = memory;
     this.#lastBytes = initialBytes;
     this.#writer = this.#fresh();
   }
@@ -98,8 +101,13 @@ export class BatchWriter {
     const size = this.bytes;
     this.#lastBytes = end;
     this.#count = 0;
-    this.#writer = this.#fresh();
     const compressed = compression !== COMPRESSION.none && compressor !== undefined;
+    if (compressed) {
+      // The frame is of other memory.
+      this.#writer.position = HEADROOM_BYTES;
+    } else {
+      this.#writer = this.#fresh();
+    }
     const send: SendHeader = {
       ...header,
       numMessages: count,
@@ -122,7 +130,7 @@ export class BatchWriter {
   }
 
   #fresh(): ByteWriter {
-    const writer = new ByteWriter(Math.max(HEADROOM_BYTES * 2, this.#lastBytes));
+    const writer = new ByteWriter(Math.max(HEADROOM_BYTES * 2, this.#lastBytes), this.#memory);
     writer.position = HEADROOM_BYTES;
     return writer;
   }

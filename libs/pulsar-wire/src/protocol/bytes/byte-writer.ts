@@ -5,6 +5,9 @@ const MASK_32 = 0xffff_ffffn;
 /** Below this many characters a loop is faster than a call into the engine. */
 const SHORT_TEXT = 48;
 
+/** Gives at least so many bytes, with anything in them, to nobody else. */
+export type TakeMemory = (bytes: number) => Buffer;
+
 /**
  * Writes protobuf values one after another into a buffer that grows. Reused by its owner: {@link position} = 0 begins anew, what was
  * handed out before must have been copied or given away with {@link take}.
@@ -12,17 +15,22 @@ const SHORT_TEXT = 48;
 export class ByteWriter {
   bytes: Buffer;
   position = 0;
+  readonly #memory: TakeMemory;
 
-  /** @param initialBytes the size to begin with. */
-  constructor(initialBytes = 256) {
-    this.bytes = Buffer.allocUnsafeSlow(initialBytes);
+  /**
+   * @param initialBytes the size to begin with.
+   * @param memory where the bytes come from.
+   */
+  constructor(initialBytes = 256, memory: TakeMemory = Buffer.allocUnsafeSlow) {
+    this.#memory = memory;
+    this.bytes = memory(initialBytes);
   }
 
   /** Makes room for `count` more bytes. */
   reserve(count: number): void {
     const needed = this.position + count;
     if (needed > this.bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
+      const grown = this.#memory(Math.max(needed, this.bytes.length * 2));
       this.bytes.copy(grown, 0, 0, this.position);
       this.bytes = grown;
     }

@@ -1,5 +1,5 @@
 import { MessageTooLargeError } from '../../pulsar-wire.errors.js';
-import { ByteWriter } from '../bytes/byte-writer.js';
+import { ByteWriter, type TakeMemory } from '../bytes/byte-writer.js';
 import { crc32c } from '../checksum/crc32c.js';
 import { beginFrame } from '../command/command-codec.js';
 import { CHECKSUM_MAGIC } from '../entry/entry.js';
@@ -27,6 +27,12 @@ export interface SendHeader {
  */
 export class SendFrameEncoder {
   readonly #header = new ByteWriter(512);
+  readonly #memory: TakeMemory;
+
+  /** @param memory where the frames' bytes come from. */
+  constructor(memory: TakeMemory = Buffer.allocUnsafeSlow) {
+    this.#memory = memory;
+  }
 
   /**
    * A frame around a payload, which is copied.
@@ -37,7 +43,7 @@ export class SendFrameEncoder {
   encode(send: SendHeader, payload: Uint8Array, maxMessageBytes: number): Buffer {
     const checksumAt = this.#writeHeader(send, payload.length, maxMessageBytes);
     const headerBytes = this.#header.position;
-    const frame = Buffer.allocUnsafeSlow(headerBytes + payload.length);
+    const frame = this.#memory(headerBytes + payload.length).subarray(0, headerBytes + payload.length);
     this.#header.bytes.copy(frame, 0, 0, headerBytes);
     frame.set(payload, headerBytes);
     return withChecksum(frame, checksumAt);
