@@ -1,4 +1,4 @@
-import { ByteWriter, type TakeMemory } from '../bytes/byte-writer.js';
+import { ByteWriter, freshMemory, type TakeMemory } from '../bytes/byte-writer.js';
 import { writeProperties } from '../bytes/properties.js';
 import type { Compressor } from '../compression/compressor.js';
 import { COMPRESSION } from '../compression/compression.js';
@@ -39,7 +39,7 @@ export class BatchWriter {
    * @param initialBytes the room to begin with; later batches begin with what the last one needed.
    * @param memory where the frames' bytes come from.
    */
-  constructor(maxBytes: number, initialBytes = 4_096, memory: TakeMemory = Buffer.allocUnsafeSlow) {
+  constructor(maxBytes: number, initialBytes = 4_096, memory: TakeMemory = freshMemory) {
     this.#maxBytes = maxBytes;
     this.#memory = memory;
     this.#lastBytes = initialBytes;

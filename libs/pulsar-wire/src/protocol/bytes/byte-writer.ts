@@ -8,6 +8,9 @@ const SHORT_TEXT = 48;
 /** Gives at least so many bytes, with anything in them, to nobody else. */
 export type TakeMemory = (bytes: number) => Buffer;
 
+/** New memory each time. */
+export const freshMemory: TakeMemory = (bytes) => Buffer.allocUnsafeSlow(bytes);
+
 /**
  * Writes protobuf values one after another into a buffer that grows. Reused by its owner: {@link position} = 0 begins anew, what was
  * handed out before must have been copied or given away with {@link take}.
@@ -21,7 +24,7 @@ export class ByteWriter {
    * @param initialBytes the size to begin with.
    * @param memory where the bytes come from.
    */
-  constructor(initialBytes = 256, memory: TakeMemory = Buffer.allocUnsafeSlow) {
+  constructor(initialBytes = 256, memory: TakeMemory = freshMemory) {
     this.#memory = memory;
     this.bytes = memory(initialBytes);
   }

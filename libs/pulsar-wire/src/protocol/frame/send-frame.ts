@@ -1,5 +1,5 @@
 import { MessageTooLargeError } from '../../pulsar-wire.errors.js';
-import { ByteWriter, type TakeMemory } from '../bytes/byte-writer.js';
+import { ByteWriter, freshMemory, type TakeMemory } from '../bytes/byte-writer.js';
 import { crc32c } from '../checksum/crc32c.js';
 import { beginFrame } from '../command/command-codec.js';
 import { CHECKSUM_MAGIC } from '../entry/entry.js';
@@ -30,7 +30,7 @@ export class SendFrameEncoder {
   readonly #memory: TakeMemory;
 
   /** @param memory where the frames' bytes come from. */
-  constructor(memory: TakeMemory = Buffer.allocUnsafeSlow) {
+  constructor(memory: TakeMemory = freshMemory) {
     this.#memory = memory;
   }
 
