@@ -18,6 +18,7 @@ export default defineConfig({
       }),
       project('property', ['test/property/**/*.spec.ts'], { testTimeout: 180_000 }),
       project('contract', ['test/contract/**/*.spec.ts']),
+      project('wire', ['test/wire/**/*.spec.ts'], { testTimeout: 60_000 }),
       project('e2e', ['test/e2e/**/*.e2e-spec.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
       project('architecture', ['test/architecture/**/*.spec.ts'], { testTimeout: 60_000, hookTimeout: 60_000 }),
       project('consumer', ['test/consumer/**/*.spec.ts'], { testTimeout: 600_000, hookTimeout: 600_000 }),

@@ -184,7 +184,7 @@ export class Connection {
     message: ClientMessage,
   ): Promise<void> {
     if ((message.status & PacketStatus.ignore) !== 0) {
-      await this.send(doneToken('done', DoneStatus.error));
+      await runner.answerIgnored();
       return;
     }
     const preamble = resetIfAsked(reader, message.status);

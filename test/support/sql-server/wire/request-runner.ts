@@ -47,25 +47,34 @@ export class RequestRunner {
         attention.abort(new Error('The client sent an attention'));
       }
     };
-    let acknowledged: boolean;
+    let ended: boolean;
     try {
-      acknowledged = await this.reply(work, attention.signal, signal);
+      ended = await this.reply(work, attention.signal, signal);
     } finally {
       this.channel.onAttention = undefined;
     }
-    if (attention.signal.aborted && !acknowledged) {
+    if (attention.signal.aborted) {
+      if (!ended) {
+        await this.send(DoneStatus.error);
+      }
       await this.acknowledgeAttention();
     }
   }
 
-  /** Answers an attention that came when nothing was left to stop. */
+  /**
+   * Acknowledges an attention in a message of its own. One for the reply, whole or broken off, has gone before it:
+   * clients wait for both.
+   */
   async acknowledgeAttention(): Promise<void> {
-    const message = this.message(this.channel);
-    await message.append(doneToken('done', DoneStatus.attention));
-    await message.end();
+    await this.send(DoneStatus.attention);
   }
 
-  /** Whether the reply acknowledged an attention. */
+  /** Answers a message that the client gave up before it was whole. */
+  async answerIgnored(): Promise<void> {
+    await this.send(DoneStatus.error);
+  }
+
+  /** Whether the client got a reply that ends. */
   private async reply(work: Work, attention: AbortSignal, signal: AbortSignal): Promise<boolean> {
     const { fault } = work;
     await this.beforeExecution(fault, signal);
@@ -80,7 +89,7 @@ export class RequestRunner {
       this.cut();
     }
     if (attention.aborted) {
-      await writer.acknowledgeAttention();
+      await writer.breakOff();
     } else {
       await writer.finish(fatal);
     }
@@ -94,7 +103,7 @@ export class RequestRunner {
       this.channel.end();
       await this.channel.frozen();
     }
-    return attention.aborted;
+    return true;
   }
 
   /** Whether a reply that was held back may leave after all. */
@@ -106,10 +115,7 @@ export class RequestRunner {
     if (fault?.kind === 'garbage') {
       await this.sendGarbage();
     }
-    if (fault?.kind !== 'wait') {
-      return false;
-    }
-    await settledOrAborted(fault.until(), signal);
+    await settledOrAborted(fault?.kind === 'wait' ? fault.until() : never(), signal);
     return !attention.aborted;
   }
 
@@ -175,10 +181,15 @@ export class RequestRunner {
   }
 
   private async sendGarbage(): Promise<never> {
-    const message = this.message(this.channel);
-    await message.append(Buffer.alloc(16));
-    await message.end();
+    // A header that claims to be shorter than a header.
+    await this.channel.write(Buffer.from([PacketType.reply, 1, 0, 7, 0, 0, 1, 0]));
     return this.channel.frozen();
+  }
+
+  private async send(status: number): Promise<void> {
+    const message = this.message(this.channel);
+    await message.append(doneToken('done', status));
+    await message.end();
   }
 
   private cut(): never {
@@ -231,6 +242,10 @@ async function* withInjectedError(work: Work, signal: AbortSignal): AsyncGenerat
       }
     }
   }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }
 
 /** Waits for whichever comes first; a promise that fails is the test's own mistake and is thrown. */

@@ -9,43 +9,51 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.buffer.writeUInt8(value, this.room(1));
+    const at = this.room(1);
+    this.buffer.writeUInt8(value, at);
     return this;
   }
 
   u16(value: number): this {
-    this.buffer.writeUInt16LE(value, this.room(2));
+    const at = this.room(2);
+    this.buffer.writeUInt16LE(value, at);
     return this;
   }
 
   i16(value: number): this {
-    this.buffer.writeInt16LE(value, this.room(2));
+    const at = this.room(2);
+    this.buffer.writeInt16LE(value, at);
     return this;
   }
 
   u32(value: number): this {
-    this.buffer.writeUInt32LE(value, this.room(4));
+    const at = this.room(4);
+    this.buffer.writeUInt32LE(value, at);
     return this;
   }
 
   i32(value: number): this {
-    this.buffer.writeInt32LE(value, this.room(4));
+    const at = this.room(4);
+    this.buffer.writeInt32LE(value, at);
     return this;
   }
 
   u64(value: bigint): this {
-    this.buffer.writeBigUInt64LE(value, this.room(8));
+    const at = this.room(8);
+    this.buffer.writeBigUInt64LE(value, at);
     return this;
   }
 
   raw(bytes: Uint8Array): this {
-    this.buffer.set(bytes, this.room(bytes.length));
+    const at = this.room(bytes.length);
+    this.buffer.set(bytes, at);
     return this;
   }
 
   utf16(text: string): this {
     const size = text.length * 2;
-    this.buffer.write(text, this.room(size), size, 'utf16le');
+    const at = this.room(size);
+    this.buffer.write(text, at, size, 'utf16le');
     return this;
   }
 
@@ -59,6 +67,7 @@ export class ByteWriter {
     return this.u16(text.length).utf16(text);
   }
 
+  /** Where so many bytes go; the buffer may be another one afterwards. */
   private room(count: number): number {
     const start = this.length;
     const needed = start + count;

@@ -23,7 +23,7 @@ export type RequestFault =
   | { readonly kind: 'cutInRow'; readonly row: number }
   /** The connection neither answers nor ends, now and later. */
   | { readonly kind: 'freeze' }
-  /** The request is done and its reply lost; the connection goes on. */
+  /** The request is done and its reply lost; an attention is still answered. */
   | { readonly kind: 'swallow' }
   /** Waits before the engine hears of the request, or with the whole reply in hand; an attention ends it. */
   | { readonly kind: 'wait'; readonly when: 'execution' | 'reply'; readonly until: Until }

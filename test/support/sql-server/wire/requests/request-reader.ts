@@ -19,6 +19,8 @@ export interface Asked extends Pick<RequestPoint, 'kind' | 'sql'> {
 export class RequestReader {
   private readonly statements = new Statements();
   private descriptor = 0n;
+  /** The transaction that a reset ended: the request that brought the reset may still claim it. */
+  private endedByReset = 0n;
 
   constructor(private readonly session: SqlSession) {}
 
@@ -51,6 +53,7 @@ export class RequestReader {
     this.statements.forget();
     const { descriptor } = this;
     this.descriptor = 0n;
+    this.endedByReset = descriptor;
     return descriptor === 0n ? [] : [{ kind: 'transaction', event: 'rolledBack', descriptor }];
   }
 
@@ -104,7 +107,9 @@ export class RequestReader {
 
   /** A client that believes in another transaction than the server's has missed an end, or a beginning. */
   private checkDescriptor(claimed: bigint): void {
-    if (claimed !== 0n && claimed !== this.descriptor) {
+    const known = [0n, this.descriptor, this.endedByReset];
+    this.endedByReset = 0n;
+    if (!known.includes(claimed)) {
       throw new SqlServerFault({
         number: 3_971,
         state: 1,

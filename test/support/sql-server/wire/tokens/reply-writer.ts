@@ -110,9 +110,9 @@ export class ReplyWriter {
   }
 
   /** Ends the message in the middle: the client no longer wants the rest. */
-  async acknowledgeAttention(): Promise<void> {
+  async breakOff(): Promise<void> {
     await this.releaseHeld(DoneStatus.more);
-    await this.out.append(doneToken('done', DoneStatus.attention));
+    await this.out.append(doneToken('done', DoneStatus.error));
     await this.out.end();
   }
 
