@@ -16,6 +16,7 @@ import { CLIENT_DEFAULTS, WIRE_PRODUCER_DEFAULTS, WIRE_READER_DEFAULTS } from '@
 import {
   CACHE_NAMESPACE_DEFAULTS,
   CACHE_TOPIC_DEFAULTS,
+  FIELDS_NAMESPACE_DEFAULTS,
   REDIS_CACHE_DEFAULTS,
   SUBSCRIBE_DEFAULTS,
 } from '@smartpulse/redis-cache';
@@ -56,6 +57,7 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['pulsar-wire', 'Options of `createReader`', 'ReaderOptions', WIRE_READER_DEFAULTS],
   ['redis-cache', 'Options of `RedisCacheModule.forRoot`', 'RedisCacheModuleOptions', REDIS_CACHE_DEFAULTS],
   ['redis-cache', 'Options of `defineCache`', 'CacheNamespaceOptions', CACHE_NAMESPACE_DEFAULTS],
+  ['redis-cache', 'Options of `defineFieldsCache`', 'FieldsOptions', FIELDS_NAMESPACE_DEFAULTS],
   ['redis-cache', 'Options of `defineTopic`', 'CacheTopicOptions', CACHE_TOPIC_DEFAULTS],
   ['redis-cache', 'Options of `subscribe`', 'SubscribeOptions', SUBSCRIBE_DEFAULTS],
   ['redis-cache', 'Options of `EmbeddedCacheServer`', 'EmbeddedCacheServerOptions', EMBEDDED_CACHE_SERVER_DEFAULTS],

@@ -18,6 +18,18 @@ export {
 export { type ChannelListener, ChannelTransport, type TransportSubscription } from './channel/channel.transport.js';
 export { Cached, type CachedOptions } from './decorators/cached.decorator.js';
 export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
+export type {
+  CacheField,
+  CacheFields,
+  FieldChange,
+  FieldOutcome,
+  FieldsHit,
+  FieldsLoader,
+  LoadedFields,
+  SetFieldsOptions,
+  SetFieldsResult,
+} from './fields/cache-fields.js';
+export { VersionedFieldsCache, type VersionedFieldsCacheParts } from './fields/versioned-fields-cache.js';
 export { RedisCacheProbe } from './health/redis-cache.probe.js';
 export {
   type InvalidationAction,
@@ -35,6 +47,13 @@ export {
   defineCache,
   type UntrustedPolicy,
 } from './namespace/define-cache.js';
+export {
+  defineFieldsCache,
+  FIELDS_NAMESPACE_DEFAULTS,
+  type FieldsNamespace,
+  type FieldsNamespaceOptions,
+  type FieldsOptions,
+} from './namespace/define-fields-cache.js';
 export { openRecordStore, type RecordStoreOptions } from './records/open-record-store.js';
 export { type RecordReply, RecordStore, type StoredRecord } from './records/record.store.js';
 export {
@@ -45,6 +64,7 @@ export {
   CachePayloadTooLargeError,
   CacheServerFullError,
   CacheStoreUnavailableError,
+  CacheTooManyFieldsError,
   RedisClientMissingError,
   CacheValueNotEncodableError,
   InvalidCacheKeyError,

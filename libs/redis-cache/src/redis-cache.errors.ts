@@ -23,7 +23,7 @@ export class InvalidCacheKeyError extends SmartPulseError {
   readonly code = InvalidCacheKeyError.code;
 
   /**
-   * @param part what is wrong: `key`, `prefix` or `name`.
+   * @param part what is wrong: `key`, `prefix`, `name` or `field`.
    * @param problem what was found, without the text itself.
    */
   constructor(
@@ -57,6 +57,26 @@ export class CachePayloadTooLargeError extends SmartPulseError {
 
   static is(error: unknown): error is CachePayloadTooLargeError {
     return SmartPulseError.hasCode(error, CachePayloadTooLargeError.code);
+  }
+}
+
+/** A hash would have more fields than its namespace allows. `setFields` throws it and writes nothing; `getOrLoad` answers the fields and does not store them. */
+export class CacheTooManyFieldsError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CACHE_TOO_MANY_FIELDS';
+  readonly code = CacheTooManyFieldsError.code;
+
+  constructor(
+    readonly namespace: string,
+    readonly maxFields: number,
+  ) {
+    super(`A hash of the cache "${namespace}" would have more than ${maxFields} fields, tombstones among them.`, {
+      remedy:
+        'Raise maxFields, or let the key divide the rows more finely. Invalidating the key makes room of tombstones.',
+    });
+  }
+
+  static is(error: unknown): error is CacheTooManyFieldsError {
+    return SmartPulseError.hasCode(error, CacheTooManyFieldsError.code);
   }
 }
 

@@ -2,6 +2,7 @@ import { type DynamicModule, type FactoryProvider, Inject, Module } from '@nestj
 import { ConfigurationError } from '@smartpulse/resilience';
 import { cacheToken } from './decorators/inject-cache.decorator.js';
 import type { CacheNamespace } from './namespace/define-cache.js';
+import { type FieldsNamespace, isFieldsNamespace } from './namespace/define-fields-cache.js';
 import { RedisCacheClaim } from './redis-cache.claim.js';
 import { RedisCacheCoreModule } from './redis-cache.core.module.js';
 import { RedisCacheOptionsModule } from './redis-cache.options.module.js';
@@ -47,7 +48,7 @@ export class RedisCacheModule {
    * Registers namespaces and makes their caches injectable with `@InjectCache(name)` in the importing module. Several modules may register the
    * same namespace; they get the same cache.
    */
-  static forFeature(namespaces: readonly CacheNamespace<unknown>[]): DynamicModule {
+  static forFeature(namespaces: readonly (CacheNamespace<unknown> | FieldsNamespace<unknown>)[]): DynamicModule {
     const providers = namespaces.map((namespace): FactoryProvider => ({
       provide: cacheToken(namespace.name),
       inject: [{ token: CacheRegistry, optional: true }],
@@ -59,7 +60,7 @@ export class RedisCacheModule {
             'Import RedisCacheModule.forRoot({ url, prefix }) in the root module.',
           );
         }
-        return registry.open(namespace);
+        return isFieldsNamespace(namespace) ? registry.openFields(namespace) : registry.open(namespace);
       },
     }));
     return { module: RedisCacheFeatureModule, providers, exports: providers.map(({ provide }) => provide) };

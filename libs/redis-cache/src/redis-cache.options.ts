@@ -6,6 +6,7 @@ import { InvalidationBus } from './invalidation/invalidation.bus.js';
 import { nameProblemOf } from './namespace/cache-key.js';
 import { namesSeveralServers, readRedisUrl, RedisUrlProblem } from './redis/connection/redis-url.js';
 import { CacheStore } from './store/cache.store.js';
+import { FieldsStore } from './store/fields.store.js';
 
 /**
  * A client of the package `ioredis` that the app has, a `Redis` or a `Cluster`: what its `duplicate()` answers is used, and closed, the client itself is left
@@ -36,6 +37,8 @@ export interface RedisCacheModuleOptions {
   readonly server?: EmbeddedCacheServer | undefined;
   /** A store in place of the URL's. */
   readonly store?: CacheStore | undefined;
+  /** A store of hashes in place of the URL's, for `defineFieldsCache`; needed beside an own `store` by who uses those. */
+  readonly fieldsStore?: FieldsStore | undefined;
   /** A backplane in place of the URL's. */
   readonly bus?: InvalidationBus | undefined;
   /** This replica in messages, unique among those that share the store. Default: random. */
@@ -115,6 +118,9 @@ const schema = z.strictObject({
   prefix: name,
   server: z.instanceof(EmbeddedCacheServer, { error: 'expected an EmbeddedCacheServer' }).optional(),
   store: z.instanceof(CacheStore, { error: 'expected an instance of a class that extends CacheStore' }).optional(),
+  fieldsStore: z
+    .instanceof(FieldsStore, { error: 'expected an instance of a class that extends FieldsStore' })
+    .optional(),
   bus: z
     .instanceof(InvalidationBus, { error: 'expected an instance of a class that extends InvalidationBus' })
     .optional(),

@@ -1,4 +1,8 @@
-import { CachePayloadTooLargeError, CacheValueNotEncodableError } from '../redis-cache.errors.js';
+import {
+  CachePayloadTooLargeError,
+  CacheTooManyFieldsError,
+  CacheValueNotEncodableError,
+} from '../redis-cache.errors.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import type { StoredEntry } from '../store/cache.store.js';
 import { deepFreeze } from './deep-freeze.js';
@@ -9,6 +13,11 @@ export type UsableEntry = Extract<StoredEntry, { kind: 'value' | 'negative' }>;
 /** Whether an entry can be shown to a reader. */
 export function isUsable(entry: StoredEntry | undefined): entry is UsableEntry {
   return entry?.kind === 'value' || entry?.kind === 'negative';
+}
+
+/** Whether a value cannot be stored because of its size alone: readers get it all the same. */
+export function isTooLarge(error: unknown): boolean {
+  return CachePayloadTooLargeError.is(error) || CacheTooManyFieldsError.is(error);
 }
 
 /** A value in the two forms that the cache keeps: text in the store, decoded (and frozen) in memory. */
@@ -29,7 +38,7 @@ export class EntryCodec<T> {
   /**
    * The value is decoded again from its text: every reader, the first one too, sees what the store will give, and none shares objects with the loader.
    *
-   * @throws {@link CacheValueNotEncodableError}, {@link CachePayloadTooLargeError}
+   * @throws {@link CacheValueNotEncodableError}, {@link CachePayloadTooLargeError}, {@link CacheTooManyFieldsError}
    */
   encode(value: T | undefined): EncodedValue<T> {
     if (value === undefined) {
@@ -41,6 +50,9 @@ export class EntryCodec<T> {
       payload = this.namespace.codec.encode(value);
       decoded = this.namespace.codec.decode(payload);
     } catch (error) {
+      if (CacheTooManyFieldsError.is(error)) {
+        throw error;
+      }
       throw new CacheValueNotEncodableError(this.namespace.name, error);
     }
     const bytes = Buffer.byteLength(payload);

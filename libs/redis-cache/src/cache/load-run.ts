@@ -1,14 +1,9 @@
-import {
-  CacheClosedError,
-  CacheOverloadedError,
-  CachePayloadTooLargeError,
-  CacheStoreUnavailableError,
-} from '../redis-cache.errors.js';
+import { CacheClosedError, CacheOverloadedError, CacheStoreUnavailableError } from '../redis-cache.errors.js';
 import type { LeaseReply, SetReply, StoredEntry } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loaded, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import { type EncodedValue, type EntryCodec, isUsable, type UsableEntry } from './entry.codec.js';
+import { type EncodedValue, type EntryCodec, isTooLarge, isUsable, type UsableEntry } from './entry.codec.js';
 import { checkLives, type EntryLives } from './entry-lives.js';
 import { fillFirstLevel, storedTtlMs } from './filling.js';
 import type { WakeUp } from './key-waiters.js';
@@ -168,7 +163,7 @@ export class LoadRun<T> {
       checkLives('Loader', loaded);
       return { loaded, encoded: this.parts.codec.encode(loaded.value) };
     } catch (error) {
-      if (loaded !== undefined && CachePayloadTooLargeError.is(error)) {
+      if (loaded !== undefined && isTooLarge(error)) {
         this.parts.stats.oversized++;
         return { loaded, encoded: undefined };
       }
@@ -265,7 +260,7 @@ export class LoadRun<T> {
     try {
       return codec.encode(loaded.value).value;
     } catch (error) {
-      if (CachePayloadTooLargeError.is(error)) {
+      if (isTooLarge(error)) {
         this.parts.stats.oversized++;
         return loaded.value;
       }

@@ -46,6 +46,8 @@ export interface VersionedCacheParts<T> {
   readonly onLoaded?: ((durationMs: number) => void) | undefined;
   /** What the replica believes, by its rules. Default: a {@link LocalView}. */
   readonly view?: LocalView<T> | undefined;
+  /** What its keys are called in the store. Default: as values. */
+  readonly names?: NamespaceNames | undefined;
 }
 
 /**
@@ -71,7 +73,7 @@ export class VersionedCache<T> {
 
   constructor(options: VersionedCacheParts<T>) {
     const { namespace, clock } = options;
-    const names = new NamespaceNames(options.prefix, namespace.name);
+    const names = options.names ?? new NamespaceNames(options.prefix, namespace.name);
     const origin: StoreOrigin = { channel: names.channel, source: options.nodeId, synced: namespace.synced };
     this.#parts = {
       namespace,
@@ -104,6 +106,11 @@ export class VersionedCache<T> {
   /** The namespace with its defaults filled in. */
   get namespace(): CacheNamespace<T> {
     return this.#parts.namespace;
+  }
+
+  /** For caches that are built on this one. */
+  protected get parts(): CacheParts<T> {
+    return this.#parts;
   }
 
   /** `false` while messages may have been lost: the first level is bypassed, or serves answers flagged stale. */
@@ -149,7 +156,7 @@ export class VersionedCache<T> {
    * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
    */
   get(key: string): Promise<CacheHit<T> | undefined> {
-    const hit = this.#hitFirstLevel(key);
+    const hit = this.hitFirstLevel(key);
     if (hit !== undefined) {
       return Promise.resolve(hit);
     }
@@ -168,7 +175,7 @@ export class VersionedCache<T> {
     const hits = new Map<string, CacheHit<T>>();
     const missing: string[] = [];
     for (const key of new Set(keys)) {
-      const hit = this.#hitFirstLevel(key);
+      const hit = this.hitFirstLevel(key);
       if (hit === undefined) {
         missing.push(key);
       } else {
@@ -300,7 +307,7 @@ export class VersionedCache<T> {
    */
   async getOrLoad(key: string, loader: Loader<T>, lives: EntryLives = NAMESPACE_LIVES): Promise<CacheHit<T>> {
     const { view, stats } = this.#parts;
-    const hit = this.#hitFirstLevel(key);
+    const hit = this.hitFirstLevel(key);
     if (hit !== undefined) {
       return hit;
     }
@@ -391,7 +398,8 @@ export class VersionedCache<T> {
     return hit;
   }
 
-  #hitFirstLevel(key: string): CacheHit<T> | undefined {
+  /** What the first level may show now, counted. */
+  protected hitFirstLevel(key: string): CacheHit<T> | undefined {
     const entry = this.#firstLevel(key);
     if (entry === undefined) {
       return undefined;

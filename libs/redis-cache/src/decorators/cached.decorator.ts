@@ -3,6 +3,7 @@ import { ConfigurationError } from '@smartpulse/resilience';
 import type { Loaded } from '../cache/cache-hit.js';
 import { checkLives, type EntryLives } from '../cache/entry-lives.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
+import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
 import { cacheToken } from './inject-cache.decorator.js';
 
 /** A method that reads something from its source, with the stamp that it has. */
@@ -62,6 +63,11 @@ export function Cached<A extends unknown[]>(options: CachedOptions<A>) {
     const cached = async function (this: object, ...parameters: A): Promise<Loaded<T>> {
       const cache: unknown = Reflect.get(this, place);
       const load = (): Promise<Loaded<T>> => method.apply(this, parameters);
+      if (cache instanceof VersionedFieldsCache) {
+        throw new ConfigurationError(owner, [
+          { option: 'cache', problem: `"${options.cache}" is a cache of fields; call its getOrLoad` },
+        ]);
+      }
       return isCache<T>(cache) ? cache.getOrLoad(options.key(...parameters), load, options) : load();
     };
     return { ...descriptor, value: cached };

@@ -6,7 +6,7 @@ export function cacheToken(name: string): string {
 }
 
 /**
- * Injects the {@link VersionedCache} of a namespace that `RedisCacheModule.forFeature` registered.
+ * Injects the {@link VersionedCache} of a namespace that `RedisCacheModule.forFeature` registered, or the `VersionedFieldsCache` of one of hashes.
  *
  * @example
  * ```ts

@@ -139,10 +139,15 @@ const schema = z.strictObject({
  * ```
  */
 export function defineCache<T>(options: CacheNamespaceOptions<T>): CacheNamespace<T> {
-  const checked = checkOptions('defineCache', schema, options);
+  return Object.freeze(checkNamespace('defineCache', options));
+}
+
+/** Checks options and fills in the defaults. @throws ConfigurationError that names what is wrong. */
+export function checkNamespace<T>(owner: string, options: CacheNamespaceOptions<T>): CacheNamespace<T> {
+  const checked = checkOptions(owner, schema, options);
   const problem = nameProblemOf(checked.name);
   if (problem !== undefined) {
-    throw new ConfigurationError('defineCache', [{ option: 'name', problem }]);
+    throw new ConfigurationError(owner, [{ option: 'name', problem }]);
   }
-  return Object.freeze({ ...checked, codec: options.codec ?? jsonCacheCodec<T>() });
+  return { ...checked, codec: options.codec ?? jsonCacheCodec<T>() };
 }

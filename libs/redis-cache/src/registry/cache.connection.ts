@@ -3,6 +3,7 @@ import type { VersionedCacheParts } from '../cache/versioned-cache.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
 import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
+import type { FieldsStore } from '../store/fields.store.js';
 import { storeBreaker } from '../store/store-breaker.js';
 import { openSecondLevel, type SecondLevel } from './second-level.js';
 
@@ -12,6 +13,8 @@ const BREAKER = 'redis-cache.store';
 /** The app's store and backplane, and what of them is its own to close. */
 export class CacheConnection {
   readonly store: CacheStore;
+  /** Hashes of fields; `undefined`: the app brought a store of its own, and none for them. */
+  readonly fieldsStore: FieldsStore | undefined;
   readonly bus: InvalidationBus;
   readonly prefix: string;
   /** This replica in messages. */
@@ -34,6 +37,7 @@ export class CacheConnection {
     this.clock = clock;
     this.random = random;
     this.store = level.store;
+    this.fieldsStore = level.fieldsStore;
     this.bus = level.bus;
     this.breaker = breaker;
     this.#description = level.description;

@@ -1,17 +1,26 @@
 import { Logger } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import { VersionedCache } from '../cache/versioned-cache.js';
+import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
+import type { FieldsNamespace } from '../namespace/define-fields-cache.js';
 import { UnknownCacheError } from '../redis-cache.errors.js';
 import type { CacheConnection } from './cache.connection.js';
 
 /** Told how long a loader of a namespace took, in milliseconds. */
 export type LoadObserver = (namespace: string, durationMs: number) => void;
 
+interface OpenCache {
+  readonly namespace: unknown;
+  /** Of hashes: those as wholes. */
+  readonly cache: VersionedCache<unknown>;
+  readonly fields: VersionedFieldsCache<unknown> | undefined;
+}
+
 /** The caches of this app, by name. */
 export class CacheRegistry {
   readonly #logger = new Logger(CacheRegistry.name);
-  readonly #caches = new Map<string, { readonly namespace: unknown; readonly cache: VersionedCache<unknown> }>();
+  readonly #caches = new Map<string, OpenCache>();
   readonly #observers = new Set<LoadObserver>();
   #connected = false;
 
@@ -28,46 +37,54 @@ export class CacheRegistry {
    * @throws ConfigurationError when another namespace has this name.
    */
   open<T>(namespace: CacheNamespace<T>): VersionedCache<T> {
-    const known = this.#caches.get(namespace.name);
-    if (known !== undefined) {
-      if (known.namespace !== namespace) {
-        throw new ConfigurationError(
-          'RedisCacheModule.forFeature',
-          [{ option: 'namespaces', problem: `two different caches are named "${namespace.name}"` }],
-          'Declare a cache once with defineCache and import that constant everywhere.',
-        );
-      }
-      return typed<T>(known.cache);
+    const { cache } = this.#opened(namespace, (onLoaded) => ({
+      cache: new VersionedCache<T>({ ...this.connection.parts(), namespace, onLoaded }),
+      fields: undefined,
+    }));
+    return typed<T>(cache);
+  }
+
+  /**
+   * The cache of a namespace of hashes; made on the first call.
+   *
+   * @throws ConfigurationError when another namespace has this name, or the app's own store has no hashes.
+   */
+  openFields<T>(namespace: FieldsNamespace<T>): VersionedFieldsCache<T> {
+    const { fieldsStore: store } = this.connection;
+    if (store === undefined) {
+      throw new ConfigurationError(
+        'RedisCacheModule.forFeature',
+        [{ option: 'namespaces', problem: `"${namespace.name}" has fields, and the app's own store has none` }],
+        'Hand RedisCacheModule.forRoot a fieldsStore beside the store.',
+      );
     }
-    const { name } = namespace;
-    const cache = new VersionedCache<T>({
-      ...this.connection.parts(),
-      namespace,
-      onLoaded: (durationMs) => {
-        for (const observer of this.#observers) {
-          observer(name, durationMs);
-        }
-      },
+    this.#opened(namespace, (onLoaded) => {
+      const fields = new VersionedFieldsCache<T>({ ...this.connection.parts(), store, namespace, onLoaded });
+      return { cache: fields.whole, fields };
     });
-    this.#caches.set(name, { namespace, cache });
-    if (this.#connected) {
-      // A module that was loaded after the start: until the subscription stands, the first level is bypassed.
-      void cache.connect(this.connection.bus).catch((error: unknown) => {
-        this.#logger.error(`The cache "${name}" has no backplane.`, error instanceof Error ? error.stack : undefined);
-      });
-    }
-    return cache;
+    return this.fields<T>(namespace.name);
   }
 
   /**
    * @throws {@link UnknownCacheError}
    */
   get<T = unknown>(name: string): VersionedCache<T> {
-    const known = this.#caches.get(name);
-    if (known === undefined) {
+    return typed<T>(this.#known(name).cache);
+  }
+
+  /** A cache of hashes. @throws {@link UnknownCacheError} also when it is one of values. */
+  fields<T = unknown>(name: string): VersionedFieldsCache<T> {
+    const { fields } = this.#known(name);
+    if (fields === undefined) {
       throw new UnknownCacheError(name);
     }
-    return typed<T>(known.cache);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as for values: a name carries no type
+    return fields as VersionedFieldsCache<T>;
+  }
+
+  /** Whether the cache of this name is one of hashes. @throws {@link UnknownCacheError} */
+  hasFields(name: string): boolean {
+    return this.#known(name).fields !== undefined;
   }
 
   /** Whether a namespace of this name was registered. */
@@ -75,7 +92,7 @@ export class CacheRegistry {
     return this.#caches.has(name);
   }
 
-  /** Every cache of this app. */
+  /** Every cache of this app; one of hashes as whole values. */
   list(): readonly VersionedCache<unknown>[] {
     return Array.from(this.#caches.values(), ({ cache }) => cache);
   }
@@ -95,6 +112,48 @@ export class CacheRegistry {
   /** Closes every cache. */
   async close(): Promise<void> {
     await Promise.all(this.list().map((cache) => cache.close()));
+  }
+
+  #known(name: string): OpenCache {
+    const known = this.#caches.get(name);
+    if (known === undefined) {
+      throw new UnknownCacheError(name);
+    }
+    return known;
+  }
+
+  #opened<T>(
+    namespace: CacheNamespace<T>,
+    make: (onLoaded: (durationMs: number) => void) => Omit<OpenCache, 'namespace'>,
+  ): OpenCache {
+    const { name } = namespace;
+    const known = this.#caches.get(name);
+    if (known !== undefined) {
+      if (known.namespace !== namespace) {
+        throw new ConfigurationError(
+          'RedisCacheModule.forFeature',
+          [{ option: 'namespaces', problem: `two different caches are named "${name}"` }],
+          'Declare a cache once with defineCache and import that constant everywhere.',
+        );
+      }
+      return known;
+    }
+    const open: OpenCache = {
+      namespace,
+      ...make((durationMs) => {
+        for (const observer of this.#observers) {
+          observer(name, durationMs);
+        }
+      }),
+    };
+    this.#caches.set(name, open);
+    if (this.#connected) {
+      // A module that was loaded after the start: until the subscription stands, the first level is bypassed.
+      void open.cache.connect(this.connection.bus).catch((error: unknown) => {
+        this.#logger.error(`The cache "${name}" has no backplane.`, error instanceof Error ? error.stack : undefined);
+      });
+    }
+    return open;
   }
 }
 

@@ -1,15 +1,19 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
 import { MemoryInvalidationBus } from '../embedded/memory.bus.js';
+import { MemoryFieldsStore } from '../embedded/fields/memory.fields-store.js';
 import { MemoryCacheStore } from '../embedded/memory.store.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
 import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
+import type { FieldsStore } from '../store/fields.store.js';
 import { loadRedisAdapter } from './load-redis-adapter.js';
 
 /** The store and backplane of an app, and what of them is its own to close. */
 export interface SecondLevel {
   readonly store: CacheStore;
+  /** Hashes of fields; `undefined`: the app's own store has none. */
+  readonly fieldsStore: FieldsStore | undefined;
   readonly bus: InvalidationBus;
   /** For the start log; without credentials. */
   readonly description: string;
@@ -24,15 +28,16 @@ export async function openSecondLevel(
   clock: Clock,
   random: Random,
 ): Promise<SecondLevel> {
-  const { store, bus } = options;
+  const { store, fieldsStore, bus } = options;
   if (store !== undefined && bus !== undefined) {
-    return { store, bus, description: 'own store', close: async () => {} };
+    return { store, fieldsStore, bus, description: 'own store', close: async () => {} };
   }
   const level =
     options.url?.startsWith('memory:') === true ? embedded(options, clock) : await redis(options, clock, random);
   return {
     ...level,
-    ...(store === undefined ? {} : { store, description: 'own store' }),
+    ...(store === undefined ? {} : { store, fieldsStore: undefined, description: 'own store' }),
+    ...(fieldsStore === undefined ? {} : { fieldsStore }),
     ...(bus === undefined ? {} : { bus }),
   };
 }
@@ -45,6 +50,7 @@ function embedded(options: RedisCacheModuleOptions, clock: Clock): SecondLevel {
   }
   return {
     store: new MemoryCacheStore(server),
+    fieldsStore: new MemoryFieldsStore(server),
     bus: new MemoryInvalidationBus(server),
     description: 'embedded store (memory://)',
     close: async () => own?.close(),
@@ -59,12 +65,13 @@ async function redis(options: RedisCacheModuleOptions, clock: Clock, random: Ran
     connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
     heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
   } = options;
-  const { RedisCacheStore, RedisInvalidationBus, RedisLink } = await loadRedisAdapter();
+  const { RedisCacheStore, RedisFieldsStore, RedisInvalidationBus, RedisLink } = await loadRedisAdapter();
   const link = new RedisLink({ url, client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
   const bus = new RedisInvalidationBus(link, clock, heartbeatMs);
   await link.connect();
   return {
     store: new RedisCacheStore(link),
+    fieldsStore: new RedisFieldsStore(link),
     bus,
     description: link.description,
     onRecovery: (call) => link.onRecovery(call),

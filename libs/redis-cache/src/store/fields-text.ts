@@ -25,17 +25,21 @@ export function joinFields(fields: Iterable<FieldText>): string {
 /** What {@link joinFields} joined. @throws TypeError when the text is none of those. */
 export function splitFields(text: string): readonly FieldText[] {
   const fields: FieldText[] = [];
+  // Most fields of a hash carry the version of its base.
+  let digits = '';
+  let version: EntryVersion | undefined;
   for (let at = 0; at < text.length;) {
     LENGTHS.lastIndex = at;
     const lengths = LENGTHS.exec(text);
-    const version =
-      lengths === null
-        ? undefined
-        : EntryVersion.read(text.slice(LENGTHS.lastIndex, LENGTHS.lastIndex + VERSION_LENGTH));
     const nameAt = LENGTHS.lastIndex + VERSION_LENGTH;
+    const found = text.slice(LENGTHS.lastIndex, nameAt);
     const payloadAt = nameAt + Number(lengths?.[1]);
     const end = payloadAt + Number(lengths?.[2]);
-    if (version === undefined || end > text.length) {
+    if (found !== digits) {
+      version = EntryVersion.read(found);
+      digits = found;
+    }
+    if (lengths === null || version === undefined || end > text.length) {
       throw new TypeError(`The text of a hash cannot be read from position ${at} on.`);
     }
     fields.push({ name: text.slice(nameAt, payloadAt), version, payload: text.slice(payloadAt, end) });

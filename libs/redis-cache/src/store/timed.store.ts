@@ -53,23 +53,23 @@ export class TimedCacheStore extends CacheStore {
   }
 
   override get(key: string): Promise<StoredEntry | undefined> {
-    return this.#bounded('get', () => this.store.get(key));
+    return this.bounded('get', () => this.store.get(key));
   }
 
   override getMany(keys: readonly string[]): Promise<readonly (StoredEntry | undefined)[]> {
-    return this.#bounded('getMany', () => this.store.getMany(keys));
+    return this.bounded('getMany', () => this.store.getMany(keys));
   }
 
   override set(write: StoreWrite, leaseToken?: string): Promise<SetReply> {
-    return this.#bounded('set', () => this.store.set(write, leaseToken));
+    return this.bounded('set', () => this.store.set(write, leaseToken));
   }
 
   override setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {
-    return this.#bounded('setAll', () => this.store.setAll(writes));
+    return this.bounded('setAll', () => this.store.setAll(writes));
   }
 
   override refresh(write: StoreRefresh): Promise<ChangeReply> {
-    return this.#bounded('refresh', () => this.store.refresh(write));
+    return this.bounded('refresh', () => this.store.refresh(write));
   }
 
   override invalidate(
@@ -78,32 +78,32 @@ export class TimedCacheStore extends CacheStore {
     origin: StoreOrigin,
     tombstoneTtlMs: number,
   ): Promise<ChangeReply> {
-    return this.#bounded('invalidate', () => this.store.invalidate(key, version, origin, tombstoneTtlMs));
+    return this.bounded('invalidate', () => this.store.invalidate(key, version, origin, tombstoneTtlMs));
   }
 
   override evict(key: string, origin: StoreOrigin): Promise<void> {
-    return this.#bounded('evict', () => this.store.evict(key, origin));
+    return this.bounded('evict', () => this.store.evict(key, origin));
   }
 
   override getOrLease(key: string, token: string, leaseMs: number, withinMs?: number): Promise<LeaseReply> {
-    return this.#bounded('getOrLease', () => this.store.getOrLease(key, token, leaseMs, withinMs));
+    return this.bounded('getOrLease', () => this.store.getOrLease(key, token, leaseMs, withinMs));
   }
 
   override renewLease(key: string, token: string, leaseMs: number): Promise<boolean> {
-    return this.#bounded('renewLease', () => this.store.renewLease(key, token, leaseMs));
+    return this.bounded('renewLease', () => this.store.renewLease(key, token, leaseMs));
   }
 
   override releaseLease(key: string, token: string, origin: StoreOrigin): Promise<void> {
-    return this.#bounded('releaseLease', () => this.store.releaseLease(key, token, origin));
+    return this.bounded('releaseLease', () => this.store.releaseLease(key, token, origin));
   }
 
   override stamp(key: string, ttlMs: number): Promise<EntryVersion> {
-    return this.#bounded('stamp', () => this.store.stamp(key, ttlMs));
+    return this.bounded('stamp', () => this.store.stamp(key, ttlMs));
   }
 
   /** One call of a sweep is bounded, not the whole of it. */
   override sweep(request: SweepRequest, cursor?: string): Promise<SweepReply> {
-    return this.#bounded('sweep', () => this.store.sweep(request, cursor));
+    return this.bounded('sweep', () => this.store.sweep(request, cursor));
   }
 
   /** Gives up every call under way and refuses further ones; the store itself stays open. */
@@ -112,7 +112,8 @@ export class TimedCacheStore extends CacheStore {
     this.#deadlines.close(new Error('The cache was closed.'));
   }
 
-  #bounded<R>(operation: string, call: () => Promise<R>): Promise<R> {
+  /** A call of another port of the same store, bounded and counted like those of this one. */
+  bounded<R>(operation: string, call: () => Promise<R>): Promise<R> {
     if (this.#closed) {
       return Promise.reject(new CacheStoreUnavailableError(operation, new Error('The cache was closed.')));
     }

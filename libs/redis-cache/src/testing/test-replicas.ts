@@ -1,9 +1,12 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { VersionedCache } from '../cache/versioned-cache.js';
 import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
+import { MemoryFieldsStore } from '../embedded/fields/memory.fields-store.js';
 import { MemoryInvalidationBus } from '../embedded/memory.bus.js';
 import { MemoryCacheStore } from '../embedded/memory.store.js';
 import { type CacheNamespaceOptions, defineCache } from '../namespace/define-cache.js';
+import { defineFieldsCache, type FieldsNamespaceOptions } from '../namespace/define-fields-cache.js';
+import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
 import { LossyInvalidationBus } from './twins/lossy.bus.js';
 import { UnreliableCacheStore } from './twins/unreliable.store.js';
 
@@ -25,6 +28,7 @@ export class TestReplicas {
   readonly clock = new VirtualClock();
   readonly server = new EmbeddedCacheServer({ clock: this.clock });
   readonly #caches: VersionedCache<TestRow>[] = [];
+  readonly #hashes: VersionedFieldsCache<TestRow>[] = [];
 
   /** @param line `silent`: the backplane does not say that it is cut, as if messages were only late. */
   async add(
@@ -46,8 +50,26 @@ export class TestReplicas {
     return { cache, store, bus };
   }
 
+  /** A replica of hashes. */
+  async addFields(
+    options: Partial<FieldsNamespaceOptions<TestRow>> = {},
+  ): Promise<{ readonly cache: VersionedFieldsCache<TestRow>; readonly bus: LossyInvalidationBus }> {
+    const bus = new LossyInvalidationBus(new MemoryInvalidationBus(this.server), {});
+    const cache = new VersionedFieldsCache<TestRow>({
+      namespace: defineFieldsCache<TestRow>({ name: 'hashes', synced: true, ...options }),
+      prefix: 'test',
+      nodeId: `f${this.#hashes.length}`,
+      store: new MemoryFieldsStore(this.server),
+      clock: this.clock,
+      random: new SeededRandom(this.#hashes.length + 1),
+    });
+    this.#hashes.push(cache);
+    await cache.whole.connect(bus);
+    return { cache, bus };
+  }
+
   async close(): Promise<void> {
-    await Promise.all(this.#caches.map((cache) => cache.close()));
+    await Promise.all([...this.#caches, ...this.#hashes.map(({ whole }) => whole)].map((cache) => cache.close()));
     this.server.close();
   }
 }
