@@ -5,6 +5,7 @@ import type { StoreOrigin } from '../store/cache.store.js';
 import type { TimedCacheStore } from '../store/timed.store.js';
 import type { CacheStats } from './cache.stats.js';
 import type { EntryCodec } from './entry.codec.js';
+import type { GatheredReads } from './gathered-reads.js';
 import type { KeyWaiters } from './key-waiters.js';
 import type { LocalView } from './local-view.js';
 import type { OutageGate } from './outage-gate.js';
@@ -15,6 +16,8 @@ export interface CacheParts<T> {
   readonly names: NamespaceNames;
   readonly origin: StoreOrigin;
   readonly store: TimedCacheStore;
+  /** Reads of {@link store}. */
+  readonly reads: GatheredReads;
   readonly view: LocalView<T>;
   readonly codec: EntryCodec<T>;
   readonly waiters: KeyWaiters;

@@ -4,27 +4,39 @@ export function deepFreeze<T>(value: T): T {
   return value;
 }
 
+/**
+ * The same for a tree of plain objects and arrays that nobody has seen yet: no part of it is met twice, or frozen already. It is on the way of every read from
+ * the store, so it asks before it calls, and makes no list of what it goes through.
+ */
+export function freezeTree<T>(value: T): T {
+  if (isObject(value)) {
+    freezeBranch(value);
+  }
+  return value;
+}
+
+function freezeBranch(branch: Readonly<Record<string, unknown>>): void {
+  if (Array.isArray(branch)) {
+    for (const part of branch) {
+      if (isObject(part)) {
+        freezeBranch(part);
+      }
+    }
+  } else {
+    for (const name in branch) {
+      const part = branch[name];
+      if (isObject(part) && Object.hasOwn(branch, name)) {
+        freezeBranch(part);
+      }
+    }
+  }
+  Object.freeze(branch);
+}
+
 function freezeIfObject(value: unknown): void {
   if (isObject(value) && !Object.isFrozen(value) && !ArrayBuffer.isView(value)) {
     Object.freeze(value);
-    freezeParts(value);
-  }
-}
-
-/** On the way of every read from the store: it asks before it calls, and makes no list of what it goes through. */
-function freezeParts(value: Readonly<Record<string, unknown>>): void {
-  if (Array.isArray(value)) {
-    for (const part of value) {
-      if (isObject(part)) {
-        freezeIfObject(part);
-      }
-    }
-    return;
-  }
-  for (const name in value) {
-    if (isObject(value[name]) && Object.hasOwn(value, name)) {
-      freezeIfObject(value[name]);
-    }
+    Object.values(value).forEach(freezeIfObject);
   }
 }
 

@@ -5,7 +5,7 @@ import {
 } from '../redis-cache.errors.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import type { StoredEntry } from '../store/cache.store.js';
-import { deepFreeze } from './deep-freeze.js';
+import { deepFreeze, freezeTree } from './deep-freeze.js';
 
 /** Entries that a reader can be shown. */
 export type UsableEntry = Extract<StoredEntry, { kind: 'value' | 'negative' }>;
@@ -20,35 +20,72 @@ export function isTooLarge(error: unknown): boolean {
   return CachePayloadTooLargeError.is(error) || CacheTooManyFieldsError.is(error);
 }
 
+/** A value as readers are shown it. */
+export interface ShownValue<T> {
+  readonly value: T | undefined;
+}
+
 /** A value in the two forms that the cache keeps: text in the store, decoded (and frozen) in memory. */
 export interface EncodedValue<T> {
   readonly payload: string | null;
-  readonly value: T | undefined;
   /** Of the payload, as UTF-8. */
   readonly bytes: number;
+  readonly shown: ShownValue<T>;
 }
+
+/** Decodes when the first reader asks: of what is set and never read nothing is decoded. */
+class LazyValue<T> implements ShownValue<T> {
+  #text: string | undefined;
+  #value: T | undefined;
+
+  constructor(
+    text: string,
+    private readonly decode: (text: string) => T,
+  ) {
+    this.#text = text;
+  }
+
+  get value(): T | undefined {
+    if (this.#text !== undefined) {
+      this.#value = this.decode(this.#text);
+      this.#text = undefined;
+    }
+    return this.#value;
+  }
+}
+
+const NO_VALUE: ShownValue<never> = Object.freeze({ value: undefined });
 
 /** Between values and payloads: the namespace's codec, its size limit, and freezing. */
 export class EntryCodec<T> {
+  readonly #decode: (text: string) => T;
+
+  /** @param freeze whether readers are shown what they cannot change. */
   constructor(
     private readonly namespace: CacheNamespace<T>,
-    private readonly freeze: boolean,
-  ) {}
+    freeze: boolean,
+  ) {
+    const { codec } = namespace;
+    const sealed = codec.plain === true ? freezeTree<T> : deepFreeze<T>;
+    this.#decode = freeze ? (text) => sealed(codec.decode(text)) : (text) => codec.decode(text);
+  }
 
   /**
-   * The value is decoded again from its text: every reader, the first one too, sees what the store will give, and none shares objects with the loader.
+   * Readers are shown what its text gives: every one of them, the first one too, sees what the store will give, and none shares objects with the loader. A codec
+   * that is not {@link CacheCodec.plain} shows at once whether it can read what it wrote.
    *
    * @throws {@link CacheValueNotEncodableError}, {@link CachePayloadTooLargeError}, {@link CacheTooManyFieldsError}
    */
   encode(value: T | undefined): EncodedValue<T> {
     if (value === undefined) {
-      return { payload: null, value: undefined, bytes: 0 };
+      return { payload: null, bytes: 0, shown: NO_VALUE };
     }
+    const { codec } = this.namespace;
     let payload: string;
-    let decoded: T;
+    let shown: ShownValue<T>;
     try {
-      payload = this.namespace.codec.encode(value);
-      decoded = this.namespace.codec.decode(payload);
+      payload = codec.encode(value);
+      shown = codec.plain === true ? new LazyValue(payload, this.#decode) : { value: this.#decode(payload) };
     } catch (error) {
       if (CacheTooManyFieldsError.is(error)) {
         throw error;
@@ -59,7 +96,7 @@ export class EntryCodec<T> {
     if (bytes > this.namespace.maxPayloadBytes) {
       throw new CachePayloadTooLargeError(this.namespace.name, bytes, this.namespace.maxPayloadBytes);
     }
-    return { payload, value: this.#seal(decoded), bytes };
+    return { payload, bytes, shown };
   }
 
   /** `false`: the codec cannot read the text (another release wrote it). */
@@ -68,14 +105,10 @@ export class EntryCodec<T> {
       return { value: undefined, bytes: 0 };
     }
     try {
-      return { value: this.#seal(this.namespace.codec.decode(entry.payload)), bytes: entry.payload.length };
+      return { value: this.#decode(entry.payload), bytes: entry.payload.length };
     } catch {
       // Counted by the caller as `undecodable`: an entry that cannot be read is a miss, never a failed read.
       return false;
     }
-  }
-
-  #seal(value: T): T {
-    return this.freeze ? deepFreeze(value) : value;
   }
 }

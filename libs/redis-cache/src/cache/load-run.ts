@@ -71,10 +71,10 @@ export class LoadRun<T> {
 
   /** Hits never pay for a lease: the first question is a plain read. */
   async #ask(token: string, first: boolean): Promise<LeaseReply> {
-    const { store, view, namespace } = this.parts;
+    const { reads, store, view, namespace } = this.parts;
     view.asksAgain(this.load.flight);
     if (first) {
-      const entry = await store.get(this.#storedKey);
+      const entry = await reads.get(this.#storedKey);
       if (isUsable(entry)) {
         return { kind: 'hit', entry };
       }
@@ -111,9 +111,12 @@ export class LoadRun<T> {
     }
     // From here on the answer is decided: what is learned before callers see it sends later ones elsewhere.
     view.stamp(this.load, entry.version);
-    fillFirstLevel(this.parts, flight, { ...decoded, version: entry.version, ttlMs: entry.ttlMs }, this.lives);
+    const { version, ttlMs } = entry;
+    const { value, bytes } = decoded;
+    const negative = value === undefined;
+    fillFirstLevel(this.parts, flight, { shown: decoded, negative, version, ttlMs, bytes }, this.lives);
     stats.l2Hits++;
-    return { value: decoded.value, version: entry.version, level: 'l2', stale: !accepted };
+    return { value, version, level: 'l2', stale: !accepted };
   }
 
   /** Another release's text is removed, so that this one may load; while both write, it loads without storing. */
@@ -189,14 +192,15 @@ export class LoadRun<T> {
         throw error;
       }
       stats.unstored++;
-      return this.#own(loaded, encoded.value, true);
+      return this.#own(loaded, encoded.shown.value, true);
     }
     if (reply.outcome === 'applied') {
       stats.applied++;
       view.learn(flight.key, version, flight);
-      fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs }, lives);
+      const { payload, bytes, shown } = encoded;
+      fillFirstLevel(this.parts, flight, { shown, negative: payload === null, version, ttlMs, bytes }, lives);
       if (!behind) {
-        return this.#own(loaded, encoded.value, false);
+        return this.#own(loaded, shown.value, false);
       }
     } else {
       stats.refused++;
@@ -208,7 +212,7 @@ export class LoadRun<T> {
         return winner;
       }
     }
-    return this.#loaderRuns <= MAX_RELOADS ? undefined : this.#own(loaded, encoded.value, true);
+    return this.#loaderRuns <= MAX_RELOADS ? undefined : this.#own(loaded, encoded.shown.value, true);
   }
 
   /** What the store holds instead of the value that it refused. */
@@ -258,7 +262,7 @@ export class LoadRun<T> {
 
   #shown(codec: EntryCodec<T>, loaded: Loaded<T>): T | undefined {
     try {
-      return codec.encode(loaded.value).value;
+      return codec.encode(loaded.value).shown.value;
     } catch (error) {
       if (isTooLarge(error)) {
         this.parts.stats.oversized++;

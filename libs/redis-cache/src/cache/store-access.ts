@@ -14,11 +14,11 @@ export class StoreAccess<T> {
 
   /** What the store holds for the key. */
   async read(key: string): Promise<CacheHit<T> | undefined> {
-    const { view, store, names } = this.parts;
+    const { view, reads, names } = this.parts;
     checkCacheKey(key);
     const flight = view.begin(key);
     try {
-      return this.#hitOf(flight, await store.get(names.stored(key)));
+      return this.#hitOf(flight, await reads.get(names.stored(key)));
     } finally {
       view.end(flight);
     }
@@ -47,27 +47,28 @@ export class StoreAccess<T> {
       return undefined;
     }
     const { version, ttlMs } = entry;
-    fillFirstLevel(this.parts, flight, { ...decoded, version, ttlMs }, {});
+    const { value, bytes } = decoded;
+    fillFirstLevel(this.parts, flight, { shown: decoded, negative: value === undefined, version, ttlMs, bytes }, {});
     stats.l2Hits++;
-    stats.negativeHits += decoded.value === undefined ? 1 : 0;
-    return { value: decoded.value, version, level: 'l2', stale: false };
+    stats.negativeHits += value === undefined ? 1 : 0;
+    return { value, version, level: 'l2', stale: false };
   }
 
   /** A set without a lease. */
   async write(key: string, value: T | undefined, version: EntryVersion, lives: EntryLives): Promise<SetOutcome> {
     const { view, store, names, origin, codec, stats } = this.parts;
     checkCacheKey(key);
-    const encoded = codec.encode(value);
-    const ttlMs = storedTtlMs(this.parts, encoded.payload, lives);
+    const { payload, bytes, shown } = codec.encode(value);
+    const ttlMs = storedTtlMs(this.parts, payload, lives);
     const flight = view.begin(key);
     try {
-      const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ttlMs };
+      const write = { ...origin, key: names.stored(key), version, payload, ttlMs };
       const { outcome, current } = await store.set(write);
       if (outcome === 'applied') {
         stats.applied++;
         // Store first, then the own first level; a stamp learned meanwhile wins.
         view.learn(key, version, flight);
-        fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs }, lives);
+        fillFirstLevel(this.parts, flight, { shown, negative: payload === null, version, ttlMs, bytes }, lives);
       } else {
         stats.declined++;
         this.#learnFrom(flight, current);

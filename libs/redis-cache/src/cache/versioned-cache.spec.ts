@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { jsonCacheCodec } from '../namespace/cache.codec.js';
 import { CachePayloadTooLargeError, CacheValueNotEncodableError, InvalidCacheKeyError } from '../redis-cache.errors.js';
 import { TestReplicas, type TestRow } from '../testing/test-replicas.js';
 import { EntryVersion } from '../version/entry-version.js';
@@ -67,6 +68,55 @@ describe('VersionedCache: levels', () => {
     expect(hit.value).not.toBe(own);
     expect(Object.isFrozen(hit.value?.tags)).toBe(true);
     expect(Object.isFrozen(own)).toBe(false);
+  });
+
+  it('shows what was set as the store will give it, frozen and one object for all, though it is decoded only when somebody asks', async () => {
+    let decoded = 0;
+    const json = jsonCacheCodec<TestRow>();
+    const { cache } = await replicas.add({
+      synced: false,
+      codec: { ...json, decode: (text) => (decoded++, json.decode(text)) },
+    });
+    const own = { text: 'own', tags: ['x'] };
+    await cache.set('k', own, at(1));
+    expect(decoded).toBe(0);
+    own.text = 'changed afterwards';
+    const shown = cache.peek('k');
+    expect(shown).toEqual({ text: 'own', tags: ['x'] });
+    expect(Object.isFrozen(shown?.tags)).toBe(true);
+    expect((await cache.get('k'))?.value).toBe(shown);
+    expect(decoded).toBe(1);
+  });
+
+  it('refuses to set what a codec cannot read again, where the codec does not promise that it can', async () => {
+    const { cache } = await replicas.add({
+      codec: {
+        encode: ({ text }) => text,
+        decode: () => {
+          throw new Error('One way only.');
+        },
+      },
+    });
+    await expect(cache.set('k', { text: 'x' }, at(1))).rejects.toThrow(CacheValueNotEncodableError);
+    expect(replicas.server.stats().entries).toBe(0);
+  });
+
+  it('freezes what a codec shares between the parts of a value, or lets meet itself', async () => {
+    const { cache } = await replicas.add({
+      synced: false,
+      codec: {
+        encode: ({ text }) => text,
+        decode: (text) => {
+          const row: TestRow & { self?: unknown } = { text, tags: [text] };
+          row.self = row;
+          return row;
+        },
+      },
+    });
+    await cache.set('k', { text: 'x' }, at(1));
+    const shown = cache.peek('k');
+    expect(shown?.text).toBe('x');
+    expect([shown, shown?.tags].map(Object.isFrozen)).toEqual([true, true]);
   });
 
   it('answers a value that is too large without storing it, and refuses to set it', async () => {

@@ -18,6 +18,7 @@ import { EntryCodec } from './entry.codec.js';
 import { checkLives, type EntryLives } from './entry-lives.js';
 import { storedTtlMs } from './filling.js';
 import type { FirstLevelEntry } from './first-level.js';
+import { GatheredReads } from './gathered-reads.js';
 import { inChunks, type SetManyEntry, type SetManyResult } from './many.js';
 import { KeyWaiters } from './key-waiters.js';
 import { LoadRun } from './load-run.js';
@@ -75,11 +76,13 @@ export class VersionedCache<T> {
     const { namespace, clock } = options;
     const names = options.names ?? new NamespaceNames(options.prefix, namespace.name);
     const origin: StoreOrigin = { channel: names.channel, source: options.nodeId, synced: namespace.synced };
+    const store = new TimedCacheStore(options.store, namespace.storeTimeoutMs, clock, options.breaker);
     this.#parts = {
       namespace,
       names,
       origin,
-      store: new TimedCacheStore(options.store, namespace.storeTimeoutMs, clock, options.breaker),
+      store,
+      reads: new GatheredReads(store),
       view: options.view ?? new LocalView<T>(namespace),
       codec: new EntryCodec(namespace, options.freeze ?? true),
       waiters: new KeyWaiters(clock),

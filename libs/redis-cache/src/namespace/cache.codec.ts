@@ -4,6 +4,11 @@ export interface CacheCodec<T> {
   encode(value: T): string;
   /** Throws on text that it did not write: such an entry counts as a miss. */
   decode(text: string): T;
+  /**
+   * `true`: `decode` reads whatever `encode` wrote, and answers a new tree of plain objects and arrays each time, as JSON does. It spares the cache to decode
+   * what nobody has asked for yet, and to look at each part of a value twice. Default `false`.
+   */
+  readonly plain?: boolean | undefined;
 }
 
 /**
@@ -12,6 +17,7 @@ export interface CacheCodec<T> {
  */
 export function jsonCacheCodec<T>(): CacheCodec<T> {
   return {
+    plain: true,
     encode(value) {
       const text = JSON.stringify(value) as string | undefined;
       if (text === undefined) {

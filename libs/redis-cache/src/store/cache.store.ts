@@ -137,6 +137,14 @@ export abstract class CacheStore {
   /** Other processes see the same store. */
   abstract readonly shared: boolean;
 
+  /**
+   * `true`: {@link getMany} is one question to one server, which costs and fails as a single {@link get} does. The cache then asks together for what is read in
+   * one turn of the event loop. Default `false`.
+   */
+  get readsTogether(): boolean {
+    return false;
+  }
+
   /** Reads value and version in one step; `undefined` = absent or expired. */
   abstract get(key: string): Promise<StoredEntry | undefined>;
   /** Reads many keys; the answer is aligned with `keys`. */

@@ -42,6 +42,10 @@ export class TimedCacheStore extends CacheStore {
     this.shared = store.shared;
   }
 
+  override get readsTogether(): boolean {
+    return this.store.readsTogether;
+  }
+
   /** Calls that failed or were late. */
   get failures(): number {
     return this.#failures;

@@ -8,7 +8,7 @@ import { ClusterServers } from './cluster.servers.js';
 import { RecentChanges } from '../entries/recent-changes.js';
 import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
 import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
-import { SCRIPT_OF_MANY, type ScriptName } from '../entries/commands.js';
+import { CHANGES, SCRIPT_OF_MANY, type ScriptName } from '../entries/commands.js';
 import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
@@ -106,6 +106,11 @@ export class RedisLink {
   /** Where it leads, without credentials. */
   get description(): string {
     return this.#target.description;
+  }
+
+  /** All keys are in one server. */
+  get isOneServer(): boolean {
+    return this.#target.kind === 'server';
   }
 
   /** Milliseconds of the server's clock, as far as it is known here. */
@@ -478,16 +483,6 @@ export class RedisLink {
     }
   }
 }
-
-/** They take away what others may have shown, so they must not be lost with a master; the other scripts bring what can be brought again. */
-const CHANGES: ReadonlySet<ScriptName> = new Set([
-  'smartpulseRefresh',
-  'smartpulseInvalidate',
-  'smartpulseEvict',
-  'smartpulseHashRefresh',
-  'smartpulseHashInvalidate',
-  'smartpulseSetFields',
-]);
 
 /** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
 const PROCESS_SOURCE = '-';

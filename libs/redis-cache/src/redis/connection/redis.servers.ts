@@ -69,6 +69,8 @@ export function dataOptions({ connectTimeoutMs, silentMs }: ServersContext): Red
   return {
     connectTimeout: connectTimeoutMs,
     socketTimeout: silentMs,
+    // The cache gathers them itself, at the end of a turn: in a pipeline of the client's they would wait for another one.
+    autoPipeliningIgnoredCommands: ['get', 'mget'],
     scripts: Object.fromEntries(
       Object.entries(SCRIPTS).map(([name, lua]) => [
         name,

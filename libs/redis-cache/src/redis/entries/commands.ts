@@ -9,3 +9,13 @@ export type ScriptName = keyof typeof SCRIPTS;
 
 /** A script of several keys: the command's first argument says how many. */
 export const SCRIPT_OF_MANY = 'smartpulseSetAll' satisfies ScriptName;
+
+/** They take away what others may have shown, so they must not be lost with a master; the other scripts bring what can be brought again. */
+export const CHANGES: ReadonlySet<ScriptName> = new Set([
+  'smartpulseRefresh',
+  'smartpulseInvalidate',
+  'smartpulseEvict',
+  'smartpulseHashRefresh',
+  'smartpulseHashInvalidate',
+  'smartpulseSetFields',
+]);

@@ -12,6 +12,8 @@ export interface EntryForm {
   readonly scripts: Readonly<
     Record<'set' | 'refresh' | 'invalidate' | 'getOrLease' | 'renew' | 'release' | 'sweep', ScriptName>
   >;
+  /** {@link getMany} is one command, where all keys are in one server. */
+  readonly readsTogether: boolean;
   get(link: RedisLink, key: string): Promise<unknown>;
   /** Aligned with the keys. */
   getMany(link: RedisLink, keys: readonly string[]): Promise<readonly unknown[]>;
@@ -19,8 +21,8 @@ export interface EntryForm {
   read(stored: unknown, nowMs: number): StoredEntry | undefined;
   /** The header, and what else belongs to it. */
   write(write: VersionedWrite, endsAtMs: number): readonly string[];
-  /** What {@link read} would be given of what was just stored. */
-  written(texts: readonly string[]): unknown;
+  /** What stands there when a write was applied, unless the script says what does. */
+  written(write: VersionedWrite, texts: readonly string[]): StoredEntry | undefined;
 }
 
 /** An entry is one string: the header and the payload. */
@@ -34,11 +36,13 @@ export const STRINGS: EntryForm = Object.freeze({
     release: 'smartpulseRelease',
     sweep: 'smartpulseSweep',
   }),
+  readsTogether: true,
   get: (link: RedisLink, key: string) => link.get(key),
   getMany: (link: RedisLink, keys: readonly string[]) => link.getMany(keys),
   read: (stored: unknown, nowMs: number) => (typeof stored === 'string' ? readEntry(stored, nowMs) : undefined),
   write: ({ payload, version }: VersionedWrite, endsAtMs: number) => [
     payload === null ? entryText('N', version, endsAtMs) : entryText('V', version, endsAtMs, payload),
   ],
-  written: ([text]: readonly string[]) => text,
+  written: ({ version, payload, ttlMs }: VersionedWrite): StoredEntry =>
+    payload === null ? { kind: 'negative', version, ttlMs } : { kind: 'value', version, payload, ttlMs },
 });

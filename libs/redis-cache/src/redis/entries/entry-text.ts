@@ -17,11 +17,6 @@ export function entryText(kind: EntryKind, version: EntryVersion, expiresAtMs: n
   return `${FORMAT}${kind}${version.toString()}${expiryText(expiresAtMs)}${rest}`;
 }
 
-/** The text of an entry under another version, in its 45 digits. */
-export function withVersion(text: string, version: string): string {
-  return text.slice(0, VERSION_AT) + version + text.slice(EXPIRY_AT);
-}
-
 /** The end of a life as scripts put it into a header. */
 export function expiryText(expiresAtMs: number): string {
   return String(Math.max(0, Math.round(expiresAtMs))).padStart(13, '0');

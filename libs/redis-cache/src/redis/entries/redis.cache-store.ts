@@ -16,7 +16,7 @@ import {
   type SweepRequest,
 } from '../../store/cache.store.js';
 import { EntryVersion } from '../../version/entry-version.js';
-import { entryText, expiryText, readVersion, withVersion } from './entry-text.js';
+import { entryText, expiryText, readVersion } from './entry-text.js';
 import type { RedisLink } from '../connection/redis.link.js';
 import type { ScriptName } from './commands.js';
 import { type EntryForm, STRINGS } from './entry-form.js';
@@ -44,6 +44,11 @@ export class RedisCacheStore extends CacheStore {
     super();
   }
 
+  /** The shards of a cluster answer and fail each by itself. */
+  override get readsTogether(): boolean {
+    return this.link.isOneServer && this.form.readsTogether;
+  }
+
   override get(key: string): Promise<StoredEntry | undefined> {
     return this.form.get(this.link, key).then((stored) => this.#read(stored));
   }
@@ -66,9 +71,10 @@ export class RedisCacheStore extends CacheStore {
     if (!isSetOutcome(outcome)) {
       throw unexpected('set', outcome);
     }
-    const stands = current ?? (outcome === 'applied' ? this.form.written(texts) : undefined);
-    const isNext = typeof next === 'string' && typeof stands === 'string';
-    return { outcome, current: this.#read(isNext ? withVersion(stands, next) : stands) };
+    const told = typeof next === 'string' ? readVersion(next) : version;
+    const isKnown = outcome === 'applied' && told !== undefined && told !== 'next';
+    const written = isKnown ? this.form.written({ ...write, version: told }, texts) : undefined;
+    return { outcome, current: this.#read(current) ?? written };
   }
 
   override async setAll(writes: readonly StoreWrite[]): Promise<readonly SetAllReply[]> {

@@ -55,6 +55,7 @@ export const HASHES: EntryForm = Object.freeze({
     release: 'smartpulseHashRelease',
     sweep: 'smartpulseHashSweep',
   }),
+  readsTogether: false,
   get: (link: RedisLink, key: string) => link.getHash(key),
   getMany: (link: RedisLink, keys: readonly string[]) => Promise.all(keys.map((key) => link.getHash(key))),
   read: (stored: unknown, nowMs: number) => readHash(pairsOf(stored), nowMs),
@@ -65,7 +66,11 @@ export const HASHES: EntryForm = Object.freeze({
           entryText('H', version, endsAtMs, FIRST_REVISION),
           ...splitFields(payload).flatMap((field) => [field.name, fieldText(field.version, field.payload, undefined)]),
         ],
-  written: (texts: readonly string[]) => [HEADER, ...texts],
+  // In the order of the store, and as it joins them.
+  written: ({ ttlMs }: VersionedWrite, texts: readonly string[]) => {
+    const entry = readHash(pairsOf([HEADER, ...texts]), 0);
+    return entry && { ...entry, ttlMs };
+  },
 });
 
 /** A command answers a record, a script names and texts in turn. */
