@@ -7,6 +7,8 @@ import type { TrackerSnapshot } from './tracker/tracker.state.js';
 const IMPAIRED_AFTER_ATTEMPTS = 5;
 /** Milliseconds behind the database from which a tracker counts as impaired. */
 const IMPAIRED_AFTER_MS = 60_000;
+/** Share of the retention behind from which a tracker counts as impaired. */
+const IMPAIRED_AFTER_RETENTION = 0.5;
 
 /** How the trackers are. They only ever degrade: a replica whose feed stands still serves reads as well as any other. */
 @Injectable()
@@ -37,9 +39,12 @@ export class CdcHealthProbe extends HealthProbe {
   }
 }
 
-function impaired({ leading, consecutiveErrors, behind, caughtUpAgoMs }: TrackerSnapshot): boolean {
+function impaired(snapshot: TrackerSnapshot): boolean {
+  const { leading, consecutiveErrors, behind, caughtUpAgoMs, failure, retentionUsed } = snapshot;
   const late = leading && (behind ?? 0n) > 0n && (caughtUpAgoMs ?? 0) > IMPAIRED_AFTER_MS;
-  return consecutiveErrors >= IMPAIRED_AFTER_ATTEMPTS || late;
+  const nearTheEnd = leading && (retentionUsed ?? 0) > IMPAIRED_AFTER_RETENTION;
+  // What only a person can mend is told at once, not after some attempts.
+  return consecutiveErrors >= IMPAIRED_AFTER_ATTEMPTS || late || nearTheEnd || failure === 'configuration';
 }
 
 function describe({ phase, leading, behind, consecutiveErrors, lastError }: TrackerSnapshot): string {

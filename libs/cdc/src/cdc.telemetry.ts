@@ -27,6 +27,8 @@ export const CDC_INSTRUMENTS = Object.freeze({
   resyncs: 'cdc_resync_total',
   /** 1 where this replica holds the table's lease. */
   lease: 'cdc_lease',
+  /** Share of the database's retention since the tracker was up to date; at 1 the table is read anew. */
+  retentionUsed: 'cdc_retention_used_ratio',
   /** Changes that the sink can never accept. */
   poison: 'cdc_poison_total',
 });
@@ -41,12 +43,14 @@ export class CdcTelemetry implements OnModuleInit {
 
   onModuleInit(): void {
     const meter = metrics.getMeter('@smartpulse/cdc');
-    const { versionsBehind, secondsBehind, rows, tieDepth, errors, resyncs, lease, poison } = CDC_INSTRUMENTS;
+    const { versionsBehind, secondsBehind, rows, tieDepth, errors, resyncs, lease, poison, retentionUsed } =
+      CDC_INSTRUMENTS;
     const gauges = {
       versionsBehind: meter.createObservableGauge(versionsBehind, { unit: '{version}' }),
       secondsBehind: meter.createObservableGauge(secondsBehind, { unit: 's' }),
       tieDepth: meter.createObservableGauge(tieDepth, { unit: '{row}' }),
       lease: meter.createObservableGauge(lease),
+      retentionUsed: meter.createObservableGauge(retentionUsed, { unit: '1' }),
       rows: meter.createObservableCounter(rows, { unit: '{row}' }),
       errors: meter.createObservableCounter(errors, { unit: '{error}' }),
       resyncs: meter.createObservableCounter(resyncs, { unit: '{resync}' }),
@@ -76,7 +80,7 @@ export class CdcTelemetry implements OnModuleInit {
 
   #observe(result: BatchObservableResult, to: Readonly<Record<GaugeName, Observable>>): void {
     for (const tracker of this.registry.list()) {
-      const { consumer, table, behind, caughtUpAgoMs, leading, tieDepth, counts } = tracker.snapshot();
+      const { consumer, table, behind, caughtUpAgoMs, leading, tieDepth, counts, retentionUsed } = tracker.snapshot();
       const of = { consumer, table };
       result.observe(to.lease, leading ? 1 : 0, of);
       result.observe(to.tieDepth, tieDepth, of);
@@ -84,6 +88,9 @@ export class CdcTelemetry implements OnModuleInit {
         // A gauge needs a number; commits behind never come near 2^53.
         result.observe(to.versionsBehind, Number(behind), of);
         result.observe(to.secondsBehind, behind === 0n ? 0 : (caughtUpAgoMs ?? 0) / 1_000, of);
+      }
+      if (leading && retentionUsed !== null) {
+        result.observe(to.retentionUsed, retentionUsed, of);
       }
       result.observe(to.rows, counts.changes, { ...of, kind: 'change' });
       result.observe(to.rows, counts.snapshotRows, { ...of, kind: 'snapshot' });
@@ -98,4 +105,13 @@ export class CdcTelemetry implements OnModuleInit {
   }
 }
 
-type GaugeName = 'versionsBehind' | 'secondsBehind' | 'tieDepth' | 'lease' | 'rows' | 'errors' | 'resyncs' | 'poison';
+type GaugeName =
+  | 'retentionUsed'
+  | 'versionsBehind'
+  | 'secondsBehind'
+  | 'tieDepth'
+  | 'lease'
+  | 'rows'
+  | 'errors'
+  | 'resyncs'
+  | 'poison';

@@ -42,6 +42,7 @@ export {
   type ChangePage,
   ChangeSource,
   type ChunkRequest,
+  type FailureKind,
   type PageRequest,
   type SourceState,
   type TableChunk,

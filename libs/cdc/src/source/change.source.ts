@@ -28,7 +28,15 @@ export interface SourceState {
   /** The version of the last commit. */
   readonly currentVersion: bigint;
   readonly tables: ReadonlyMap<string, TableState | null>;
+  /** How long the database keeps changes, in milliseconds; left out or `null` where it does not say. */
+  readonly retentionMs?: number | null | undefined;
 }
+
+/**
+ * What a failure calls for. `outage`: growing delays. `overload`: longer ones. `contention`: at once again, a few times. `timeout`: fewer
+ * rows at a time. `configuration`: somebody must change something; it is looked at again each minute, and told at once.
+ */
+export type FailureKind = 'outage' | 'overload' | 'contention' | 'timeout' | 'configuration';
 
 /** The place inside an unfinished version: everything up to (version, key) is handed off. */
 export interface ChangeCursor {
@@ -102,6 +110,11 @@ export abstract class ChangeSource {
    */
   raiseEpoch(from: bigint, _atLeast?: bigint): Promise<bigint> {
     return Promise.reject(new EpochNotRaisedError(this.name, from));
+  }
+
+  /** What an error calls for that this source threw, or another part on its database. A source that knows nothing better keeps this. */
+  failureOf(_error: unknown): FailureKind {
+    return 'outage';
   }
 
   /** Releases what the source itself opened. Idempotent. */

@@ -5,13 +5,15 @@ import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { Lease, Leadership } from '../leadership/leadership.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
-import type { ChangeSource } from '../source/change.source.js';
+import type { ChangeSource, FailureKind } from '../source/change.source.js';
 import { SharedLook } from '../source/shared-look.js';
 import { Deferred } from './deferred.js';
 import { LeaseDesk } from './lease-desk.js';
 import { PauseGate } from './pause-gate.js';
 import { PollPace } from './poll-pace.js';
 import { progressOf } from './progress.js';
+import { RetentionWatch } from './retention-watch.js';
+import { retryDelayMs } from './retry-delay.js';
 import { FencedSignal, type StepResult, TableFeed } from './table-feed.js';
 import { TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
@@ -60,6 +62,7 @@ export class ChangeTracker {
   readonly #tally = new TrackerTally();
   readonly #gate = new PauseGate();
   readonly #desk: LeaseDesk;
+  readonly #retention: RetentionWatch;
   #onPoll: PollListener | undefined;
   #run: Run | undefined;
   #feed: TableFeed | undefined;
@@ -68,6 +71,7 @@ export class ChangeTracker {
   #failure: Extract<TrackerState, { kind: 'failing' }> | undefined;
   #attempts = 0;
   #lastError: Error | undefined;
+  #failureKind: FailureKind | null = null;
   #caughtUpAtMs: number | undefined;
   #resync: Deferred | undefined;
 
@@ -78,6 +82,7 @@ export class ChangeTracker {
     this.#look = look;
     this.#pace = new PollPace(options, parts.clock, parts.random);
     this.#logger = new Logger(`${ChangeTracker.name} ${options.consumer}:${options.table}`);
+    this.#retention = new RetentionWatch(this.#logger);
     this.#desk = new LeaseDesk(
       parts.leadership,
       `cdc:${options.consumer}:${parts.source.name}:${options.table}`,
@@ -196,6 +201,7 @@ export class ChangeTracker {
   /** The tracker in numbers. */
   snapshot(): TrackerSnapshot {
     const { clock, source } = this.#parts;
+    const caughtUpAgoMs = this.#caughtUpAtMs === undefined ? null : clock.monotonic() - this.#caughtUpAtMs;
     return {
       consumer: this.consumer,
       source: source.name,
@@ -203,10 +209,12 @@ export class ChangeTracker {
       phase: this.state.kind,
       leading: this.#feed !== undefined,
       ...progressOf(this.#feed ?? this.#lastFeed),
-      caughtUpAgoMs: this.#caughtUpAtMs === undefined ? null : clock.monotonic() - this.#caughtUpAtMs,
+      caughtUpAgoMs,
       tieDepth: this.#tally.tieDepth,
       consecutiveErrors: this.#attempts,
       lastError: this.#lastError?.name ?? null,
+      failure: this.#failureKind,
+      retentionUsed: this.#retentionUsed(caughtUpAgoMs),
       counts: this.#tally.counts(),
     };
   }
@@ -365,16 +373,23 @@ export class ChangeTracker {
       this.#pace.moved();
     }
     if (step.result === 'behind') {
+      this.#retention.see(this.snapshot().retentionUsed);
       // Lets others run between two pages, and the lease's loss be seen.
       await this.#nap(0, rest);
       return;
     }
     this.#caughtUpAtMs = clock.monotonic();
+    this.#retention.see(0);
     if (!step.moved) {
       this.#tally.idlePolls += 1;
       this.#pace.idled();
     }
     await this.#pace.wait(Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs)), rest);
+  }
+
+  #retentionUsed(caughtUpAgoMs: number | null): number | null {
+    const retentionMs = (this.#feed ?? this.#lastFeed)?.retentionMs ?? null;
+    return caughtUpAgoMs === null || retentionMs === null || retentionMs <= 0 ? null : caughtUpAgoMs / retentionMs;
   }
 
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
@@ -383,19 +398,27 @@ export class ChangeTracker {
     this.#attempts += 1;
     this.#lastError = failure;
     this.#tally.failed(failure);
-    const retryInMs = backoffDelayMs(this.#options.errorBackoff, this.#attempts, this.#parts.random);
+    const { source, random } = this.#parts;
+    const kind = source.failureOf(failure);
+    this.#failureKind = kind;
+    if (kind === 'timeout') {
+      this.#feed?.askForLess();
+    }
+    const retryInMs = retryDelayMs(kind, this.#attempts, this.#options.errorBackoff, random);
     this.#failure = { kind: 'failing', error: failure, attempts: this.#attempts, retryInMs };
     // The first of a row and then ever more seldom: an outage must not fill the log.
     if ((this.#attempts & (this.#attempts - 1)) === 0) {
-      this.#logger.warn(
+      this.#logger[kind === 'configuration' ? 'error' : 'warn'](
         `Attempt ${this.#attempts} failed (${failure.name}); the next one follows in ${Math.round(retryInMs)} ms.`,
       );
     }
+    this.#retention.see(this.snapshot().retentionUsed);
     await this.#nap(retryInMs, signal);
   }
 
   #recovered(): void {
     this.#failure = undefined;
+    this.#failureKind = null;
     this.#attempts = 0;
   }
 

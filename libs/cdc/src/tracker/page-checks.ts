@@ -19,7 +19,14 @@ export function checkPage(page: ChangePage, request: PageRequest): void {
     refuse(`answered ${page.cursors.length} cursors for ${page.changes.length} changes`);
   }
   let before = request.cursor?.version ?? request.after + 1n;
-  for (const [index, { version }] of page.cursors.entries()) {
+  const keys = new Set<string>();
+  for (const [index, { version, key }] of page.cursors.entries()) {
+    if (version === request.cursor?.version && key === request.cursor.key) {
+      refuse(`answered the change again that its cursor stands on, at version ${version}`);
+    }
+    if (keys.size === keys.add(key).size) {
+      refuse(`answered one primary key twice, the second time at version ${version}`);
+    }
     if (version <= request.after || version < before) {
       refuse(`answered version ${version} after version ${before}`);
     }

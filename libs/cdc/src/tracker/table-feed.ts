@@ -13,6 +13,7 @@ import { type Circumstances, judge, positionOf, type Seen, seenIn } from './judg
 import { type Position, positionAfter, tieDepthAfter } from './keyset.js';
 import { Outlet, type Tenure } from './outlet.js';
 import { checkPage, snapshotRows } from './page-checks.js';
+import { PageLimit } from './page-limit.js';
 import type { TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
 import { untilAborted } from './until-aborted.js';
@@ -49,11 +50,14 @@ export class TableFeed {
   readonly #tenure: Tenure;
   readonly #tally: TrackerTally;
   readonly #outlet: Outlet;
+  readonly #pageLimit: PageLimit;
+  readonly #chunkLimit: PageLimit;
   #checkpoint: Checkpoint | undefined;
   #known: Checkpoint | undefined;
   #schemaHash: string | undefined;
   #describedAtMs = 0;
   #currentVersion: bigint | null = null;
+  #retentionMs: number | null = null;
   #catchUp: CatchUp | undefined;
   #pageWasFull = false;
   #announced = false;
@@ -65,6 +69,8 @@ export class TableFeed {
     this.#tenure = tenure;
     this.#tally = tally;
     this.#outlet = new Outlet(options, tenure, tally, parts.clock);
+    this.#pageLimit = new PageLimit(options.pageSize);
+    this.#chunkLimit = new PageLimit(options.chunkSize);
   }
 
   /** The checkpoint that the next step continues; nothing before the first step and after {@link forget}. */
@@ -80,6 +86,11 @@ export class TableFeed {
   /** The database's version as last seen. */
   get currentVersion(): bigint | null {
     return this.#currentVersion;
+  }
+
+  /** How long the database keeps changes, in milliseconds, as last seen. */
+  get retentionMs(): number | null {
+    return this.#retentionMs;
   }
 
   get stage(): 'scanning' | 'catchingUp' {
@@ -99,6 +110,12 @@ export class TableFeed {
   /** `true` as long as a resync is wanted or runs. */
   get resyncing(): boolean {
     return this.#wanted !== undefined || this.#checkpoint?.phase.kind === 'bootstrap';
+  }
+
+  /** The last step took too long: the next one asks for fewer rows. */
+  askForLess(): void {
+    this.#pageLimit.halve();
+    this.#chunkLimit.halve();
   }
 
   /** Drops what is known of the position: the next step loads it from the store again. */
@@ -151,7 +168,7 @@ export class TableFeed {
   }
 
   async #stream(checkpoint: Checkpoint, position: Position): Promise<StepResult> {
-    const { pageSize } = this.#options;
+    const pageSize = this.#pageLimit.rows;
     if (!this.#pageWasFull) {
       await this.#describeWhenDue();
       const seen = await this.#look();
@@ -183,7 +200,8 @@ export class TableFeed {
 
   /** One chunk of a bootstrap's scan. */
   async #scan(checkpoint: Checkpoint, phase: BootstrapPhase): Promise<StepResult> {
-    const { table, chunkSize } = this.#options;
+    const { table } = this.#options;
+    const chunkSize = this.#chunkLimit.rows;
     const { source } = this.#parts;
     const reason = this.#judge(checkpoint, positionOf(checkpoint), await this.#look());
     if (reason !== null) {
@@ -191,6 +209,7 @@ export class TableFeed {
     }
     const { signal } = this.#tenure;
     const chunk = await this.#ask(source.readChunk({ table, afterKey: phase.afterKey, limit: chunkSize, signal }));
+    this.#chunkLimit.succeeded();
     const rows = snapshotRows(source.name, table, checkpoint.epoch, phase.fromVersion, chunk);
     if (rows.length > 0) {
       this.#tally.snapshotRows += await this.#outlet.accept(rows, checkpoint.epoch);
@@ -206,7 +225,7 @@ export class TableFeed {
 
   /** One page of what changed during the scan; the table is complete when it reached the version of the scan's end. */
   async #catch(checkpoint: Checkpoint, phase: BootstrapPhase, catchUp: CatchUp): Promise<StepResult> {
-    const { pageSize } = this.#options;
+    const pageSize = this.#pageLimit.rows;
     const page = await this.#readPage(catchUp.position, pageSize);
     const reason = page === null ? 'checkpointExpired' : this.#judge(checkpoint, catchUp.position, seenIn(page));
     if (page === null || reason !== null) {
@@ -289,6 +308,7 @@ export class TableFeed {
       const page = await this.#ask(this.#parts.source.readPage(request));
       this.#currentVersion = page.upperVersion;
       checkPage(page, request);
+      this.#pageLimit.succeeded();
       return page;
     } catch (error) {
       if (CheckpointExpiredError.is(error)) {
@@ -320,9 +340,12 @@ export class TableFeed {
   async #look(): Promise<Seen> {
     const { source, look } = this.#parts;
     const { table } = this.#options;
-    const { epoch, currentVersion, tables } = await this.#ask(look.at(table));
+    const { epoch, currentVersion, tables, retentionMs = null } = await this.#ask(look.at(table));
+    this.#retentionMs = retentionMs;
     const state = tables.get(table);
     if (state === undefined || state === null) {
+      // Says whether the table, its tracking or a right is missing, where the source can tell them apart.
+      await this.#describe();
       throw new TableNotTrackedError(table, source.name);
     }
     this.#currentVersion = currentVersion;

@@ -1,4 +1,5 @@
 import type { ResyncReason } from '../sink/change.sink.js';
+import type { FailureKind } from '../source/change.source.js';
 
 /** What a tracker is doing. */
 export type TrackerState =
@@ -69,5 +70,9 @@ export interface TrackerSnapshot {
   readonly consecutiveErrors: number;
   /** The class name of the last error, never its message. */
   readonly lastError: string | null;
+  /** What the failing attempt calls for; `null` when the last one succeeded. */
+  readonly failure: FailureKind | null;
+  /** Share of the time that the database keeps changes since this tracker was up to date; at 1 the table is read anew. `null` = unknown. */
+  readonly retentionUsed: number | null;
   readonly counts: TrackerCounts;
 }

@@ -2,6 +2,7 @@ import {
   type ChangePage,
   ChangeSource,
   type ChunkRequest,
+  type FailureKind,
   type PageRequest,
   type SourceState,
   type TableChunk,
@@ -48,6 +49,10 @@ export class OutsideEpochChangeSource extends ChangeSource {
       await this.#outside.noteEpoch(this.name, epoch);
     }
     return epoch;
+  }
+
+  override failureOf(error: unknown): FailureKind {
+    return this.#source.failureOf(error);
   }
 
   override close(): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type ChangePage,
   ChangeSource,
   type ChunkRequest,
+  type FailureKind,
   type PageRequest,
   type SourceState,
   type TableChunk,
@@ -28,6 +29,7 @@ import { ChangeTrackingOffError, SqlServerBookkeepingError, SqlServerStatementEr
 import { raiseEpoch } from '../statements/epochs.js';
 import { describeTable, lookAtSource, MOST_TABLES_PER_LOOK } from '../statements/look-at-source.js';
 import { PAGE_COLUMNS, readChanges, readRows } from '../statements/read-changes.js';
+import { failureKindOf } from '../errors/failure-kind.js';
 import { decodeChangeContext } from './change-context.js';
 import { keyTextOf, keyValuesOf } from './key-text.js';
 import { RowReader } from './row-reader.js';
@@ -82,13 +84,17 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
   /** @throws ChangeTrackingOffError when the database tracks nothing. */
   override async state(tables: readonly string[]): Promise<SourceState> {
     const states = new Map<string, TableState | null>();
-    let seen: Pick<SourceState, 'epoch' | 'currentVersion'> | undefined;
+    let seen: Omit<SourceState, 'tables'> | undefined;
     for (let from = 0; from === 0 || from < tables.length; from += MOST_TABLES_PER_LOOK) {
       const some = tables.slice(from, from + MOST_TABLES_PER_LOOK);
       const { schema, limits } = this.#statements;
       const answer = await this.#statements.run(lookAtSource(some, schema, limits));
       // The lowest version of several looks is true for all of them.
-      seen ??= { epoch: this.#epochIn(answer, 0), currentVersion: this.#versionIn(answer, 1) };
+      seen ??= {
+        epoch: this.#epochIn(answer, 0),
+        currentVersion: this.#versionIn(answer, 1),
+        retentionMs: retentionIn(answer, 2),
+      };
       some.forEach((table, index) => states.set(table, stateIn(answer, table, index)));
     }
     if (seen === undefined) {
@@ -131,6 +137,11 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
       const last = answered.at(-1);
       return { rows, lastKey: last === undefined ? null : keyTextOf(reader.keyTexts(last, 0)) };
     });
+  }
+
+  /** By the class of the statement's error; what names a missing table, right or setting is for somebody to change. */
+  override failureOf(error: unknown): FailureKind {
+    return failureKindOf(error);
   }
 
   /** Compare-and-set on the database's row. */
@@ -279,6 +290,19 @@ function descriptionOf({ table, key, columns, schemaHash }: SqlServerTable): Tab
     schemaHash,
   };
 }
+
+/** The database's retention in milliseconds, where it says one. */
+function retentionIn(answer: SqlServerAnswer, set: number): number | null {
+  const row = firstOf(answer, set);
+  const unit = row === undefined ? undefined : UNIT_MS[optionalTextIn(row, 1) ?? ''];
+  return row === undefined || unit === undefined ? null : Number(bigintIn(row, 0)) * unit;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = Object.freeze({
+  MINUTES: 60_000,
+  HOURS: 3_600_000,
+  DAYS: 86_400_000,
+});
 
 /** The state of a table in an answer of `lookAtSource`. */
 function stateIn(answer: SqlServerAnswer, table: string, index: number): TableState | null {

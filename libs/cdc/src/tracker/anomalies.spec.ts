@@ -1,0 +1,249 @@
+import { Logger } from '@nestjs/common';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PortContractError, TableNotFoundError, TableNotTrackedError } from '../cdc.errors.js';
+import { CdcHealthProbe } from '../cdc.health-probe.js';
+import type { ResyncReason } from '../sink/change.sink.js';
+import type { FailureKind } from '../source/change.source.js';
+import { LAB_TABLE, TrackerLab } from '../testing/index.js';
+import type { ChangeTracker } from './change-tracker.js';
+import type { TrackerOptions } from './tracker.options.js';
+
+beforeAll(() => Logger.overrideLogger(false));
+afterAll(() => Logger.overrideLogger(['log', 'warn', 'error', 'fatal']));
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** A tracker that has read three rows and follows. */
+async function following(options: Partial<TrackerOptions> = {}) {
+  const lab = new TrackerLab();
+  lab.write(1, 2, 3);
+  const registry = lab.registry();
+  registry.begin((one) => one.start());
+  const tracker = lab.track(options, registry);
+  await lab.caughtUp(tracker);
+  return { lab, registry, tracker };
+}
+
+async function resynced(lab: TrackerLab, tracker: ChangeTracker, reason: ResyncReason): Promise<void> {
+  await lab.clock.until(() => tracker.snapshot().counts.resyncs[reason] !== undefined);
+  await lab.caughtUp(tracker);
+}
+
+/** What the sink was told of the feed, without the numbers. */
+const told = ({ sink }: TrackerLab) =>
+  sink.events.map((event) => ('reason' in event ? `${event.kind} ${event.reason}` : event.kind));
+
+/** Whatever the source throws from now on calls for this. */
+function failWith(lab: TrackerLab, error: Error, kind: FailureKind): void {
+  lab.source.state = () => Promise.reject(error);
+  lab.source.failureOf = () => kind;
+}
+
+describe('what can go wrong between a database and its reader', () => {
+  it('A1: reads the table whole where there is no checkpoint, and says so', async () => {
+    const { lab, tracker } = await following();
+
+    expect(told(lab).slice(0, 3)).toEqual(['started', 'resyncStarted firstStart', 'resyncCompleted firstStart']);
+    expect(lab.sink.changes.map(({ operation }) => operation)).toEqual(['snapshot', 'snapshot', 'snapshot']);
+    await tracker.stop();
+  });
+
+  it('A2: tells at once of a database that tracks nothing, looks again each minute, and goes on by itself', async () => {
+    const { lab, tracker, registry } = await following();
+    const state = lab.source.state.bind(lab.source);
+    failWith(lab, new TableNotTrackedError(LAB_TABLE, 'db'), 'configuration');
+    await lab.clock.until(() => tracker.state.kind === 'failing');
+    const before = tracker.snapshot().counts.errors;
+
+    expect(tracker.snapshot().failure).toBe('configuration');
+    expect(new CdcHealthProbe(registry).check().status).toBe('degraded');
+    await lab.clock.advance(10 * MINUTE_MS);
+    expect(tracker.snapshot().counts.errors - before).toBeLessThanOrEqual(20);
+
+    lab.source.state = state;
+    lab.write(4);
+    await lab.caughtUp(tracker);
+    expect(tracker.snapshot().failure).toBeNull();
+    expect(new CdcHealthProbe(registry).check().status).toBe('up');
+    await tracker.stop();
+  });
+
+  it('A3: tells a missing table from one that is not tracked', async () => {
+    const { lab, tracker } = await following();
+    lab.source.track(LAB_TABLE, false);
+    lab.source.describe = () => Promise.reject(new TableNotFoundError(LAB_TABLE, 'db'));
+    await lab.clock.until(() => tracker.state.kind === 'failing');
+
+    expect(tracker.snapshot().lastError).toBe(TableNotFoundError.name);
+    await tracker.stop();
+  });
+
+  it('A4: reads the table anew when clean-up overtook the position', async () => {
+    const { lab, tracker } = await following();
+    await tracker.stop();
+    lab.write(4);
+    lab.source.cleanUp(lab.source.version, LAB_TABLE);
+    tracker.start();
+    await resynced(lab, tracker, 'checkpointExpired');
+
+    expect(told(lab)).toContain('resyncStarted checkpointExpired');
+    await tracker.stop();
+  });
+
+  it('A5: notices a truncate of a table that it had read to its end', async () => {
+    const { lab, tracker } = await following();
+    lab.writeElsewhere();
+    await lab.caughtUp(tracker);
+    lab.source.truncate(LAB_TABLE);
+    await resynced(lab, tracker, 'tableTruncated');
+
+    expect(told(lab)).toContain('resyncCompleted tableTruncated');
+    await tracker.stop();
+  });
+
+  it('A6: begins a new epoch when the counter went back, and reads all tables of the database anew', async () => {
+    const { lab, tracker, registry } = await following();
+    const other = lab.track({ consumer: 'other', table: 'dbo.other' }, registry);
+    await lab.clock.until(() => other.state.kind === 'streaming');
+    const backup = lab.source.backUp();
+    lab.write(4);
+    lab.write(5);
+    await lab.caughtUp(tracker);
+    await lab.caughtUp(other);
+    lab.source.restore(backup, { newEpoch: false });
+    const counted = () => [tracker, other].map((one) => Object.keys(one.snapshot().counts.resyncs));
+    await lab.clock.until(() => counted().every((reasons) => reasons.length === 2));
+
+    expect(lab.source.epoch).toBe(2n);
+    expect(counted().flat().sort()).toEqual(['epochChanged', 'firstStart', 'firstStart', 'sourceRolledBack']);
+    await tracker.stop();
+    await other.stop();
+  });
+
+  it('A7: reads the table anew when a copy elsewhere knows of another epoch, though the counter has grown past the position', async () => {
+    const { lab, tracker } = await following();
+    const backup = lab.source.backUp();
+    lab.write(4);
+    await lab.caughtUp(tracker);
+    lab.source.restore(backup, { newEpoch: true });
+    lab.write(5);
+    lab.write(6);
+    await resynced(lab, tracker, 'epochChanged');
+
+    expect(tracker.snapshot().epoch).toBe(2n);
+    await tracker.stop();
+  });
+
+  it('A8: reads a table that was dropped and created again', async () => {
+    const { lab, tracker } = await following();
+    lab.source.recreate(LAB_TABLE);
+    await resynced(lab, tracker, 'tableReplaced');
+    await tracker.stop();
+  });
+
+  it('A9: reads the table anew when its columns changed: the values of old rows were never told', async () => {
+    const { lab, tracker } = await following();
+    lab.source.addColumn(LAB_TABLE, 'colour');
+    await resynced(lab, tracker, 'schemaChanged');
+    await tracker.stop();
+  });
+
+  it('A10: reads a transaction of any size page by page, and tells how deep it is in it', async () => {
+    const { lab, tracker } = await following({ pageSize: 10 });
+    let deepest = 0;
+    lab.sink.hold(async () => {
+      deepest = Math.max(deepest, tracker.snapshot().tieDepth);
+    });
+    lab.write(...Array.from({ length: 95 }, (_, id) => id));
+    await lab.caughtUp(tracker);
+
+    expect(deepest).toBe(90);
+    expect(new Set(lab.sink.changes.slice(3).map(({ primaryKey }) => primaryKey['id'])).size).toBe(95);
+    await tracker.stop();
+  });
+
+  it('A11: never moves past a page that repeats a key or the place of its cursor', async () => {
+    const { lab, tracker } = await following();
+    const readPage = lab.source.readPage.bind(lab.source);
+    lab.source.readPage = async (request) => {
+      const page = await readPage(request);
+      const twice = <T>(list: readonly T[]): readonly T[] => [...list, ...list];
+      return { ...page, changes: twice(page.changes), cursors: twice(page.cursors) };
+    };
+    lab.write(4);
+    await lab.clock.until(() => tracker.state.kind === 'failing');
+
+    expect(tracker.snapshot().lastError).toBe(PortContractError.name);
+    expect(tracker.snapshot().version).toBe(1n);
+    lab.source.readPage = readPage;
+    await lab.caughtUp(tracker);
+    expect(lab.sink.changes.at(-1)?.primaryKey).toEqual({ id: 4 });
+    await tracker.stop();
+  });
+
+  it('A12: moves on without rows when only other tables changed', async () => {
+    const { lab, tracker } = await following();
+    lab.writeElsewhere();
+    lab.writeElsewhere();
+    await lab.caughtUp(tracker);
+
+    expect(tracker.snapshot().version).toBe(3n);
+    expect(lab.sink.changes.length).toBe(3);
+    await tracker.stop();
+  });
+
+  it('A13: tells of a reader that comes near the end of what is kept', async () => {
+    const { lab, tracker, registry } = await following();
+    const state = lab.source.state.bind(lab.source);
+    lab.source.state = async (tables) => ({ ...(await state(tables)), retentionMs: DAY_MS });
+    lab.write(4);
+    await lab.caughtUp(tracker);
+    lab.source.readPage = () => Promise.reject(new Error('down'));
+    lab.write(5);
+    await lab.clock.advance(DAY_MS * 0.6);
+
+    expect(tracker.snapshot().retentionUsed).toBeGreaterThan(0.5);
+    expect(new CdcHealthProbe(registry).check().status).toBe('degraded');
+    await tracker.stop();
+  });
+
+  it('A14: does not hammer a secondary, and says that somebody must change something', async () => {
+    const { lab, tracker } = await following();
+    failWith(lab, new Error('secondary'), 'configuration');
+    await lab.clock.until(() => tracker.state.kind === 'failing');
+
+    expect(tracker.state).toMatchObject({ kind: 'failing' });
+    expect(tracker.state.kind === 'failing' ? tracker.state.retryInMs : 0).toBeGreaterThanOrEqual(MINUTE_MS / 2);
+    await tracker.stop();
+  });
+
+  it('A15: passes a change that can never be accepted, after it was told of', async () => {
+    const poisoned: unknown[] = [];
+    const { lab, tracker } = await following({ onPoison: (change) => void poisoned.push(change.primaryKey['id']) });
+    lab.sink.poison((change) => (change.primaryKey['id'] === 5 ? new Error('never') : undefined));
+    lab.write(4, 5, 6);
+    await lab.caughtUp(tracker);
+
+    expect(poisoned).toEqual([5]);
+    expect(tracker.snapshot().counts.poison).toBe(1);
+    await tracker.stop();
+  });
+
+  it('asks for half as much after a request that took too long, and loses nothing by it', async () => {
+    const { lab, tracker } = await following({ pageSize: 400 });
+    const readPage = lab.source.readPage.bind(lab.source);
+    const asked: number[] = [];
+    lab.source.failureOf = () => 'timeout';
+    lab.source.readPage = (request) => {
+      asked.push(request.limit);
+      return request.limit > 100 ? Promise.reject(new Error('took too long')) : readPage(request);
+    };
+    lab.write(...Array.from({ length: 300 }, (_, id) => id));
+    await lab.caughtUp(tracker);
+
+    expect(asked.slice(0, 4)).toEqual([400, 200, 100, 100]);
+    expect(new Set(lab.sink.changes.slice(3).map(({ primaryKey }) => primaryKey['id'])).size).toBe(300);
+    await tracker.stop();
+  });
+});
