@@ -1,27 +1,76 @@
-import { type Clock } from '@smartpulse/resilience';
+import { type Clock, type Random } from '@smartpulse/resilience';
+import { type SqlEngine, type SqlLogin, type SqlSession } from '../seam.js';
 import { TestDatabase } from './direct/test-database.js';
-import { noSuchDatabase } from './errors/object-faults.js';
+import {
+  alreadyExists,
+  cannotOpenDatabase,
+  loginFailed,
+  noSuchDatabase,
+  notReadable,
+  readIntentOnly,
+} from './errors/object-faults.js';
+import { EngineFaults } from './faults/engine-faults.js';
+import { EngineSession } from './sql/run/engine.session.js';
+import { type ServerContext, SessionState } from './sql/session-state.js';
 import { Database } from './storage/database.js';
 import { TransactionManager } from './storage/transaction-manager.js';
 
 /** How the engine is set up. */
 export interface SqlServerEngineOptions {
   readonly clock: Clock;
+  readonly random: Random;
+  /** `@@SERVERNAME`. Default `TESTSERVER`. */
+  readonly name?: string;
 }
 
-/** A SQL Server in memory, for tests: change tracking, snapshots and locks as SQL Server has them. */
-export class SqlServerEngine {
-  readonly #transactions: TransactionManager;
-  readonly #databases = new Map<string, Database>();
+/** Sessions get numbers from here, as those of users do. */
+const FIRST_SESSION = 51;
 
-  constructor({ clock }: SqlServerEngineOptions) {
-    this.#transactions = new TransactionManager(clock);
+/**
+ * A SQL Server in memory, for tests: change tracking, snapshots, locks and errors as SQL Server has them, and of Transact-SQL what this
+ * project and its drivers say. The login `sa` with any password may do everything.
+ */
+export class SqlServerEngine implements SqlEngine {
+  /** What goes wrong in it, statement by statement. */
+  readonly faults: EngineFaults;
+  readonly #context: ServerContext;
+  readonly #databases = new Map<string, Database>();
+  readonly #sessions = new Set<EngineSession>();
+  readonly #logins = new Map<string, string>();
+  #nextSession = FIRST_SESSION;
+
+  constructor({ clock, random, name = 'TESTSERVER' }: SqlServerEngineOptions) {
+    this.faults = new EngineFaults(random);
+    this.#context = {
+      name,
+      random,
+      transactions: new TransactionManager(clock),
+      faults: this.faults,
+      databases: () => [...this.#databases.values()],
+      findDatabase: (wanted) => this.#databases.get(wanted.toLowerCase()),
+      createDatabase: (wanted) => void this.createDatabase(wanted),
+    };
+    this.createDatabase('master');
+  }
+
+  /** Sessions that are open. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Sessions that wait for a lock. */
+  get waitingSessions(): number {
+    return this.#context.transactions.locks.waiting;
   }
 
   /** Creates a database; its tracking is off, as after CREATE DATABASE. */
   createDatabase(name: string): TestDatabase {
-    const database = new Database(this.#databases.size + 5, name, this.#transactions);
-    this.#databases.set(name.toLowerCase(), database);
+    const key = name.toLowerCase();
+    if (this.#databases.has(key)) {
+      throw alreadyExists(name);
+    }
+    const id = this.#databases.size === 0 ? 1 : this.#databases.size + 4;
+    this.#databases.set(key, new Database(id, name, this.#context.transactions));
     return this.database(name);
   }
 
@@ -31,6 +80,40 @@ export class SqlServerEngine {
     if (database === undefined) {
       throw noSuchDatabase(name);
     }
-    return new TestDatabase(database, this.#transactions, () => undefined);
+    return new TestDatabase(database, this.#context.transactions, () => this.killSessions(name));
+  }
+
+  /** A login with a password; in a database it is a user of the same name, once that is added or granted something. */
+  addLogin(user: string, password: string): void {
+    this.#logins.set(user.toLowerCase(), password);
+  }
+
+  /** Ends the sessions of a database, or all, as KILL does. */
+  killSessions(database?: string): void {
+    for (const session of this.#sessions) {
+      if (database === undefined || session.state.database.name.toLowerCase() === database.toLowerCase()) {
+        session.kill();
+      }
+    }
+  }
+
+  /** @throws 18456, 4060, 976, 978 */
+  async login({ user, password, database, application, host, readOnlyIntent }: SqlLogin): Promise<SqlSession> {
+    const isAdministrator = user.toLowerCase() === 'sa';
+    if (!isAdministrator && this.#logins.get(user.toLowerCase()) !== password) {
+      throw loginFailed(user);
+    }
+    const wanted = this.#databases.get((database === '' ? 'master' : database).toLowerCase());
+    const isUser = wanted?.name === 'master' || wanted?.grants.users.has(user.toLowerCase()) === true;
+    if (wanted === undefined || (!isAdministrator && !isUser)) {
+      throw cannotOpenDatabase(database);
+    }
+    if (wanted.role === 'unreadable secondary') {
+      throw readOnlyIntent ? notReadable(wanted.name) : readIntentOnly(wanted.name);
+    }
+    const state = new SessionState(this.#nextSession++, user, application, host, wanted, this.#context);
+    const session = new EngineSession(state, (one) => void this.#sessions.delete(one));
+    this.#sessions.add(session);
+    return session;
   }
 }

@@ -1,5 +1,6 @@
 import { type SqlValue } from '../../seam.js';
 import { invalidObject } from '../errors/query-faults.js';
+import { type Grants } from '../security/grants.js';
 import { AS_SYSTEM, type Database, type DatabaseImage, type DatabaseRole } from '../storage/database.js';
 import { LockConflict } from '../storage/locks.js';
 import { type Table } from '../storage/table.js';
@@ -59,6 +60,11 @@ export class TestDatabase {
 
   set allowSnapshotIsolation(allowed: boolean) {
     this.database.allowSnapshotIsolation = allowed;
+  }
+
+  /** Who may do what; `sa` may do everything. A user is added by its first grant. */
+  get grants(): Grants {
+    return this.database.grants;
   }
 
   /** Turns change tracking of the database on. */

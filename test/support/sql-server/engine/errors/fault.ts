@@ -21,9 +21,16 @@ export class EngineFault extends SqlServerFault {
     state: number,
     message: string,
     followedBy: readonly SqlServerFault[] = [],
+    line = 0,
   ) {
-    super({ number, state, class: severity, message, line: 0 });
+    super({ number, state, class: severity, message, line });
     this.followedBy = followedBy;
+  }
+
+  /** The same, told of a line; a line that is told already stays. */
+  at(line: number): EngineFault {
+    const { number, state, class: severity, message, line: told } = this.details;
+    return told === 0 ? new EngineFault(number, severity, state, message, this.followedBy, line) : this;
   }
 }
 

@@ -197,3 +197,19 @@ export const tooManyParameters = (): EngineFault =>
     1,
     'The incoming request has too many parameters. The server supports a maximum of 2100 parameters. Reduce the number of parameters and resend the request.',
   );
+
+export const selectListTooShort = (): EngineFault =>
+  fault(
+    120,
+    15,
+    1,
+    'The select list for the INSERT statement contains fewer items than the insert list. The number of SELECT values must match the number of INSERT columns.',
+  );
+
+export const selectListTooLong = (): EngineFault =>
+  fault(
+    121,
+    15,
+    1,
+    'The select list for the INSERT statement contains more items than the insert list. The number of SELECT values must match the number of INSERT columns.',
+  );

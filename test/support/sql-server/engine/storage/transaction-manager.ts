@@ -14,6 +14,7 @@ export class TransactionManager {
   /** Rows with images that only open snapshots need. */
   readonly #outdated = new Set<RowSlot>();
   #sequence = 1n;
+  #metadataSequence = 1n;
   #lastDescriptor = 0n;
 
   constructor(readonly clock: Clock) {
@@ -23,6 +24,11 @@ export class TransactionManager {
   /** The last commit, of all databases. */
   get sequence(): bigint {
     return this.#sequence;
+  }
+
+  /** The last change of metadata: plans from before are void. */
+  get metadataSequence(): bigint {
+    return this.#metadataSequence;
   }
 
   adopt(database: Database): void {
@@ -55,6 +61,10 @@ export class TransactionManager {
 
   /** Makes the work of the transaction visible. Each database whose tracked tables it touched moves its counter by one. */
   commit(transaction: Transaction): void {
+    if (transaction.written.size === 0 && transaction.changes.length === 0) {
+      this.#end(transaction);
+      return;
+    }
     this.#sequence += 1n;
     const oldest = this.#oldestSnapshot();
     for (const slot of transaction.written) {
@@ -73,6 +83,7 @@ export class TransactionManager {
   /** A change of metadata: snapshots from before may not touch what changed. */
   nextSequence(): bigint {
     this.#sequence += 1n;
+    this.#metadataSequence = this.#sequence;
     return this.#sequence;
   }
 

@@ -1,4 +1,4 @@
-import { VirtualClock } from '@smartpulse/resilience/testing';
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DirectTransaction } from '../direct/direct-transaction.js';
@@ -27,7 +27,7 @@ const rekey =
 
 function setUp(tracking: 'rows' | 'columns' = 'columns', columns: Readonly<Record<string, ValueType>> = {}) {
   const clock = new VirtualClock();
-  const database = new SqlServerEngine({ clock }).createDatabase('app');
+  const database = new SqlServerEngine({ clock, random: new SeededRandom(1) }).createDatabase('app');
   database.track({ retention: { period: 2, unit: 'days' } });
   database.createTable({
     name: 'dbo.t',
@@ -272,7 +272,9 @@ describe('the versions of a table', () => {
   });
 
   it('keeps the first spelling of a key that is only rewritten in case', () => {
-    const database = new SqlServerEngine({ clock: new VirtualClock() }).createDatabase('app');
+    const database = new SqlServerEngine({ clock: new VirtualClock(), random: new SeededRandom(1) }).createDatabase(
+      'app',
+    );
     database.track();
     database.createTable({ name: 'dbo.t', columns: { id: nvarchar(9), name: nvarchar(9) }, primaryKey: ['id'] });
     database.write((tx) => tx.insert('dbo.t', { id: 'abc' }));

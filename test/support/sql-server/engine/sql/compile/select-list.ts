@@ -1,0 +1,45 @@
+import { prefixMatchesNothing } from '../../errors/query-faults.js';
+import { type Expression, type SelectItem } from '../parse/ast.js';
+import { type Scope } from './scope.js';
+
+/** A value of the select list with the name of its column; `''` = it has none. */
+export interface ListedValue {
+  readonly name: string;
+  readonly value: Expression;
+}
+
+/** The select list with every star written out. @throws 107 */
+export function writtenOut(items: readonly SelectItem[], scope: Scope): readonly ListedValue[] {
+  return items.flatMap((item) => {
+    if (item.kind === 'star') {
+      return starOf(item.qualifier, scope);
+    }
+    if (item.kind === 'assign') {
+      return [{ name: '', value: item.value }];
+    }
+    const name = item.value.kind === 'column' ? (item.value.parts.at(-1) ?? '') : '';
+    return [{ name: item.alias ?? columnName(item.value, scope) ?? name, value: item.value }];
+  });
+}
+
+function starOf(qualifier: readonly string[], scope: Scope): readonly ListedValue[] {
+  const wanted = qualifier.at(-1)?.toLowerCase();
+  const sources = scope.sources.filter(
+    ({ exposedName }) => wanted === undefined || exposedName.toLowerCase() === wanted,
+  );
+  if (wanted !== undefined && sources.length === 0) {
+    throw prefixMatchesNothing(qualifier.join('.'));
+  }
+  return sources.flatMap(({ exposedName, columns }) =>
+    columns.map(({ name }) => ({ name, value: { kind: 'column', parts: [exposedName, name] } as const })),
+  );
+}
+
+/** As the table spells it, not as the query does. */
+function columnName(value: Expression, scope: Scope): string | undefined {
+  if (value.kind !== 'column' || value.parts[0]?.startsWith('$') === true) {
+    return undefined;
+  }
+  const place = scope.resolve(value.parts);
+  return place.depth === 0 ? scope.sources[place.source]?.columns[place.column]?.name : undefined;
+}
