@@ -22,3 +22,5 @@ export {
 } from './sql-server.errors.js';
 export { sqlServerCdc, type SqlServerCdcParts } from './sql-server-cdc.js';
 export { SQL_SERVER_CDC_DEFAULTS, type SqlServerCdcOptions } from './sql-server.options.js';
+export { SqlServerStampedReader, type SqlServerStampedReaderOptions } from './typeorm/sql-server.stamped.reader.js';
+export { withChangeContext } from './typeorm/with-change-context.js';

@@ -1,7 +1,9 @@
 import { checkOptions, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { Leadership } from '../leadership/leadership.js';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { ChangeSource } from '../source/change.source.js';
+import type { StampedReader } from '../stamp/stamped.reader.js';
 import { SqlServerCheckpointStore } from './bookkeeping/sql-server.checkpoint.store.js';
 import { SqlServerLeadership } from './bookkeeping/sql-server.leadership.js';
 import { targetOf } from './pool/connection-target.js';
@@ -9,6 +11,7 @@ import { MssqlPool } from './pool/mssql.pool.js';
 import type { SqlServerPool } from './pool/sql-server.pool.js';
 import { SqlServerStatements } from './pool/sql-server.statements.js';
 import { SqlServerChangeTrackingSource } from './source/change-tracking.source.js';
+import { SqlServerStampedReader, type SqlServerStampedReaderOptions } from './typeorm/sql-server.stamped.reader.js';
 import { type CheckedSqlServerCdcOptions, type SqlServerCdcOptions, sqlServerCdcSchema } from './sql-server.options.js';
 
 /** The parts of change capture on a SQL Server database. */
@@ -17,18 +20,25 @@ export interface SqlServerCdcParts {
   readonly source: ChangeSource;
   readonly checkpoints: CheckpointStore;
   readonly leadership: Leadership;
+  /** Only with a data source to read as. */
+  readonly stampedReader?: StampedReader<EntityManager>;
 }
 
 /**
  * All parts that `CdcModule.forRoot` needs, on one database with Change Tracking. Nothing is connected to before the first statement.
  *
+ * @param dataSource the app's, of the type `mssql`, for readers of a synchronised cache: they use connections of their own, made as its.
  * @throws ConfigurationError that lists everything that is wrong with the options; it never quotes the URL.
  * @example
  * ```ts
  * CdcModule.forRoot(sqlServerCdc({ name: 'forecasts', url: 'mssql://cdc:secret@sql.internal:1433/forecasts' }));
  * ```
  */
-export function sqlServerCdc(options: SqlServerCdcOptions): SqlServerCdcParts {
+export function sqlServerCdc(
+  options: SqlServerCdcOptions,
+  dataSource?: DataSource,
+  reader?: SqlServerStampedReaderOptions,
+): SqlServerCdcParts {
   const checked = checkOptions('sqlServerCdc', sqlServerCdcSchema, options);
   const reading = poolFor(checked, checked.poolSize);
   const keeping = checked.pool ?? poolFor(checked, CONNECTIONS_OF_BOOKKEEPING);
@@ -43,9 +53,12 @@ export function sqlServerCdc(options: SqlServerCdcOptions): SqlServerCdcParts {
     ttlMs: checked.leaseTtlMs,
     owner: checked.owner,
   });
+  const stampedReader =
+    dataSource === undefined ? undefined : new SqlServerStampedReader(bookkeeping, dataSource, reader);
   const { isolation, forceSeek, columns } = checked;
   const close = async (): Promise<void> => {
     try {
+      await stampedReader?.close();
       await leadership.leave();
     } finally {
       if (checked.pool === undefined) {
@@ -57,6 +70,7 @@ export function sqlServerCdc(options: SqlServerCdcOptions): SqlServerCdcParts {
     source: new SqlServerChangeTrackingSource({ statements, isolation, forceSeek, columns, close }),
     checkpoints: new SqlServerCheckpointStore(bookkeeping),
     leadership,
+    ...(stampedReader === undefined ? {} : { stampedReader }),
   };
 }
 

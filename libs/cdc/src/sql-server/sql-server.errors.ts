@@ -197,18 +197,34 @@ export class SqlServerAnswerError extends SmartPulseError {
   }
 }
 
-/** The origin of a change context is empty or longer than SQL Server keeps. */
+/** A change context cannot be left: its origin does not fit, or there is no place for it. */
 export class ChangeContextError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_CHANGE_CONTEXT';
   readonly code = ChangeContextError.code;
 
-  constructor(
-    readonly bytes: number,
-    most: number,
-  ) {
-    super(`The origin of a change context has ${bytes} bytes; 1 to ${most} are possible.`, {
-      remedy: 'Give it a short, stable name, like the one of the service that writes.',
-    });
+  private constructor(problem: string, remedy: string) {
+    super(problem, { remedy });
+  }
+
+  static ofOrigin(bytes: number, most: number): ChangeContextError {
+    return new ChangeContextError(
+      `The origin of a change context has ${bytes} bytes; 1 to ${most} are possible.`,
+      'Give it a short, stable name, like the one of the service that writes.',
+    );
+  }
+
+  static ofTransaction(): ChangeContextError {
+    return new ChangeContextError(
+      'A change context needs a manager in a running transaction.',
+      'Call withChangeContext inside of dataSource.transaction(…), with the manager given there.',
+    );
+  }
+
+  static ofStatement(first: string, write: string): ChangeContextError {
+    return new ChangeContextError(
+      `A statement that begins with ${first} holds a ${write}, before which the change context has no place that can be found.`,
+      'Write it as a statement of its own, or put WITH CHANGE_TRACKING_CONTEXT into its text yourself, outside of withChangeContext.',
+    );
   }
 
   static is(error: unknown): error is ChangeContextError {

@@ -15,7 +15,7 @@ const MOST_BYTES = 128 - HEAD.length - 1;
 export function encodeChangeContext(origin: string): Uint8Array {
   const name = Buffer.from(origin, 'utf8');
   if (name.length === 0 || name.length > MOST_BYTES) {
-    throw new ChangeContextError(name.length, MOST_BYTES);
+    throw ChangeContextError.ofOrigin(name.length, MOST_BYTES);
   }
   return Buffer.concat([HEAD, Buffer.from([name.length]), name]);
 }

@@ -1,0 +1,53 @@
+import type { EntityManager, QueryRunner } from 'typeorm';
+import { hexOf } from '../pool/cells.js';
+import { encodeChangeContext } from '../source/change-context.js';
+import { ChangeContextError } from '../sql-server.errors.js';
+import { tagStatements } from './tag-statements.js';
+
+/**
+ * Runs `work` with a manager whose writes say who wrote: `RowChange.origin` tells it, so that a reader can leave out what it wrote itself.
+ *
+ * A trigger's writes keep the context of the statement that fired it. A later write without context takes it away.
+ *
+ * @param manager of a running transaction: `dataSource.transaction((manager) => withChangeContext(manager, 'importer', work))`.
+ * @param origin who writes: stable, at most 124 bytes.
+ * @throws ChangeContextError when the manager is in no transaction, or for a write that does not begin its statement.
+ * @example
+ * ```ts
+ * await dataSource.transaction((manager) =>
+ *   withChangeContext(manager, 'importer', (tagged) => tagged.save(forecast)),
+ * );
+ * ```
+ */
+export function withChangeContext<T>(
+  manager: EntityManager,
+  origin: string,
+  work: (manager: EntityManager) => Promise<T>,
+): Promise<T> {
+  const context = hexOf(encodeChangeContext(origin));
+  const runner = manager.queryRunner;
+  if (runner === undefined || !runner.isTransactionActive) {
+    return Promise.reject(ChangeContextError.ofTransaction());
+  }
+  return work(manager.dataSource.createEntityManager(tagging(runner, context)));
+}
+
+/** The same runner, in the same transaction, whose statements are tagged on their way. */
+function tagging(runner: QueryRunner, context: string): QueryRunner {
+  const query: QueryRunner['query'] = async (sql: string, parameters?: unknown[], structured?: boolean) => {
+    const tagged = tagStatements(sql, context);
+    if (tagged === sql || !/^\s*DELETE\b/i.test(sql)) {
+      return structured === true ? runner.query(tagged, parameters, true) : runner.query(tagged, parameters);
+    }
+    // TypeORM tells a DELETE by the first word of its text, and answers rows and their number for it.
+    const result = await runner.query(tagged, parameters, true);
+    result.raw = [result.raw, result.affected];
+    return structured === true ? result : result.raw;
+  };
+  return new Proxy(runner, {
+    get: (target, property) => {
+      const value: unknown = property === 'query' ? query : Reflect.get(target, property);
+      return value;
+    },
+  });
+}
