@@ -13,10 +13,11 @@ import { RowNotReadableError, UntrustedStampError } from '../data-sync.errors.js
 import type { SyncDefinition } from '../definition/sync-definition.js';
 import type { ChangeEnvelope, EnvelopeChange } from '../envelope/change-envelope.js';
 import { type PropertyStamp, readPropertyStamp } from '../envelope/envelope-properties.js';
-import { parseRow } from '../envelope/row-parser.js';
 import { toEntryVersion } from '../read/entry-version.mapping.js';
 import { LagHistogram, type LagSnapshot } from '../supervise/lag.histogram.js';
 import { type ApplyCounts, type ApplyStats, emptyApplyCounts } from './apply.stats.js';
+import { FieldChanges, type FieldsOfSync } from './field-changes.js';
+import { readKey, readValue, unreadable } from './row-value.js';
 import { SettledPositions } from './settled-positions.js';
 import type { StampTrust } from './stamp.trust.js';
 
@@ -28,6 +29,8 @@ export interface ChangeApplierParts {
   readonly clock: Clock;
   /** The name of the source that the stamps are born in. */
   readonly source: string;
+  /** The same cache by its fields; only in shape `fields`. */
+  readonly fields?: FieldsOfSync | undefined;
   /** `false`: loaders read their stamp in an earlier statement, so a row that a change brings may be older than what they stored. */
   readonly refreshes: boolean;
 }
@@ -41,7 +44,7 @@ const COUNTED: Readonly<Record<ChangeOutcome, keyof ApplyCounts>> = Object.freez
 });
 
 /**
- * Keeps one cache right by the changes of one table: refreshes (shape `row`) or invalidates (shape `aggregate`) with each change's stamp.
+ * Keeps one cache right by the changes of one table: refreshes (shape `row`), writes fields (`fields`) or invalidates (`aggregate`) with each change's stamp.
  * In whatever order and however often envelopes come, nothing is created and nothing newer is replaced: the cache compares.
  */
 export class ChangeApplier {
@@ -50,9 +53,22 @@ export class ChangeApplier {
   readonly #counts = emptyApplyCounts();
   readonly #lag = new LagHistogram();
   readonly #settled = new SettledPositions();
+  /** `undefined`: changes are not told by fields. */
+  readonly #fields: FieldChanges | undefined;
 
   constructor(parts: ChangeApplierParts) {
     this.#parts = parts;
+    const { sync, cache, fields, refreshes } = parts;
+    this.#fields =
+      fields === undefined || !refreshes
+        ? undefined
+        : new FieldChanges({
+            sync,
+            cache,
+            fields,
+            keyOf: (envelope, change) => this.#keyOf(envelope, change),
+            count: (outcome) => this.#count(outcome),
+          });
   }
 
   /** Counts since the app began. */
@@ -154,14 +170,20 @@ export class ChangeApplier {
 
   async #apply(envelope: ChangeEnvelope): Promise<Settlement | undefined> {
     this.#counts.keysOnly += envelope.keysOnly ? 1 : 0;
-    const refused =
-      this.#parts.sync.shape === 'row' ? await this.#applyRows(envelope) : await this.#invalidateKeys(envelope);
+    const refused = await this.#applyByShape(envelope);
     if (refused !== undefined) {
       this.#logger.error(refused.message);
       return deadLetter(refused.message);
     }
     this.#measure(envelope);
     return undefined;
+  }
+
+  #applyByShape(envelope: ChangeEnvelope): Promise<Error | undefined> {
+    if (this.#fields !== undefined) {
+      return this.#fields.apply(envelope);
+    }
+    return this.#parts.sync.shape === 'row' ? this.#applyRows(envelope) : this.#invalidateKeys(envelope);
   }
 
   /** One change that cannot be read holds up none of the others: the first such error is answered after all of them. */
@@ -198,7 +220,7 @@ export class ChangeApplier {
 
   async #refresh(key: string, wire: NonNullable<EnvelopeChange['row']>, version: EntryVersion): Promise<ChangeOutcome> {
     const { sync, cache } = this.#parts;
-    const value = this.#valueOf(await parseRow(sync.contract, wire));
+    const value = await readValue(sync, wire);
     try {
       return await cache.refresh(key, value, version);
     } catch (error) {
@@ -210,15 +232,6 @@ export class ChangeApplier {
         return await cache.invalidate(key, version);
       }
       throw error;
-    }
-  }
-
-  #valueOf(row: object): unknown {
-    const { sync } = this.#parts;
-    try {
-      return sync.valueOf(row);
-    } catch (error) {
-      throw new RowNotReadableError(sync.contract.name, 'its `value` function threw', error);
     }
   }
 
@@ -242,12 +255,7 @@ export class ChangeApplier {
   }
 
   #keyOf(envelope: ChangeEnvelope, change: EnvelopeChange): string {
-    let key: string;
-    try {
-      key = this.#parts.sync.keyOf(change.pk);
-    } catch (error) {
-      throw new RowNotReadableError(this.#parts.sync.contract.name, 'its primary key gives no key', error);
-    }
+    const key = readKey(this.#parts.sync, change, 'key');
     this.#counts.rekeyed += key === envelope.key ? 0 : 1;
     return key;
   }
@@ -283,12 +291,4 @@ export class ChangeApplier {
   #count(outcome: ChangeOutcome): void {
     this.#counts[COUNTED[outcome]]++;
   }
-}
-
-/** What is no fault of the message goes on as an error. */
-function unreadable(error: unknown): Error {
-  if (RowNotReadableError.is(error) || InvalidCacheKeyError.is(error)) {
-    return error;
-  }
-  throw error;
 }

@@ -154,10 +154,35 @@ describe('defineSync', () => {
     expect(() => sync.keyOf(wrongly({ provider: 'EPIAS', unitNo: 7 }))).toThrow(InvalidKeyTextError);
   });
 
-  it('refuses shape "fields" and says why', () => {
-    expect(() =>
-      defineSync(forecastChange, { ...aggregate, shape: wrongly('fields'), key: (pk) => pk.provider }),
-    ).toThrow(/shape "fields" needs the field scripts of a real Redis/);
+  it('makes the name of a field in shape "fields", of columns of the primary key alone', () => {
+    const fields = { ...aggregate, shape: 'fields', value: (row: object) => row } as const;
+    const sync = defineSync(forecastChange, {
+      ...fields,
+      shape: 'fields',
+      key: (pk) => `${pk.provider}/${pk.unitNo}/${utcDay(pk.deliveryStart)}`,
+      field: (pk) => pk.deliveryStart,
+    });
+    const pk = { provider: 'EPIAS', unitNo: 7, deliveryStart: '2026-03-29T22:15:00.000Z' };
+    expect([sync.keyOf(pk), sync.fieldOf(pk)]).toEqual(['EPIAS/7/2026-03-29', '2026-03-29T22:15:00.000Z']);
+    const key = (one: { readonly provider: string }): string => one.provider;
+    expect(() => defineSync(forecastChange, { ...fields, key, field: careless((one) => one['region']) })).toThrow(
+      /reads "region"/,
+    );
+    expect(() => defineSync(forecastChange, { ...fields, key, field: careless(() => '') })).toThrow(
+      InvalidKeyTextError,
+    );
+    expect(() => defineSync(forecastChange, { ...aggregate, key }).fieldOf(pk)).toThrow(/not of shape "fields"/);
+  });
+
+  it('refuses fields without a name or a value, and names of fields in another shape', () => {
+    const key = (pk: { readonly provider: string }): string => pk.provider;
+    expect(() => defineSync(forecastChange, wrongly({ ...aggregate, shape: 'fields', key }))).toThrow(
+      /"value": shape "fields" needs.*"field": shape "fields" needs/s,
+    );
+    expect(() => defineSync(forecastChange, wrongly({ ...aggregate, key, field: key }))).toThrow(
+      /"field": shape "aggregate" has no field/,
+    );
+    expect(() => defineSync(forecastChange, wrongly({ ...aggregate, shape: 'rows', key }))).toThrow(/"shape"/);
   });
 
   it('refuses a row without a value and an aggregate with one', () => {

@@ -27,7 +27,7 @@ export class SyncReader {
     this.#reader = reader;
   }
 
-  /** `snapshot`: stamp and data come from one snapshot. `statement`: the stamp is older or equal, and shape `row` only invalidates. */
+  /** `snapshot`: stamp and data come from one snapshot. `statement`: the stamp is older or equal, and the shapes `row` and `fields` only invalidate. */
   get isolation(): 'snapshot' | 'statement' {
     return this.#reader.isolation;
   }

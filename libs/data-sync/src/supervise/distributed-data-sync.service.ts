@@ -160,14 +160,15 @@ export class DistributedDataSyncService {
     const { reader, source } = optional.database(OWNER);
     const caches = optional.caches(OWNER);
     const refreshes = reader.isolation === 'snapshot';
-    if (sync.shape === 'row' && !refreshes) {
+    if (sync.shape !== 'aggregate' && !refreshes) {
       this.#logger.warn(
-        `Sync "${sync.contract.name}": the source reads stamp and data in two statements, so changes invalidate instead of refreshing.`,
+        `Sync "${sync.contract.name}": the source reads stamp and data in two statements, so changes invalidate instead of bringing values.`,
       );
     }
     const applier = new ChangeApplier({
       sync,
       cache: caches.get(sync.cache),
+      fields: sync.shape === 'fields' ? caches.fields(sync.cache) : undefined,
       trust: this.#trust,
       clock,
       source: source.name,
@@ -229,6 +230,10 @@ export class DistributedDataSyncService {
               },
             ]
           : [];
+      }
+      if (caches.hasFields(sync.cache) !== (sync.shape === 'fields')) {
+        const remedy = sync.shape === 'fields' ? 'defineFieldsCache' : 'defineCache, or use shape "fields"';
+        return [{ option, problem: `shape "${sync.shape}" needs the cache "${sync.cache}" declared with ${remedy}` }];
       }
       return caches.get(sync.cache).namespace.synced
         ? []

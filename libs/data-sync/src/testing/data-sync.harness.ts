@@ -13,10 +13,12 @@ import {
   type CacheNamespace,
   CacheRegistry,
   type CacheStore,
+  type FieldsNamespace,
   RedisCacheModule,
   type VersionedCache,
+  type VersionedFieldsCache,
 } from '@smartpulse/redis-cache';
-import { EmbeddedCacheServer, MemoryCacheStore } from '@smartpulse/redis-cache/embedded';
+import { EmbeddedCacheServer, MemoryCacheStore, MemoryFieldsStore } from '@smartpulse/redis-cache/embedded';
 import { type Clock, ResilienceModule, SystemClock } from '@smartpulse/resilience';
 import { DataSync } from '../committed/data-sync.js';
 import { DataSyncModule } from '../data-sync.module.js';
@@ -42,7 +44,7 @@ export interface ReplicaOptions {
   readonly syncs?: readonly SyncDefinition[] | undefined;
   readonly roles?: readonly SyncRole[] | undefined;
   readonly outbox?: OutboxDefinition | undefined;
-  readonly caches?: readonly CacheNamespace<unknown>[] | undefined;
+  readonly caches?: readonly (CacheNamespace<unknown> | FieldsNamespace<unknown>)[] | undefined;
   /** Handlers and whatever else the app has. */
   readonly providers?: Provider[] | undefined;
   /** `false`: the replica hears nothing of what others write. Default `true`. */
@@ -77,6 +79,11 @@ export class HarnessReplica {
   /** A cache by name. */
   cache<T>(name: string): VersionedCache<T> {
     return this.app.get(CacheRegistry).get<T>(name);
+  }
+
+  /** A cache of hashes by name. */
+  fields<T>(name: string): VersionedFieldsCache<T> {
+    return this.app.get(CacheRegistry).fields<T>(name);
   }
 
   /** Stops the app, as a deployment would. */
@@ -147,7 +154,10 @@ export class DataSyncHarness {
           server: this.cacheServer,
           ...(options.cacheStore === undefined
             ? {}
-            : { store: options.cacheStore(new MemoryCacheStore(this.cacheServer)) }),
+            : {
+                store: options.cacheStore(new MemoryCacheStore(this.cacheServer)),
+                fieldsStore: new MemoryFieldsStore(this.cacheServer),
+              }),
           ...(options.backplane === false ? { bus: new SilentInvalidationBus() } : {}),
         }),
         RedisCacheModule.forFeature(options.caches ?? []),
