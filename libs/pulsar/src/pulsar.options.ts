@@ -252,6 +252,7 @@ export const subscriptionTypeSchema = oneOf(['Exclusive', 'Failover', 'Shared', 
 export const initialPositionSchema = oneOf(['earliest', 'latest']);
 export const concurrencySchema = whole(1, 1_000, 'handlers');
 export const prefetchSchema = whole(0, 10_000, 'messages');
+export const maxHeldBackSchema = whole(0, 100_000, 'messages');
 /** Payload bytes that may be out. */
 export const prefetchBytesSchema = whole(1, Number.MAX_SAFE_INTEGER, 'bytes');
 export const maxAttemptsSchema = whole(1, 1_000, 'handler runs');

@@ -241,6 +241,40 @@ describe.runIf(runtime !== undefined)('what handlers say of their messages, on a
       },
     );
 
+    it.each(['Shared', 'Key_Shared'] as const)(
+      'a key whose handler is slow lets the others pass by, and keeps its own order, on %s',
+      async (type) => {
+        const topic = newTopic();
+        const app = await start(url());
+        const hot: number[] = [];
+        const latenciesMs: number[] = [];
+        const handle = await app.consumers.register(
+          { topic, subscription: 's', type, concurrency: 4, prefetch: 4 },
+          async ({ n, sentMs }: { readonly n: number; readonly sentMs: number }, { key }) => {
+            if (key === 'hot') {
+              hot.push(n);
+              await new Promise((resolve) => setTimeout(resolve, 200));
+            } else {
+              latenciesMs.push(performance.now() - sentMs);
+            }
+          },
+        );
+        const publish = (keys: readonly string[]) =>
+          app.publisher.publishMany(
+            topic,
+            keys.map((key, n) => ({ data: { n, sentMs: performance.now() }, options: { key } })),
+          );
+        // Eight seconds of work for one key, five times the places of the consumer.
+        await publish(numbered(40).map(() => 'hot'));
+        await publish(numbered(30).map((n) => `k${n}`));
+        await expect.poll(() => latenciesMs.length, POLL).toBe(30);
+        expect(hot.length).toBeLessThan(30);
+        expect(hot).toEqual(numbered(hot.length));
+        expect(Math.max(...latenciesMs)).toBeLessThan(5_000);
+        expect(handle.stats().inFlight).toBeLessThanOrEqual(8 + 64);
+      },
+    );
+
     it('request-scoped providers are made for each message, and have that message', async () => {
       const topic = newTopic();
       const seen: { readonly instance: number; readonly requested: string | undefined; readonly n: number }[] = [];

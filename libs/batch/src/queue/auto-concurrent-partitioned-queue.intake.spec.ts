@@ -27,6 +27,25 @@ describe('AutoConcurrentPartitionedQueue: bounds', () => {
     expect(queue.stats.waiting).toBe(1);
   });
 
+  it('says that it is hungry when a handler is free and all that it holds waits behind its key or for its next attempt', async () => {
+    let told = 0;
+    const { clock, calls, queue } = heldQueue({ concurrency: 2, onHungry: () => told++ });
+    expect(queue.hungry).toBe(true);
+    [1, 2, 3].forEach((item) => queue.tryEnqueue('a', item));
+    // Its first item could start.
+    expect(queue.hungry).toBe(false);
+    await clock.settle();
+    expect([queue.hungry, queue.inFlight, told]).toEqual([true, 1, 1]);
+    queue.tryEnqueue('b', 1);
+    await clock.settle();
+    expect([queue.hungry, queue.inFlight, told]).toEqual([false, 2, 1]);
+    calls.next(1).answer({ retryAfterMs: 1_000 });
+    await clock.settle();
+    expect([queue.hungry, queue.inFlight, told]).toEqual([true, 1, 2]);
+    queue.pause();
+    expect(queue.hungry).toBe(false);
+  });
+
   it('holds up nobody else when one key is full', async () => {
     const { clock, calls, queue, running } = heldQueue({ maxPerKey: 1 });
     const accepted: string[] = [];

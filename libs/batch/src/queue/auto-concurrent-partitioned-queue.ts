@@ -97,6 +97,18 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     return this.#intake.size;
   }
 
+  /** Items in the handler now. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Whether a handler is free and has nothing to do: what is held waits behind another item of its key, or for its next attempt. */
+  get hungry(): boolean {
+    return (
+      this.#state === 'running' && !this.#paused && this.#runners < this.#bounds.concurrency && this.#ready.isEmpty
+    );
+  }
+
   /** Figures of this instant. */
   get stats(): PartitionedQueueStats {
     return {
@@ -242,6 +254,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
       this.#runners++;
       void this.#run();
     }
+    this.#askForMore();
   }
 
   #mayStart(): boolean {
@@ -288,6 +301,13 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     }
     this.#runners--;
     this.#stopWhenDone();
+    this.#askForMore();
+  }
+
+  #askForMore(): void {
+    if (this.#options.onHungry !== undefined && this.hungry) {
+      this.#options.onHungry();
+    }
   }
 
   #handled(

@@ -30,6 +30,8 @@ export interface PartitionedQueueOptions<TKey, TItem> {
   handler(item: TItem, context: PartitionedItemContext<TKey>): Promise<void | RetryLater> | void | RetryLater;
   /** Told of each item whose handler threw. A throw of its own is logged. */
   onError(error: unknown, item: TItem, context: PartitionedItemContext<TKey>): void;
+  /** Told whenever all that could start has started and a handler is free: what else is held waits behind another item of its key, or for its next attempt. */
+  readonly onHungry?: (() => void) | undefined;
   /** Most handlers at once, over all keys. Default 16. */
   readonly concurrency?: number | undefined;
   /** Most items accepted and not yet settled. Default 10 000. */
@@ -82,6 +84,7 @@ export const partitionedQueueSchema = z.strictObject({
   name: z.string('expected a name').min(1, 'expected a name'),
   handler: callback,
   onError: callback,
+  onHungry: callback.optional(),
   maxPerKey: count.optional(),
   ...partitionedQueueBounds,
 });

@@ -12,6 +12,8 @@ export interface ConsumerLinksOptions {
   readonly consumer: ResolvedConsumerOptions;
   /** Messages that may be out at once, of each topic. */
   readonly window: number;
+  /** How many of those that are out are held back and take no place of the window. */
+  readonly heldBack: (out: number) => number;
   readonly connection: PulsarConnection;
   readonly clock: Clock;
   readonly random: Random;
@@ -37,12 +39,13 @@ function linkTo(
   type: SubscriptionType,
   isRetry: boolean,
 ): SubscriptionLink {
-  const { clock, connection, id, logger, random, window } = options;
+  const { clock, connection, heldBack, id, logger, random, window } = options;
   const { subscription, initialPosition, durable, prefetchBytes } = options.consumer;
   return new SubscriptionLink({
     clock,
     random,
     window,
+    heldBack,
     maxBytes: prefetchBytes,
     subscribe: async (listener) => {
       await connection.ready();

@@ -40,6 +40,10 @@ export type RunnerWork<T> =
 
 /** Where messages wait for their turn, key by key. */
 interface Lanes {
+  /** Items that are handled now. */
+  readonly inFlight: number;
+  /** Whether a handler is free for which there is nothing to do. */
+  readonly hungry: boolean;
   tryEnqueue(lane: string, taken: TakenMessage): boolean;
   pause(): void;
   resume(): void;
@@ -110,6 +114,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       id,
       consumer,
       window,
+      heldBack: (out) => this.#heldBack(out),
       connection: parts.connection,
       clock,
       random,
@@ -365,13 +370,14 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   #singles(delivery: SingleDelivery<T>, window: number): Lanes {
-    const { concurrency } = this.#consumer;
+    const { concurrency, maxHeldBack, retryTopic } = this.#consumer;
     return new AutoConcurrentPartitionedQueue<string, TakenMessage>(
       {
         name: this.id,
         concurrency,
-        // The windows, and handlers whose message is settled and which have yet to return.
-        capacity: window * (this.#consumer.retryTopic === undefined ? 1 : 2) + concurrency,
+        // The windows with what is held back, and handlers whose message is settled and which have yet to return.
+        capacity: (window + maxHeldBack) * (retryTopic === undefined ? 1 : 2) + concurrency,
+        onHungry: () => this.#links.topUp(),
         handler: (taken, { attempt, signal }) => {
           if (attempt === 1) {
             this.#settler.recall(taken);
@@ -393,8 +399,17 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       bytesOf: ({ message }) => message.payload.byteLength,
       runsAlone: (taken) => delivery.runsAlone(taken),
       run: (taken, signal) => delivery.run(taken, signal),
+      onHungry: () => this.#links.topUp(),
       onError: (error, taken) => this.#onDefect(error, taken),
     });
+  }
+
+  /**
+   * While a handler is free, what waits behind another message of its key or for its next attempt takes no place of the window: a slow key would else take
+   * them all, and nothing of the others would come.
+   */
+  #heldBack(out: number): number {
+    return this.#queue.hungry ? Math.max(0, Math.min(this.#consumer.maxHeldBack, out - this.#queue.inFlight)) : 0;
   }
 
   /** What cannot be deleted any more is left to the broker; the consumer closes all the same. */

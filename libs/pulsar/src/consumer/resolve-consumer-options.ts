@@ -8,6 +8,7 @@ import {
   concurrencySchema,
   type ConsumerDefaults,
   initialPositionSchema,
+  maxHeldBackSchema,
   maxAttemptsSchema,
   prefetchBytesSchema,
   prefetchSchema,
@@ -33,6 +34,11 @@ import { DedupeUnavailableError } from '../pulsar.errors.js';
 import { retrySchema, retryTopicOf } from './retry/retry-options.js';
 import { PAUSE_ON_DEFAULTS, type PauseOnDefaults, pauseOnSchema } from './pause-on.js';
 
+/** So many messages are held back for each place of the window where nothing else is said: a key that is slow for a while, not one that always is. */
+const HELD_BACK_FACTOR = 8;
+/** And no more than this: they lie in memory. */
+const MAX_HELD_BACK = 1_000;
+
 const text = z.string({ error: 'expected a text' });
 const callback = z
   .custom<(...parameters: never[]) => unknown>((value) => typeof value === 'function', {
@@ -55,6 +61,7 @@ const consumerOptionsSchema = z.strictObject({
   concurrency: concurrencySchema.optional(),
   prefetch: prefetchSchema.optional(),
   prefetchBytes: prefetchBytesSchema.optional(),
+  maxHeldBack: maxHeldBackSchema.optional(),
   codec: z
     .custom<NonNullable<ConsumerOptions<unknown>['codec']>>(isCodec, { error: 'expected a PulsarCodec' })
     .optional(),
@@ -103,6 +110,7 @@ export interface ResolvedConsumerOptions {
   readonly concurrency: number;
   readonly prefetch: number;
   readonly prefetchBytes: number | undefined;
+  readonly maxHeldBack: number;
   readonly maxAttempts: number;
   readonly backoff: ConsumerDefaults['backoff'];
   readonly retryTopic: string | undefined;
@@ -137,6 +145,7 @@ export function resolveConsumerOptions<T>(
   const concurrency = options.concurrency ?? (isOrdered(type) ? 1 : defaults.concurrency);
   const batch = options.batch === undefined ? undefined : { ...BATCH_HANDLER_DEFAULTS, ...given(options.batch) };
   const atOnce = concurrency * (batch?.maxMessages ?? 1);
+  const prefetch = options.prefetch ?? atOnce;
   const topic = resolveTopicName(topicOf(options.topic), connection.namespace);
   const delivery = resolveDelivery(
     options,
@@ -188,8 +197,11 @@ export function resolveConsumerOptions<T>(
     id: options.id,
     type,
     concurrency,
-    prefetch: options.prefetch ?? atOnce,
+    prefetch,
     prefetchBytes: options.prefetchBytes,
+    maxHeldBack: isOrdered(type)
+      ? 0
+      : (options.maxHeldBack ?? Math.min(MAX_HELD_BACK, HELD_BACK_FACTOR * (atOnce + prefetch))),
     maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
     backoff: { ...defaults.backoff, ...given(options.backoff) },
     retryTopic: retry.topic,
@@ -231,6 +243,12 @@ function capabilityIssues<T>(
     issue(
       'durable',
       options.durable === false && !nonDurable ? `false is not offered by the ${transport.name} transport` : undefined,
+    ),
+    issue(
+      'maxHeldBack',
+      isOrdered(type) && (options.maxHeldBack ?? 0) > 0
+        ? `nothing passes by on a subscription of type ${type}, whose order is that of the whole topic; expected 0, or type Shared or Key_Shared`
+        : undefined,
     ),
     issue('probe', options.probe !== undefined && options.isOutage === undefined ? 'needs isOutage' : undefined),
   ];

@@ -17,6 +17,8 @@ export interface SubscriptionLinkOptions {
   readonly random: Random;
   /** Messages that may be out at once. */
   readonly window: number;
+  /** How many of those that are out are held back and take no place of the window. */
+  readonly heldBack?: ((out: number) => number) | undefined;
   /** Payload bytes of messages that are out or on the way; `undefined`: their number alone counts. */
   readonly maxBytes?: number | undefined;
   readonly subscribe: (listener: TransportConsumerListener) => Promise<TransportConsumer>;
@@ -28,7 +30,7 @@ export interface SubscriptionLinkOptions {
 
 /**
  * Keeps a subscription connected: a consumer that its transport gives up is made anew, with growing waits. Owns the permits: messages that are
- * out and permits that are given never exceed the window together, also while messages of a lost consumer are still out.
+ * out and permits that are given never exceed the window together (and what is held back, on top), also while messages of a lost consumer are still out.
  */
 export class SubscriptionLink {
   readonly #options: SubscriptionLinkOptions;
@@ -40,8 +42,8 @@ export class SubscriptionLink {
   #paused = false;
   /** Messages taken and not settled, whichever consumer they came from. */
   #out = 0;
-  /** Permits that are free and not given. */
-  #owed = 0;
+  /** Permits that are given to the present consumer and not used. */
+  #given = 0;
   #stopped = false;
 
   constructor(options: SubscriptionLinkOptions) {
@@ -73,9 +75,12 @@ export class SubscriptionLink {
       onMessage: (message) => {
         if (linked !== undefined && !this.#stopped) {
           this.#out++;
+          if (linked === this.#current && this.#given > 0) {
+            this.#given--;
+          }
           this.#budget?.took(message.payload.byteLength);
           this.#options.onMessage(message, linked);
-          this.#refill();
+          this.topUp();
         }
       },
       onClosed: (error) => {
@@ -95,8 +100,8 @@ export class SubscriptionLink {
       this.#lose(linked, closedBy);
       return;
     }
-    this.#owed = this.#options.window - this.#out;
-    this.#refill();
+    this.#given = 0;
+    this.topUp();
   }
 
   /** Goes on to connect in the background, with growing waits, after {@link connect} has failed. */
@@ -110,8 +115,22 @@ export class SubscriptionLink {
   settled(bytes: number): void {
     this.#out--;
     this.#budget?.released(bytes);
-    this.#owed++;
-    this.#refill();
+    this.topUp();
+  }
+
+  /**
+   * Gives the permits that are free as soon as they are more than those that are given: half a window at a time, while all goes well, because
+   * every word to the broker costs, and each one at once when nothing else is free. What a lost consumer is not given, the next one gets with
+   * its window. Permits that would bring more bytes than may be out are not given.
+   */
+  topUp(): void {
+    const { heldBack, window } = this.#options;
+    const free = window + (heldBack?.(this.#out) ?? 0) - this.#out - this.#given;
+    const count = Math.min(free, (this.#budget?.room ?? Number.POSITIVE_INFINITY) - this.#given);
+    if (count > this.#given && !this.#paused && !this.#stopped && this.#current?.lost === false) {
+      this.#given += count;
+      this.#current.transport.permit(count);
+    }
   }
 
   pause(): void {
@@ -120,7 +139,7 @@ export class SubscriptionLink {
 
   resume(): void {
     this.#paused = false;
-    this.#refill();
+    this.topUp();
   }
 
   /** No more permits, no more messages. */
@@ -143,20 +162,6 @@ export class SubscriptionLink {
     this.stopIntake();
     await this.#reconnecting;
     await this.#current?.transport.unsubscribe();
-  }
-
-  /**
-   * Gives the permits that are owed as soon as they are more than those that are out: half a window at a time, while all goes well, because
-   * every word to the broker costs, and each one at once when nothing else is free. What a lost consumer is not given, the next one gets with
-   * its window. Permits that would bring more bytes than may be out stay owed.
-   */
-  #refill(): void {
-    const unused = this.#options.window - this.#out - this.#owed;
-    const count = Math.min(this.#owed, (this.#budget?.room ?? this.#owed + unused) - unused);
-    if (count > unused && !this.#paused && !this.#stopped && this.#current?.lost === false) {
-      this.#owed -= count;
-      this.#current.transport.permit(count);
-    }
   }
 
   #lose(linked: LinkedConsumer, error: Error): void {

@@ -38,6 +38,11 @@ export class SubscriptionLinks {
     this.#links.filter((link) => !link.begun).forEach((link) => link.keepTrying());
   }
 
+  /** Handlers are free: takes what it may. */
+  topUp(): void {
+    this.#links.forEach((link) => link.topUp());
+  }
+
   pause(): void {
     this.#links.forEach((link) => link.pause());
   }

@@ -22,6 +22,7 @@ function batches(clock: VirtualClock, options: Partial<KeyedBatchesOptions<Item>
     onError: (error) => {
       throw error;
     },
+    onHungry: () => undefined,
     ...options,
   });
 }

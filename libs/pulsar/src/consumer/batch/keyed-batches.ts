@@ -20,6 +20,8 @@ export interface KeyedBatchesOptions<TItem> {
   readonly run: (items: readonly TItem[], signal: AbortSignal) => Promise<readonly (RetryLater | void)[]>;
   /** Told of each item whose `run` threw. */
   readonly onError: (error: unknown, item: TItem) => void;
+  /** Told whenever one more batch could run and nothing is there for it. */
+  readonly onHungry: () => void;
 }
 
 /** How a drain may end before everything is done. */
@@ -75,6 +77,16 @@ export class KeyedBatches<TItem> {
 
   constructor(options: KeyedBatchesOptions<TItem>) {
     this.#options = options;
+  }
+
+  /** Items of batches that run now. */
+  get inFlight(): number {
+    return this.#runningItems;
+  }
+
+  /** Whether one more batch could run and nothing is there for it: what is held waits behind its key, or to be handled again. */
+  get hungry(): boolean {
+    return !this.#paused && !this.#draining && this.#running < this.#options.concurrency && this.#ready.size === 0;
   }
 
   /** Accepts an item, unless it drains. The number of items is bounded by whoever brings them. */
@@ -179,6 +191,13 @@ export class KeyedBatches<TItem> {
       }
       void this.#run(this.#gather());
     }
+    this.#askForMore();
+  }
+
+  #askForMore(): void {
+    if (this.hungry) {
+      this.#options.onHungry();
+    }
   }
 
   #cancelTimer(): void {
@@ -260,6 +279,7 @@ export class KeyedBatches<TItem> {
       }
     } else {
       this.#schedule();
+      this.#askForMore();
     }
   }
 
