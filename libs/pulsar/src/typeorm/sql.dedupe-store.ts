@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Clock, Random } from '@smartpulse/resilience';
-import { type DataSource, EntitySchema, LessThanOrEqual, type Repository } from 'typeorm';
+import { type DataSource, EntitySchema } from 'typeorm';
 import { type DedupeClaim, DedupeStore } from '../dedupe/dedupe.store.js';
+import { DedupeStatements, type Statement } from './dedupe-statements.js';
+import { DedupeTable, type StatementResult } from './dedupe-table.js';
 
 /** A row of the table. */
 export interface DedupeRow {
@@ -30,7 +32,7 @@ export function dedupeEntity(table = 'smartpulse_dedupe'): EntitySchema<DedupeRo
 
 /** The options of {@link SqlDedupeStore}. */
 export interface SqlDedupeStoreOptions {
-  /** Borrowed: its owner opens and closes it. */
+  /** Borrowed: its owner opens and closes it. Of type `mssql` or `better-sqlite3` (the embedded database). */
   readonly dataSource: DataSource;
   /** What `dedupeEntity` answered, listed among the data source's entities. */
   readonly entity: EntitySchema<DedupeRow>;
@@ -42,25 +44,31 @@ export interface SqlDedupeStoreOptions {
 }
 
 const DEFAULT_SWEEP_EVERY = 1_000;
-/** Between a lost insert and the look at the row it may be gone again. */
+/** Between a lost insert and the look at the row it may be gone again, or its life over. */
 const MAX_TURNS = 5;
 
 /**
  * Remembers in a table, for every replica and over restarts. One row per message; the primary key decides between claims that are made at once, and a claim whose
- * life is over is taken by an update that names the token it found.
+ * life is over is taken by an update that finds it over. Each statement is a transaction of its own.
  */
 export class SqlDedupeStore extends DedupeStore {
   readonly durable = true;
   readonly shared = true;
-  readonly #rows: Repository<DedupeRow>;
+  readonly #dataSource: DataSource;
+  readonly #table: DedupeTable;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #sweepEvery: number;
   #claims = 0;
 
+  /** @throws ConfigurationError when the data source is of another type than those that the store has statements for. */
   constructor({ dataSource, entity, clock, random, sweepEvery = DEFAULT_SWEEP_EVERY }: SqlDedupeStoreOptions) {
     super();
-    this.#rows = dataSource.getRepository(entity);
+    const { tablePath } = dataSource.getMetadata(entity);
+    this.#dataSource = dataSource;
+    this.#table = new DedupeTable(new DedupeStatements(dataSource.options.type, tablePath), (statement) =>
+      this.#run(statement),
+    );
     this.#clock = clock;
     this.#random = random;
     this.#sweepEvery = sweepEvery;
@@ -71,67 +79,53 @@ export class SqlDedupeStore extends DedupeStore {
       await this.sweep();
     }
     const id = idOf(key);
-    for (let turn = 1; ; turn++) {
+    for (let turn = 1; turn <= MAX_TURNS; turn++) {
       const token = this.#random.id();
-      const failure = await this.#inserted({ id, token, done: false, untilMs: this.#from(claimMs) });
-      if (failure === undefined) {
+      if (await this.#table.insert(id, token, this.#from(claimMs))) {
         return { state: 'claimed', token };
       }
-      const found = await this.#rows.findOneBy({ id });
-      if (found === null) {
-        // Released in between; or the insert failed for another reason than the row that is there.
-        if (turn === MAX_TURNS) {
-          throw failure;
-        }
-        continue;
-      }
-      const remainingMs = Number(found.untilMs) - this.#clock.now();
-      if (remainingMs > 0) {
+      const found = await this.#table.find(id);
+      const remainingMs = (found?.untilMs ?? 0) - this.#clock.now();
+      if (found !== undefined && remainingMs > 0) {
         return found.done ? { state: 'done' } : { state: 'inProgress', remainingMs };
       }
-      const taken = await this.#rows.update(
-        { id, token: found.token },
-        { token, done: false, untilMs: this.#from(claimMs) },
-      );
-      if (taken.affected === 1) {
+      if (found !== undefined && (await this.#table.takeOver(id, token, this.#from(claimMs), this.#nowMs()))) {
         return { state: 'claimed', token };
       }
-      if (turn === MAX_TURNS) {
-        return { state: 'inProgress', remainingMs: claimMs };
-      }
     }
+    // Others claim and release it all the time.
+    return { state: 'inProgress', remainingMs: claimMs };
   }
 
-  override async complete(key: string, token: string, ttlMs: number): Promise<boolean> {
-    const done = await this.#rows.update(
-      { id: idOf(key), token, done: false },
-      { done: true, untilMs: this.#from(ttlMs) },
-    );
-    return done.affected === 1;
+  override complete(key: string, token: string, ttlMs: number): Promise<boolean> {
+    return this.#table.complete(idOf(key), token, this.#from(ttlMs));
   }
 
   override async release(key: string, token: string): Promise<void> {
-    await this.#rows.delete({ id: idOf(key), token, done: false });
+    await this.#table.release(idOf(key), token);
   }
 
   /** Deletes what is over; answers how many rows. The store does it by itself now and then. */
-  async sweep(): Promise<number> {
-    const { affected } = await this.#rows.delete({ untilMs: LessThanOrEqual(String(Math.floor(this.#clock.now()))) });
-    return affected ?? 0;
+  sweep(): Promise<number> {
+    return this.#table.sweep(this.#nowMs());
   }
 
-  /** `undefined`, or why not. Drivers tell of a row that is there by codes of their own: the look at the row decides. */
-  async #inserted(row: DedupeRow): Promise<Error | undefined> {
+  async #run({ sql, parameters }: Statement): Promise<StatementResult> {
+    const runner = this.#dataSource.createQueryRunner();
     try {
-      await this.#rows.insert(row);
-      return undefined;
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      const { affected = 0, records } = await runner.query(sql, [...parameters], true);
+      return { affected, rows: records as StatementResult['rows'] };
+    } finally {
+      await runner.release();
     }
   }
 
-  #from(ms: number): string {
-    return String(Math.ceil(this.#clock.now() + ms));
+  #nowMs(): number {
+    return Math.floor(this.#clock.now());
+  }
+
+  #from(ms: number): number {
+    return Math.ceil(this.#clock.now() + ms);
   }
 }
 
