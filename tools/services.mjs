@@ -15,6 +15,7 @@ registerHooks({
 });
 const { preparePulsar } = await import('../test/support/pulsar/runtime.ts');
 const { PulsarStandalone } = await import('../test/support/pulsar/standalone.ts');
+const { fetchRedis8 } = await import('../test/support/redis/redis-program.ts');
 const { RedisSentinels } = await import('../test/support/redis/redis-sentinels.ts');
 const { cacheFolder, isAlive } = await import('../test/support/process/cache-folder.ts');
 const { isFree } = await import('../test/support/process/free-ports.ts');
@@ -109,7 +110,7 @@ function sayRedis({ url, masterUrl }) {
   console.log('Stop all six and remove their data: npm run services:down redis');
 }
 
-/** There is nothing to bring but the image. */
+/** The image where there is an engine, and Redis 8 for the suites that run on both. */
 async function redisFetch() {
   if (hasCompose()) {
     compose('pull', 'redis');
@@ -117,6 +118,12 @@ async function redisFetch() {
     requireRedis();
   }
   console.log('Redis can be started.');
+  try {
+    const { version } = await fetchRedis8();
+    console.log(`So can Redis ${version}, for tests.`);
+  } catch (error) {
+    console.log(`Redis 8, for tests, cannot: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function requireRedis() {
@@ -186,8 +193,8 @@ function writeState(name, state) {
   writeFileSync(stateFile(name), JSON.stringify(state, null, 2));
 }
 
-/** Process ids are given again: only processes that were started on our folder are ours. */
-function ours({ pids = [], folder }) {
+/** Process ids are given again: only processes that were started on our folder are ours. Files of earlier releases name one process. */
+function ours({ pid, pids = pid === undefined ? [] : [pid], folder }) {
   return pids.filter((pid) => {
     const { stdout } = spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' });
     return isAlive(pid) && (stdout ?? '').includes(folder);

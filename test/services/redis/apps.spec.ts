@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StartedProcess } from '../../consumer/started-process.js';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const WAIT = { timeout: 60_000, interval: 50 };

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { CacheApps, CHANNEL, GENERATION, GenerationLog, storedName } from '../../support/redis/cache-apps.js';
 import { ReaderLoad } from '../../support/redis/reader-load.js';
 import { RedisCluster } from '../../support/redis/redis-cluster.js';
-import { redisForTests } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { redisSubject } from '../../support/redis/redis-subject.js';
 import { runRedisContracts } from './redis-contracts.js';
 

@@ -14,7 +14,8 @@ import { ResilienceModule } from '@smartpulse/resilience';
 import { Redis, type RedisOptions } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FaultProxy } from '../../support/fault-proxy/fault-proxy.js';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const version = redisForTests();
 const WAIT = { timeout: 15_000, interval: 20 };

@@ -10,7 +10,8 @@ import { RedisFieldsStore } from '@smartpulse/redis-cache/redis';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { everyRedisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 import { redisSubject, siteOf } from '../../support/redis/redis-subject.js';
 import {
   answer,
@@ -24,16 +25,16 @@ import {
   synced,
 } from '../../support/redis/store-requests.js';
 
-const version = redisForTests();
+const programs = await everyRedisForTests();
 const RUNS = 150;
 const CHANNEL = 'test:contract:!inv';
 const NAMES = ['a', 'b', '__proto__'] as const;
 
-describe.runIf(version !== undefined)(`hashes of fields on Redis ${version}`, () => {
+describe.each(programs)('hashes of fields on Redis $version', (program) => {
   let server: RedisServer;
 
   beforeAll(async () => {
-    server = await RedisServer.start();
+    server = await RedisServer.start({ program });
   });
   afterAll(() => server?.stop());
 

@@ -6,7 +6,8 @@ import { ResilienceModule } from '@smartpulse/resilience';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StartedProcess } from '../../consumer/started-process.js';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const PROCESSES = 4;

@@ -12,7 +12,7 @@ import { ResilienceModule } from '@smartpulse/resilience';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RedisCluster } from '../../support/redis/redis-cluster.js';
 import { RedisSentinels } from '../../support/redis/redis-sentinels.js';
-import { redisForTests } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { HEARTBEAT_MS, runMessagingContracts } from './messaging-contracts.js';
 
 const version = redisForTests();

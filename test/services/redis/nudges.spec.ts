@@ -9,7 +9,8 @@ import { ResilienceModule, SystemClock } from '@smartpulse/resilience';
 import { runContract } from '@smartpulse/resilience/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const version = redisForTests();
 const WAIT = { timeout: 15_000, interval: 10 };

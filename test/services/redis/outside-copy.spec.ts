@@ -14,7 +14,8 @@ import { runContract } from '@smartpulse/resilience/testing';
 import { Redis } from 'ioredis';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const version = redisForTests();
 const WAIT = { timeout: 20_000, interval: 20 };

@@ -4,7 +4,8 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CacheApps } from '../../support/redis/cache-apps.js';
 import { ReaderLoad } from '../../support/redis/reader-load.js';
-import { redisForTests, RedisServer, type RedisServerOptions } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer, type RedisServerOptions } from '../../support/redis/redis-server.js';
 
 const version = redisForTests();
 const WAIT = { timeout: 20_000, interval: 20 };

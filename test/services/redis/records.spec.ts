@@ -2,7 +2,8 @@ import { CacheStoreUnavailableError, EntryVersion, openRecordStore } from '@smar
 import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const version = redisForTests();
 const PREFIX = 'shop';

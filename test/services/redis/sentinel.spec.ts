@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { CacheApps, GENERATION, GenerationLog } from '../../support/redis/cache-apps.js';
 import { ReaderLoad } from '../../support/redis/reader-load.js';
 import { RedisSentinels } from '../../support/redis/redis-sentinels.js';
-import { redisForTests } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { runRedisContracts } from './redis-contracts.js';
 
 const version = redisForTests();

@@ -3,20 +3,21 @@ import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@s
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { everyRedisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 import { redisSubject, siteOf } from '../../support/redis/redis-subject.js';
 import { answer, KEYS, said, stands, valueRequest } from '../../support/redis/store-requests.js';
 import { runRedisContracts } from './redis-contracts.js';
 
-const version = redisForTests();
+const programs = await everyRedisForTests();
 const RUNS = 150;
 const CHANNEL = 'test:contract:!inv';
 
-describe.runIf(version !== undefined)(`on Redis ${version}`, () => {
+describe.each(programs)('on Redis $version', (program) => {
   let server: RedisServer;
 
   beforeAll(async () => {
-    server = await RedisServer.start();
+    server = await RedisServer.start({ program });
   });
   afterAll(() => server?.stop());
 

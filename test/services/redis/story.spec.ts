@@ -8,7 +8,8 @@ import { StartedProcess } from '../../consumer/started-process.js';
 import { runFolder } from '../../support/process/cache-folder.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 import { writeSmallStory } from '../../support/story/small-story.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');

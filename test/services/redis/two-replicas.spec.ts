@@ -6,7 +6,8 @@ import { ResilienceModule } from '@smartpulse/resilience';
 import { runContract } from '@smartpulse/resilience/testing';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { redisForTests, RedisServer } from '../../support/redis/redis-server.js';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
 
 const version = redisForTests();
 const HEARTBEAT_MS = 200;

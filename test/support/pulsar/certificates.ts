@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 
-/** A certificate authority that exists for one run, and a server's certificate signed by it; all PEM. */
+/** A certificate authority that exists for one run, and a certificate signed by it, for a server or a client; all PEM. */
 export interface TestCertificates {
   readonly authority: string;
   readonly certificate: string;
@@ -23,7 +23,7 @@ export function makeCertificates(names: readonly string[]): TestCertificates {
     certificate: certificateOf(issuer, commonName(names[0] ?? 'nobody'), server.publicKey, authority.privateKey, [
       extension(OID.basicConstraints, true, sequence()),
       extension(OID.keyUsage, true, der(0x03, [Buffer.from([5, 0xa0])])),
-      extension(OID.extendedKeyUsage, false, sequence(objectId(OID.serverAuth))),
+      extension(OID.extendedKeyUsage, false, sequence(objectId(OID.serverAuth), objectId(OID.clientAuth))),
       extension(OID.subjectAltName, false, sequence(...names.map(alternativeName))),
     ]),
     privateKey: server.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -39,6 +39,7 @@ const OID = {
   basicConstraints: '551d13',
   extendedKeyUsage: '551d25',
   serverAuth: '2b06010505070301',
+  clientAuth: '2b06010505070302',
 } as const;
 
 const BOOLEAN_TRUE = Buffer.from([0x01, 0x01, 0xff]);

@@ -1,4 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Random, SystemRandom } from '@smartpulse/resilience';
+import { SeededRandom } from '@smartpulse/resilience/testing';
+import { onTestFailed } from 'vitest';
 import { CacheStoreUnavailableError, EntryVersion, type Loaded, type VersionedCache } from '@smartpulse/redis-cache';
 
 /** A table whose rows and stamps only grow. */
@@ -6,7 +9,10 @@ class GrowingTable {
   readonly #rows = new Map<string, { value: string; version: bigint }>();
   #at = 0n;
 
-  constructor(private readonly padding: string) {}
+  constructor(
+    private readonly padding: string,
+    private readonly random: Random,
+  ) {}
 
   commit(key: string): { value: string; version: EntryVersion } {
     this.#at += 1n;
@@ -22,7 +28,7 @@ class GrowingTable {
   /** The stamp first, the data a moment later. */
   async load(key: string): Promise<Loaded<string>> {
     const version = new EntryVersion(1n, this.#at);
-    await sleep(Math.random() * 3);
+    await sleep(this.random.next() * 3);
     return { value: this.read(key), version };
   }
 }
@@ -44,7 +50,10 @@ export interface LoadReport {
 const READERS = 6;
 const RETRY_MS = 20;
 
-/** Readers and writers on several replicas of a cache, as hard as one process can. */
+/**
+ * Readers and writers on several replicas of a cache, as hard as one process can. Each draws from a sequence of its own; a test that fails prints the seed of them
+ * all, and `READER_LOAD_SEED` gives it again.
+ */
 export class ReaderLoad {
   readonly #table: GrowingTable;
   readonly #floors = new Map<string, EntryVersion>();
@@ -58,6 +67,7 @@ export class ReaderLoad {
   };
   readonly #loops: Promise<void>[] = [];
   readonly #keys: readonly string[];
+  readonly #seed = Number(process.env['READER_LOAD_SEED'] ?? new SystemRandom().int(2 ** 31));
   #running = true;
 
   /** @param options.payloadBytes about the size of a value. */
@@ -67,15 +77,16 @@ export class ReaderLoad {
   ) {
     this.#keys =
       typeof options.keys === 'number' ? Array.from({ length: options.keys }, (_, at) => `k${at}`) : options.keys;
-    this.#table = new GrowingTable('x'.repeat(options.payloadBytes ?? 1));
+    onTestFailed(() => console.error(`The load was drawn with READER_LOAD_SEED=${this.#seed}`));
+    this.#table = new GrowingTable('x'.repeat(options.payloadBytes ?? 1), new SeededRandom(this.#seed));
     for (const key of this.#keys) {
       this.#table.commit(key);
     }
     for (const place of this.replicas.keys()) {
       for (let reader = 0; reader < READERS; reader++) {
-        this.#loops.push(this.#read(place));
+        this.#loops.push(this.#read(place, this.#newRandom()));
       }
-      this.#loops.push(this.#write(place));
+      this.#loops.push(this.#write(place, this.#newRandom()));
     }
   }
 
@@ -109,11 +120,15 @@ export class ReaderLoad {
     return wrong;
   }
 
-  async #read(place: number): Promise<void> {
+  #newRandom(): Random {
+    return new SeededRandom(this.#seed + 1 + this.#loops.length);
+  }
+
+  async #read(place: number, random: Random): Promise<void> {
     const report = this.#report;
     const cache = this.#replica(place);
     while (this.#running) {
-      const key = this.#anyKey();
+      const key = this.#anyKey(random);
       const seen = this.#floors.get(`seen ${place} ${key}`) ?? EntryVersion.ZERO;
       const own = this.#floors.get(`own ${place} ${key}`) ?? EntryVersion.ZERO;
       try {
@@ -133,16 +148,16 @@ export class ReaderLoad {
       } catch (error) {
         this.#report.errors.push(String(error));
       }
-      await sleep(Math.random() * 2);
+      await sleep(random.next() * 2);
     }
   }
 
-  async #write(place: number): Promise<void> {
+  async #write(place: number, random: Random): Promise<void> {
     const cache = this.#replica(place);
     while (this.#running) {
-      const key = this.#anyKey();
+      const key = this.#anyKey(random);
       const { value, version } = this.#table.commit(key);
-      const refreshes = Math.random() < 0.5;
+      const refreshes = random.next() < 0.5;
       for (;;) {
         try {
           await (refreshes ? cache.refresh(key, value, version) : cache.invalidate(key, version));
@@ -157,7 +172,7 @@ export class ReaderLoad {
       }
       this.#report.changes += 1;
       this.#raise(`own ${place} ${key}`, version);
-      await sleep(Math.random() * 6);
+      await sleep(random.next() * 6);
     }
   }
 
@@ -165,8 +180,8 @@ export class ReaderLoad {
     this.#floors.set(what, EntryVersion.max(this.#floors.get(what) ?? EntryVersion.ZERO, version));
   }
 
-  #anyKey(): string {
-    return this.#keys[Math.floor(Math.random() * this.#keys.length)] ?? '';
+  #anyKey(random: Random): string {
+    return this.#keys[random.int(this.#keys.length)] ?? '';
   }
 
   #replica(place: number): VersionedCache<string> {

@@ -1,19 +1,25 @@
-import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
-import { describe } from 'vitest';
 import { logFileFor, runFolder } from '../process/cache-folder.js';
 import { freePorts } from '../process/free-ports.js';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestCertificates } from '../pulsar/certificates.js';
 import { ServerProcess } from '../process/server-process.js';
+import type { RedisProgram } from './redis-program.js';
 
 const READY_TIMEOUT_MS = 10_000;
 const PORT_ATTEMPTS = 5;
 
 /** What a {@link RedisServer} is started with. */
 export interface RedisServerOptions {
+  /** Default: the `redis-server` on the path. */
+  readonly program?: RedisProgram | undefined;
   /** Keeps its data over a restart. Default `false`. */
   readonly appendOnly?: boolean | undefined;
   /** Asked of everybody who connects. */
   readonly password?: string | undefined;
+  /** Serves TLS as well, on another port; `clients`: whoever comes there needs a certificate of the same authority. */
+  readonly tls?: { readonly certificates: TestCertificates; readonly clients: boolean } | undefined;
   /** More options as of the command line, without dashes; several words of one are a list. */
   readonly options?: Readonly<Record<string, string | readonly string[]>> | undefined;
   /** Outlives this process, as `npm run services:up` wants it. Default `false`. */
@@ -27,12 +33,16 @@ export interface RedisServerOptions {
 /** One real Redis on a free port of loopback. */
 export class RedisServer implements AsyncDisposable {
   readonly port: number;
+  /** Where it serves TLS, if it does. */
+  readonly tlsPort: number;
   readonly #folder: string;
   readonly #options: RedisServerOptions;
   #process: ServerProcess;
 
-  private constructor(port: number, folder: string, options: RedisServerOptions) {
+  private constructor(ports: readonly number[], folder: string, options: RedisServerOptions) {
+    const [port = 0, tlsPort = 0] = ports;
     this.port = port;
+    this.tlsPort = tlsPort;
     this.#folder = folder;
     this.#options = options;
     this.#process = this.#spawn();
@@ -41,8 +51,9 @@ export class RedisServer implements AsyncDisposable {
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     for (let attempt = 1; ; attempt++) {
       const { preferredPort } = options;
-      const [port = 0] = attempt === 1 && preferredPort !== undefined ? [preferredPort] : await freePorts(1);
-      const server = new RedisServer(port, options.folder ?? runFolder(`redis-${port}`), options);
+      const [port = 0, tlsPort = 0] = await freePorts(2);
+      const ports = [attempt === 1 && preferredPort !== undefined ? preferredPort : port, tlsPort];
+      const server = new RedisServer(ports, options.folder ?? runFolder(`redis-${ports[0]}`), options);
       try {
         await server.#ready();
         return server;
@@ -101,7 +112,7 @@ export class RedisServer implements AsyncDisposable {
   }
 
   #spawn(): ServerProcess {
-    const { appendOnly = false, password, options = {} } = this.#options;
+    const { program, appendOnly = false, password, options = {} } = this.#options;
     const all = {
       port: String(this.port),
       bind: '127.0.0.1',
@@ -112,16 +123,37 @@ export class RedisServer implements AsyncDisposable {
       'set-proc-title': 'no',
       appendonly: appendOnly ? 'yes' : 'no',
       ...(password === undefined ? {} : { requirepass: password }),
+      ...this.#tlsOptions(),
       ...options,
     };
     return ServerProcess.start({
       name: `redis on port ${this.port}`,
-      command: 'redis-server',
-      args: Object.entries(all).flatMap(([name, value]) => [`--${name}`, value].flat()),
+      command: program?.command ?? 'redis-server',
+      args: [...(program?.args ?? []), ...Object.entries(all).flatMap(([name, value]) => [`--${name}`, value].flat())],
       detached: this.#options.detached,
       folder: this.#folder,
       logFile: logFileFor('redis'),
     });
+  }
+
+  #tlsOptions(): Readonly<Record<string, string>> {
+    const { tls } = this.#options;
+    if (tls === undefined) {
+      return {};
+    }
+    const { certificate, privateKey, authority } = tls.certificates;
+    const write = (name: string, pem: string): string => {
+      const file = join(this.#folder, name);
+      writeFileSync(file, pem, { mode: 0o600 });
+      return file;
+    };
+    return {
+      'tls-port': String(this.tlsPort),
+      'tls-cert-file': write('server.crt', certificate),
+      'tls-key-file': write('server.key', privateKey),
+      'tls-ca-cert-file': write('authority.crt', authority),
+      'tls-auth-clients': tls.clients ? 'yes' : 'no',
+    };
   }
 
   #ready(): Promise<void> {
@@ -143,19 +175,4 @@ export function answersPing(port: number): Promise<boolean> {
     socket.once('error', () => end(false));
     socket.setTimeout(1_000, () => end(false));
   });
-}
-
-/** The version of the `redis-server` on the path; a test run without one skips, or fails where servers are required. */
-export function redisForTests(): string | undefined {
-  const { stdout, status } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
-  const version = status === 0 ? /v=(\S+)/.exec(stdout)?.[1] : undefined;
-  if (version === undefined) {
-    const reason =
-      'There is no redis-server on the path: on Debian, apt-get install -y --no-install-recommends redis-server brings it';
-    if (process.env['REQUIRE_SERVICES'] === '1') {
-      throw new Error(reason);
-    }
-    describe.skip(reason);
-  }
-  return version;
 }
