@@ -48,6 +48,18 @@ describe('packets', () => {
     );
   });
 
+  it('end with a full one when the message fits exactly', async () => {
+    for (const [bytes, count] of [
+      [504, 1],
+      [505, 2],
+      [1_008, 2],
+      [0, 1],
+    ] as const) {
+      const packets = split(Buffer.concat(await packetsOf([{ type: 0x04, parts: [Buffer.alloc(bytes)] }], 512)));
+      expect(packets).toHaveLength(count);
+    }
+  });
+
   it('are refused when a header is shorter than itself', () => {
     expect(() => receive(Buffer.from([1, 1, 0, 7, 0, 0, 0, 0]), () => 8)).toThrow(WireFormatError);
   });

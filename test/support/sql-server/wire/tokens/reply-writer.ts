@@ -10,6 +10,7 @@ import {
   returnValueToken,
   type RowLayout,
   rowToken,
+  type StatementCommand,
   textChange,
   transactionChange,
 } from './tokens.js';
@@ -20,7 +21,7 @@ export type ReplyShape = 'batch' | 'call';
 interface Held {
   readonly status: number;
   readonly rows: number | undefined;
-  readonly command: 'select' | 'other';
+  readonly command: StatementCommand;
 }
 
 /** Writes what a session answers as the tokens of one message, with the flags that say what follows. */
@@ -100,7 +101,7 @@ export class ReplyWriter {
       for (const [ordinal, { name, type, value }] of this.outputs.entries()) {
         await this.out.append(returnValueToken(ordinal, name, type, value));
       }
-      await this.out.append(doneToken('doneProc', closing));
+      await this.out.append(doneToken('doneProc', closing, undefined, 'call'));
     } else if (this.held === undefined) {
       await this.out.append(doneToken('done', closing));
     } else {

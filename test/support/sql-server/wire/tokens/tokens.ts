@@ -32,7 +32,11 @@ export const DoneStatus = {
   serverError: 0x100,
 } as const;
 
-const SELECT_COMMAND = 0xc1;
+/** What kind of statement ended. */
+const Command = { other: 0, select: 0xc1, call: 0xe0 } as const;
+
+/** The kinds that a client can tell apart. */
+export type StatementCommand = keyof typeof Command;
 
 /** What changes in the client's picture of its session; the kinds of ENVCHANGE that the test server sends. */
 export const Environment = {
@@ -96,16 +100,11 @@ export function rowToken({ columns, lengths }: RowLayout, values: readonly SqlVa
   return writer.bytes;
 }
 
-export function doneToken(
-  kind: DoneToken,
-  status: number,
-  rows?: number,
-  command: 'select' | 'other' = 'other',
-): Buffer {
+export function doneToken(kind: DoneToken, status: number, rows?: number, command: StatementCommand = 'other'): Buffer {
   return new ByteWriter()
     .u8(Token[kind])
     .u16(status | (rows === undefined ? 0 : DoneStatus.count))
-    .u16(command === 'select' ? SELECT_COMMAND : 0)
+    .u16(Command[command])
     .u64(BigInt(rows ?? 0)).bytes;
 }
 
