@@ -14,7 +14,7 @@ export function readPreLogin(payload: Buffer): { readonly encryption: number } {
     if (offset + length > payload.length) {
       throw new WireFormatError(`a pre-login option at ${offset} of ${length} bytes`);
     }
-    if (token === Option.encryption) {
+    if (token === Option.encryption && length > 0) {
       return { encryption: payload.readUInt8(offset) };
     }
   }

@@ -1,8 +1,10 @@
 import { WireFormatError } from '../bytes/byte-reader.js';
-import { type ClientMessage, HEADER_BYTES, PacketStatus } from './packet.js';
+import { type ClientMessage, HEADER_BYTES, PacketStatus, PacketType } from './packet.js';
 
 /** No message that a test sends is larger; one that is would only fill the memory. */
 const LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(PacketType));
 
 /** Joins bytes, however they were cut on the way, to packets, and packets to messages. */
 export class PacketAssembler {
@@ -15,7 +17,7 @@ export class PacketAssembler {
   /**
    * Takes the next bytes and gives the messages that they complete, in order.
    *
-   * @throws WireFormatError when a header makes no sense or a message is larger than 64 MiB.
+   * @throws WireFormatError when a header makes no sense, or a message is larger than 64 MiB.
    */
   *push(chunk: Buffer): Generator<ClientMessage> {
     this.received.push(chunk);
@@ -44,9 +46,10 @@ export class PacketAssembler {
       return undefined;
     }
     const joined = this.received.length === 1 ? this.received[0]! : Buffer.concat(this.received);
+    const type = joined.readUInt8(0);
     const length = joined.readUInt16BE(2);
-    if (length < HEADER_BYTES) {
-      throw new WireFormatError(`a packet of ${length} bytes`);
+    if (!KNOWN_TYPES.has(type) || length < HEADER_BYTES) {
+      throw new WireFormatError(`a packet of type 0x${type.toString(16)} with ${length} bytes`);
     }
     if (joined.length < length) {
       this.received = [joined];

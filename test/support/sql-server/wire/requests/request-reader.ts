@@ -33,6 +33,10 @@ export class RequestReader {
     try {
       return this.understand(message);
     } catch (error) {
+      // A value that is shorter than its type needs.
+      if (error instanceof RangeError) {
+        throw new WireFormatError(error.message);
+      }
       if (!(error instanceof SqlServerFault)) {
         throw error;
       }
