@@ -2,6 +2,7 @@ import { ConnectionError } from '../client/client.errors.js';
 import type { ClientEvent } from '../client/client.options.js';
 import type { Command, CommandFields, UnknownCommand } from '../protocol/command/commands.js';
 import type { MessageHeader, SendReceipt } from '../protocol/frame/hot-commands.js';
+import type { IntakeSlab } from '../protocol/frame/intake-slab.js';
 import type { WireError } from '../pulsar-wire.errors.js';
 import { BrokerRefusedError } from './broker-error.js';
 import type { Connection } from './connection.js';
@@ -62,8 +63,8 @@ export class CommandRouter {
     this.#producers.get(receipt.producerId)?.onReceipt(receipt);
   }
 
-  entry(header: MessageHeader, bytes: Buffer, start: number, end: number): void {
-    this.#consumers.get(header.consumerId)?.onEntry(header, bytes, start, end);
+  entry(header: MessageHeader, bytes: Buffer, start: number, end: number, memory: IntakeSlab | undefined): void {
+    this.#consumers.get(header.consumerId)?.onEntry(header, bytes, start, end, memory);
   }
 
   route(command: Answer): void {

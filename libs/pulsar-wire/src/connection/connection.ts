@@ -293,7 +293,10 @@ export class Connection {
     if (this.#ready !== undefined) {
       this.#onHandshake(decodeCommandAt(bytes, range));
     } else if (range.type === MESSAGE) {
-      this.#router.entry(decodeMessageHeader(bytes, range.start, range.end), bytes, range.commandEnd, end);
+      // Views on the entry go to the application; what other commands carry is copied.
+      const { slab } = this.intake.frames;
+      slab?.hold();
+      this.#router.entry(decodeMessageHeader(bytes, range.start, range.end), bytes, range.commandEnd, end, slab);
     } else if (range.type === SEND_RECEIPT) {
       this.#router.receipt(decodeSendReceipt(bytes, range.start, range.end));
     } else {

@@ -1,3 +1,5 @@
+import type { Loan } from './loan.js';
+
 /** Where one item of an entry stands. */
 const enum Item {
   Open = 0,
@@ -14,6 +16,8 @@ const enum Item {
 export class BatchEntry {
   readonly #items: Uint8Array;
   #remaining: number;
+  /** One for each time that it came, as long as something remains. */
+  readonly #loans: Loan[] = [];
 
   constructor(
     readonly ledgerId: bigint,
@@ -29,6 +33,13 @@ export class BatchEntry {
     return this.#remaining;
   }
 
+  /** The memory of its items, until each of them is acknowledged. */
+  lend(loan: Loan | undefined): void {
+    if (loan !== undefined) {
+      this.#loans.push(loan);
+    }
+  }
+
   /** Whether this acknowledgement is news. */
   acknowledge(index: number): boolean {
     if (index < 0 || index >= this.size || this.#items[index] === Item.Acknowledged) {
@@ -36,6 +47,9 @@ export class BatchEntry {
     }
     this.#items[index] = Item.Acknowledged;
     this.#remaining--;
+    if (this.#remaining === 0) {
+      this.#loans.splice(0).forEach((loan) => loan.giveBack());
+    }
     return true;
   }
 

@@ -16,6 +16,8 @@ export interface Place {
 
 type MessageIdFields = CommandFields<'getLastMessageIdResponse'>['lastMessageId'];
 
+/** The version of the protocol in which ACK is answered where it is asked for. */
+export const ACK_RECEIPTS_SINCE = 17;
 const NO_BITS = new Int32Array(0);
 
 /** What the protocol makes of a place. */

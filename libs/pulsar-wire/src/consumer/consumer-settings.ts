@@ -20,6 +20,7 @@ export function checkConsumerOptions(options: ConsumerOptions): void {
     wholeNumber('nackBackoff.maxMs', options.nackBackoff.maxMs, options.nackBackoff.initialMs, 0x7fff_ffff);
     wholeNumber('nackBackoff.multiplier', options.nackBackoff.multiplier ?? 2, 1, 100);
   }
+  known('payloads', options.payloads ?? 'view', { view: true, copy: true, lent: true });
   if (options.prefetchBytes !== undefined) {
     wholeNumber('prefetchBytes', options.prefetchBytes, 1);
   }

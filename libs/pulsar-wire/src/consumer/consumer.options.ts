@@ -48,10 +48,11 @@ export interface ConsumerOptions {
   /** The delay of a `nack` that names none, by how often the message was delivered before. Default: none, it comes at once. */
   readonly nackBackoff?: NackBackoff | undefined;
   /**
-   * `view`: payloads lie in the buffer that came from the socket and keep it alive (64 KiB or a frame). `copy`: for applications that
-   * keep messages for long. Default `view`.
+   * `view`: payloads lie in the buffer that came from the socket and keep it alive, 512 KiB or a frame. `copy`: for applications that
+   * keep messages for long. `lent`: a message (payload, key, properties) is to be read before it is acknowledged, by whatever delivery of it; then its
+   * memory is filled with what comes next, which spares the garbage collector most of its work at high rates. Default `view`.
    */
-  readonly payloads?: 'view' | 'copy' | undefined;
+  readonly payloads?: 'view' | 'copy' | 'lent' | undefined;
 }
 
 /** Delays of messages that are given back: `initialMs` at the first time, times `multiplier` at each further one, `maxMs` at most. */

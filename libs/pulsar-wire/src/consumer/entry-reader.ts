@@ -2,9 +2,11 @@ import { BatchReader } from '../protocol/batch/batch-reader.js';
 import { isPending } from '../protocol/batch/batch-ack-set.js';
 import { type Entry, payloadOf } from '../protocol/entry/entry.js';
 import type { MessageHeader } from '../protocol/frame/hot-commands.js';
+import type { IntakeSlab } from '../protocol/frame/intake-slab.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { BatchEntry } from './batch-entry.js';
 import { HandedOutId } from './handed-out-id.js';
+import { Loan } from './loan.js';
 import { ReceivedMessage } from './received-message.js';
 
 /** What is to be done with an entry. */
@@ -20,7 +22,7 @@ export interface EntryReaderOptions {
   readonly topic: string;
   /** Of the topic's name; brokers say it with each message too. */
   readonly partition: number;
-  readonly copyPayloads: boolean;
+  readonly payloads: 'view' | 'copy' | 'lent';
 }
 
 /**
@@ -61,10 +63,18 @@ export class EntryReader {
    * The messages of an entry that are to be handed out.
    *
    * @param after leaves out this message and what stands before it: where a reader begins.
+   * @param memory what the entry lies in, held for it.
    * @throws {@link CorruptEntryError} when the entry cannot be read; nothing of it is handed out then.
    */
-  read(header: MessageHeader, entry: Entry, maxBytes: number, after: MessageId | undefined): ReadEntry {
+  read(
+    header: MessageHeader,
+    entry: Entry,
+    maxBytes: number,
+    after: MessageId | undefined,
+    memory?: IntakeSlab,
+  ): ReadEntry {
     const payload = payloadOf(entry, maxBytes);
+    const loan = this.#lend(payload === entry.payload, memory);
     const { ledgerId, entryId, redeliveryCount } = header;
     const { topic } = this.options;
     const partition = header.partition < 0 ? this.options.partition : header.partition;
@@ -73,13 +83,14 @@ export class EntryReader {
       if (same !== undefined) {
         return { messages: [], settled: true };
       }
-      const id = new HandedOutId(ledgerId, entryId, partition, -1, 0, undefined, redeliveryCount);
+      const id = new HandedOutId(ledgerId, entryId, partition, -1, 0, undefined, redeliveryCount, loan);
       const message = new ReceivedMessage(id, topic, this.#kept(payload), redeliveryCount, entry.metadata, undefined);
       return { messages: [message], settled: false };
     }
     const reader = new BatchReader(payload, entry.metadata.numMessagesInBatch);
     const known = this.#batches.get(keyOf(ledgerId, entryId));
     const batch = known ?? new BatchEntry(ledgerId, entryId, reader.count);
+    batch.lend(loan);
     const messages: ReceivedMessage[] = [];
     for (let item = reader.next(); item !== undefined; item = reader.next()) {
       const { index } = item;
@@ -117,8 +128,20 @@ export class EntryReader {
     }
   }
 
+  /** @param isStored the messages lie there, and not where they were decompressed. */
+  #lend(isStored: boolean, memory: IntakeSlab | undefined): Loan | undefined {
+    if (memory === undefined || this.options.payloads !== 'lent') {
+      return undefined;
+    }
+    const loan = new Loan(memory);
+    if (!isStored) {
+      loan.giveBack();
+    }
+    return loan;
+  }
+
   #kept(payload: Buffer): Uint8Array {
-    return this.options.copyPayloads ? Uint8Array.prototype.slice.call(payload) : payload;
+    return this.options.payloads === 'copy' ? Uint8Array.prototype.slice.call(payload) : payload;
   }
 }
 

@@ -14,12 +14,13 @@ import type { CommandInput } from '../protocol/command/commands.js';
 import { ACK_TYPE } from '../protocol/command/enumerations.js';
 import { decodeEntry, type Entry } from '../protocol/entry/entry.js';
 import type { AckPosition, MessageHeader } from '../protocol/frame/hot-commands.js';
+import type { IntakeSlab } from '../protocol/frame/intake-slab.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import { parseTopicName } from '../protocol/topic/topic-name.js';
 import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
 import { AckQueue } from './ack-queue.js';
 import { AckTimeouts } from './ack-timeouts.js';
-import { ackCommand, idData, idOf, startOf, subscribeCommand } from './consumer-commands.js';
+import { ACK_RECEIPTS_SINCE, ackCommand, idData, idOf, startOf, subscribeCommand } from './consumer-commands.js';
 import type { ConsumerListener, ConsumerOptions, WireConsumer } from './consumer.options.js';
 import { CursorPlace, type SeekTarget } from './cursor-place.js';
 import { EntryReader } from './entry-reader.js';
@@ -32,7 +33,6 @@ import type { TopicEnd } from './topic-end.js';
 
 /** After a listener threw, its message comes again no sooner. */
 const LISTENER_FAILED_DELAY_MS = 1_000;
-const PROTOCOL_WITH_ACK_RECEIPTS = 17;
 
 /** A consumer on one topic that is not partitioned, or on one partition. */
 export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
@@ -74,7 +74,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#reader = new EntryReader({
       topic,
       partition: parseTopicName(topic).partition,
-      copyPayloads: options.payloads === 'copy',
+      payloads: options.payloads ?? 'view',
     });
     this.#acks = new AckQueue(options.batchIndexAck ?? true);
     this.#timers = new RedeliveryTimers(context.clock, (ids) => this.#redeliver(ids));
@@ -105,6 +105,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   ack(id: HandedOutId): Promise<void> {
     this.#timeouts?.remove(id);
     if (id.batch === undefined) {
+      id.loan?.giveBack();
       return this.#acks.addSingle(id.ledgerId, id.entryId);
     }
     id.batch.acknowledge(id.batchIndex);
@@ -285,7 +286,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     this.#tell(() => this.listener.onEndOfTopic?.());
   }
 
-  onEntry(header: MessageHeader, bytes: Buffer, start: number, end: number): void {
+  onEntry(header: MessageHeader, bytes: Buffer, start: number, end: number, memory?: IntakeSlab): void {
     let entry: Entry;
     try {
       entry = decodeEntry(bytes, start, end);
@@ -300,7 +301,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     if (!stale && !this.#isForOthers(header, entry)) {
       try {
         const maxBytes = this.#connection?.maxMessageBytes ?? 0;
-        const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#place.after);
+        const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#place.after, memory);
         this.#enqueue(messages);
         if (settled) {
           this.#acknowledge(header);
@@ -423,7 +424,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
 
   #sendAck(connection: Connection, ackType: number, positions: readonly AckPosition[]): Promise<unknown> {
     const command = ackCommand(this.#id, ackType, positions);
-    if (connection.protocolVersion < PROTOCOL_WITH_ACK_RECEIPTS) {
+    if (connection.protocolVersion < ACK_RECEIPTS_SINCE) {
       connection.send('ack', command);
       return Promise.resolve();
     }

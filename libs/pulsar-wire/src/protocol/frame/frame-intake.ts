@@ -1,3 +1,4 @@
+import { IntakeSlab } from './intake-slab.js';
 import { checkedFrameSize, DEFAULT_MAX_MESSAGE_BYTES, FRAME_HEADROOM_BYTES, type FrameSink } from './frame-reader.js';
 
 /**
@@ -7,13 +8,15 @@ import { checkedFrameSize, DEFAULT_MAX_MESSAGE_BYTES, FRAME_HEADROOM_BYTES, type
 export const INTAKE_SLAB_BYTES = 512 * 1024;
 /** With less left than this, and nothing begun in it, the next read goes into new memory: small reads cost a system call each. */
 const MIN_ROOM_BYTES = 16 * 1024;
+/** Of those that nobody holds any more: 8 MiB. */
+const MAX_IDLE_SLABS = 16;
 
 /**
  * Cuts a stream into frames as `FrameReader` does, for a source that reads into memory that it is given: a frame is put together where it
  * arrives. Nothing is allocated per read and most frames are never copied, which halves what the garbage collector has to count: bytes outside of the
  * heap make it collect everything, however little lies on the heap.
  *
- * Memory that was handed out in frames is never written again.
+ * Memory is written again when nobody holds it: a sink that keeps a view on a frame holds {@link slab}.
  *
  * @example
  * ```ts
@@ -23,7 +26,8 @@ const MIN_ROOM_BYTES = 16 * 1024;
  */
 export class FrameIntake {
   readonly #sink: FrameSink;
-  #slab: Buffer | undefined;
+  #slab: IntakeSlab | undefined;
+  readonly #idle: IntakeSlab[] = [];
   /** Where the first frame begins that is not whole. */
   #start = 0;
   #end = 0;
@@ -48,6 +52,11 @@ export class FrameIntake {
     this.#maxFrameBytes = bytes;
   }
 
+  /** What the frame lies in that the sink is called for. */
+  get slab(): IntakeSlab | undefined {
+    return this.#slab;
+  }
+
   /** Bytes of an unfinished frame that wait for the rest. */
   get bufferedBytes(): number {
     return this.#end - this.#start;
@@ -57,18 +66,24 @@ export class FrameIntake {
   room(): Buffer {
     const slab = this.#slab;
     const begun = this.#end - this.#start;
-    const needed = Math.max(slab !== undefined && begun >= 4 ? 4 + slab.readUInt32BE(this.#start) : 0, 1);
-    const least = begun < 4 ? MIN_ROOM_BYTES : needed;
-    if (slab !== undefined && this.#start + least <= slab.length) {
-      return slab.subarray(this.#end);
+    if (slab !== undefined && begun === 0 && !slab.isHeld) {
+      this.#start = 0;
+      this.#end = 0;
     }
-    // Not filled with zeros: a size alone costs address space, and memory only as bytes arrive.
-    const next = Buffer.allocUnsafeSlow(Math.max(this.#open ? INTAKE_SLAB_BYTES : MIN_ROOM_BYTES, needed));
-    slab?.copy(next, 0, this.#start, this.#end);
+    const needed = Math.max(slab !== undefined && begun >= 4 ? 4 + slab.bytes.readUInt32BE(this.#start) : 0, 1);
+    const least = begun < 4 ? MIN_ROOM_BYTES : needed;
+    if (slab !== undefined && this.#start + least <= slab.bytes.length) {
+      return slab.bytes.subarray(this.#end);
+    }
+    const next = this.#next(needed);
+    slab?.bytes.copy(next.bytes, 0, this.#start, this.#end);
     this.#slab = next;
     this.#start = 0;
     this.#end = begun;
-    return next.subarray(begun);
+    if (slab !== undefined && !slab.isHeld) {
+      this.#onFree(slab);
+    }
+    return next.bytes.subarray(begun);
   }
 
   /**
@@ -84,7 +99,7 @@ export class FrameIntake {
     }
     this.#end += count;
     try {
-      this.#consume(slab);
+      this.#consume(slab.bytes);
     } catch (error) {
       this.close();
       throw error;
@@ -95,8 +110,23 @@ export class FrameIntake {
   close(): void {
     this.#open = false;
     this.#slab = undefined;
+    this.#idle.length = 0;
     this.#start = 0;
     this.#end = 0;
+  }
+
+  #next(needed: number): IntakeSlab {
+    const idle = needed <= INTAKE_SLAB_BYTES ? this.#idle.pop() : undefined;
+    // Not filled with zeros: a size alone costs address space, and memory only as bytes arrive.
+    const bytes = Math.max(this.#open ? INTAKE_SLAB_BYTES : MIN_ROOM_BYTES, needed);
+    return idle ?? new IntakeSlab(Buffer.allocUnsafeSlow(bytes), (slab) => this.#onFree(slab));
+  }
+
+  #onFree(slab: IntakeSlab): void {
+    const isUsual = slab.bytes.length === INTAKE_SLAB_BYTES;
+    if (this.#open && isUsual && slab !== this.#slab && this.#idle.length < MAX_IDLE_SLABS) {
+      this.#idle.push(slab);
+    }
   }
 
   #consume(slab: Buffer): void {
