@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { Peer } from '../support/pulsar-peers/peer.ts';
 // What the contestants import, so that it is built: from '@smartpulse/pulsar', from '@smartpulse/pulsar-wire'.
 import { type Heap, type Job, type Latency, type Settings, type Throughput } from './pulsar-transports/job.ts';
+import { cpuMsOf, type Spread, ratios, rounded, shown, slope, spread, table } from './pulsar-transports/statistics.ts';
+import { measureWebSocketLimit, reportWebSocketLimit } from './pulsar-transports/websocket-limit.ts';
 
 // The support of the tests names its own files as they are called when they are built.
 registerHooks({
@@ -22,23 +24,27 @@ const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
 
 const LIMITS = { window: 5_000, batchMessages: 1_000, batchBytes: 131_072, lingerMs: 1 };
 const SIZES = [
-  { bytes: 100, messages: 200_000 },
-  { bytes: 1_024, messages: 200_000 },
+  { bytes: 100, messages: 60_000 },
+  { bytes: 1_024, messages: 60_000 },
 ] as const;
 /** Ways that are ten times slower, so that a run takes about as long: through the broker's WebSocket service and through the official addon. */
 const SLOW_WAYS = [
-  { name: /^WebSocket/, messages: 10_000 },
-  { name: /^native/, messages: 25_000 },
+  { name: /^WebSocket/, messages: 4_000 },
+  { name: /^native/, messages: 10_000 },
 ];
 const WARM_UP_ROUNDS = 2;
-const ROUNDS = 5;
+/** Many short ones: what else the machine does changes within seconds, and a comparison is of contestants in the same round. */
+const ROUNDS = 24;
 const LATENCY = { messages: 2_000, bytes: 100, perSecond: 1_000, warmUpRounds: 1, rounds: 3 };
-/** No round begins later than this after the start of the throughput runs, so that all takes about four minutes on a slow machine, too. */
-const BUDGET_MS = 120_000;
+/** No round begins later than this after the start of the throughput runs, so that all takes less than six minutes on a slow machine, too. */
+const BUDGET_MS = 150_000;
 
+const WIRE = 'wire client, bare';
+const FLOOR = 'node:net, frames made before';
 const NODE_WAYS = [
+  WIRE,
   'wire transport (port)',
-  'wire client, bare',
+  FLOOR,
   'in-process transport (port)',
   'WebSocket transport (port)',
   'WebSocket, bare ws loop',
@@ -46,8 +52,16 @@ const NODE_WAYS = [
   'native pulsar-client',
 ];
 const JAVA = 'Java client';
-/** What each is compared with: ours comes first. */
-const OURS = NODE_WAYS[0];
+/** Takes part in one section only. */
+const PERMITS_ONLY = 'WebSocket, permits only';
+/** Neighbours in a round, so that they are compared in the same weather. */
+const PAIRS = [
+  [WIRE, JAVA],
+  ['wire transport (port)', JAVA],
+  [WIRE, FLOOR],
+  [WIRE, 'native pulsar-client'],
+  ['WebSocket transport (port)', 'WebSocket, bare ws loop'],
+] as const;
 
 interface Contestant {
   readonly name: string;
@@ -71,7 +85,10 @@ if (!java.available) {
   absent.set(JAVA, java.reason);
 }
 const loadBefore = loadavg()[0];
-const throughput = await withBroker(false, measureThroughput);
+const { throughput, webSocketLimit } = await withBroker(false, async (contestants, brokerPid) => ({
+  throughput: await measureThroughput(contestants, brokerPid),
+  webSocketLimit: await measureWebSocketLimit(contestants, topicOf('consume-100'), 100, brokerPid),
+}));
 const latency = await withBroker(true, measureLatency);
 if (java.available) {
   java.value[Symbol.dispose]();
@@ -81,7 +98,7 @@ report();
 /** Starts a broker and all contestants, and stops them in any case. */
 async function withBroker<T>(
   isImmediate: boolean,
-  work: (contestants: readonly Contestant[]) => Promise<T>,
+  work: (contestants: readonly Contestant[], brokerPid: number | undefined) => Promise<T>,
 ): Promise<T> {
   const broker = await PulsarStandalone.start(runtime, {
     optimised: true,
@@ -91,26 +108,28 @@ async function withBroker<T>(
     properties: { defaultRetentionTimeInMinutes: '60', defaultRetentionSizeInMB: '-1' },
   });
   const settings: Settings = { ...LIMITS, serviceUrl: broker.serviceUrl, webSocketUrl: broker.webSocketUrl };
-  const started: Contestant[] = NODE_WAYS.filter((name) => !absent.has(name)).map((name) => ({
-    name,
-    peer: PeerProcess.start({
+  const started: Contestant[] = [...NODE_WAYS, PERMITS_ONLY]
+    .filter((name) => !absent.has(name))
+    .map((name) => ({
       name,
-      command: process.execPath,
-      args: [
-        ...process.execArgv,
-        '--expose-gc',
-        // The collections for the heap figures would else throw compiled code away that the next job of its kind needs.
-        '--no-flush-bytecode',
-        fileURLToPath(new URL('./pulsar-transports/contestant.ts', import.meta.url)),
+      peer: PeerProcess.start({
         name,
-        JSON.stringify(settings),
-      ],
-    }),
-  }));
+        command: process.execPath,
+        args: [
+          ...process.execArgv,
+          '--expose-gc',
+          // The collections for the heap figures would else throw compiled code away that the next job of its kind needs.
+          '--no-flush-bytecode',
+          fileURLToPath(new URL('./pulsar-transports/contestant.ts', import.meta.url)),
+          name,
+          JSON.stringify(settings),
+        ],
+      }),
+    }));
   if (java.available) {
-    // After the wire client, its nearest relative.
+    // Beside the wire client, its nearest relative.
     const peer = java.value.start('BenchPeer', [settings.serviceUrl, JSON.stringify(settings)], 512);
-    started.splice(2, 0, { name: JAVA, peer });
+    started.splice(1, 0, { name: JAVA, peer });
   }
   try {
     const contestants: Contestant[] = [];
@@ -122,17 +141,29 @@ async function withBroker<T>(
         absent.set(contestant.name, notHere);
       }
     }
-    return await work(contestants);
+    return await work(contestants, broker.pid);
   } finally {
     await Promise.all(started.map(({ peer }) => peer.close()));
     await broker.stop();
   }
 }
 
-async function measureThroughput(contestants: readonly Contestant[]) {
-  const results = new Map<string, { readonly figures: Map<string, Throughput[]>; readonly heap: [number, number][] }>(
-    contestants.map(({ name }) => [name, { figures: new Map(), heap: [] }]),
-  );
+interface Measured {
+  /** By case; a round each, in the order of the rounds. */
+  readonly figures: Map<string, Round[]>;
+  readonly heap: [number, number][];
+}
+
+/** One run of one contestant, per message. */
+interface Round {
+  readonly ms: number;
+  readonly cpuMs: number;
+  readonly brokerMs: number;
+}
+
+async function measureThroughput(all: readonly Contestant[], brokerPid: number | undefined) {
+  const contestants = all.filter(({ name }) => name !== PERMITS_ONLY);
+  const results = new Map<string, Measured>(contestants.map(({ name }) => [name, { figures: new Map(), heap: [] }]));
   const cases = SIZES.flatMap(({ bytes, messages }): ThroughputCase[] => {
     const count = (name: string): number => SLOW_WAYS.find((way) => way.name.test(name))?.messages ?? messages;
     return [
@@ -161,10 +192,12 @@ async function measureThroughput(contestants: readonly Contestant[]) {
       const first = (round + WARM_UP_ROUNDS) % contestants.length;
       for (const { name, peer } of [...contestants.slice(first), ...contestants.slice(0, first)]) {
         const { kind, messages, ...rest } = job(name, round);
+        const brokerStartedMs = cpuMsOf(brokerPid);
         const { ms, cpuMs, heapBytes } = await peer.ask<Throughput & Heap>({ kind, messages, ...rest });
+        const brokerMs = cpuMsOf(brokerPid) - brokerStartedMs;
         const result = results.get(name);
         if (round >= 0 && result !== undefined) {
-          const perMessage = { ms: ms / messages, cpuMs: cpuMs / messages };
+          const perMessage = { ms: ms / messages, cpuMs: cpuMs / messages, brokerMs: brokerMs / messages };
           result.figures.set(title, [...(result.figures.get(title) ?? []), perMessage]);
           result.heap.push([(result.heap.at(-1)?.[0] ?? 0) + messages, heapBytes]);
         }
@@ -179,14 +212,15 @@ async function measureThroughput(contestants: readonly Contestant[]) {
 async function fillTopics(contestants: readonly Contestant[]): Promise<void> {
   for (const { bytes, messages } of SIZES) {
     for (const { name, peer } of contestants) {
-      if (name === 'wire client, bare' || name.startsWith('in-process')) {
+      if (name === WIRE || name.startsWith('in-process')) {
         await peer.ask({ kind: 'publish', topic: topicOf(`consume-${bytes}`), messages, bytes });
       }
     }
   }
 }
 
-async function measureLatency(contestants: readonly Contestant[]) {
+async function measureLatency(all: readonly Contestant[]) {
+  const contestants = all.filter(({ name }) => name !== FLOOR && name !== PERMITS_ONLY);
   const results = new Map<string, Latency[]>(contestants.map(({ name }) => [name, []]));
   const { messages, bytes, perSecond } = LATENCY;
   for (let round = -LATENCY.warmUpRounds; round < LATENCY.rounds; round++) {
@@ -206,19 +240,28 @@ function report(): void {
   const name = 'pulsar-transports';
   const { rounds, titles, results } = throughput;
   const tables = titles.map((title) => {
-    const rows = [...results].map(([contestant, { figures }]) => {
-      const all = figures.get(title) ?? [];
-      const perSecond = spread(all.map(({ ms }) => 1_000 / ms));
+    const roundsOf = (contestant: string): readonly Round[] => results.get(contestant)?.figures.get(title) ?? [];
+    const rows = [...results.keys()].map((contestant) => {
+      const all = roundsOf(contestant);
       return {
         name: contestant,
-        medianPerSecond: Math.round(perSecond.median),
-        slowestPerSecond: Math.round(perSecond.min),
-        fastestPerSecond: Math.round(perSecond.max),
-        cpuSecondsPerMillion: rounded(spread(all.map(({ cpuMs }) => cpuMs * 1_000)).median),
+        perSecond: spread(all.map(({ ms }) => 1_000 / ms)),
+        cpuSecondsPerMillion: spread(all.map(({ cpuMs }) => cpuMs * 1_000)),
+        brokerSecondsPerMillion: spread(all.map(({ brokerMs }) => brokerMs * 1_000)),
       };
     });
-    const ours = rows.find((row) => row.name === OURS)?.medianPerSecond ?? Number.NaN;
-    return { title, rows: rows.map((row) => ({ ...row, oursIsFasterBy: rounded(ours / row.medianPerSecond) })) };
+    const pairs = PAIRS.filter((pair) => pair.every((contestant) => results.has(contestant))).map(([ours, other]) => ({
+      name: `${ours} : ${other}`,
+      rate: ratios(
+        roundsOf(ours).map(({ ms }) => 1 / ms),
+        roundsOf(other).map(({ ms }) => 1 / ms),
+      ),
+      cpu: ratios(
+        roundsOf(ours).map(({ cpuMs }) => cpuMs),
+        roundsOf(other).map(({ cpuMs }) => cpuMs),
+      ),
+    }));
+    return { title, rows, pairs };
   });
   const heap = [...results].map(([contestant, { heap: points }]) => ({
     name: contestant,
@@ -228,7 +271,7 @@ function report(): void {
   const latencies = [...latency].map(([contestant, all]) => {
     const p50 = spread(all.map(({ p50Ms }) => p50Ms));
     const p99 = spread(all.map(({ p99Ms }) => p99Ms));
-    return { name: contestant, p50Ms: rounded(p50.median), p99Ms: rounded(p99.median), p99Spread: [p99.min, p99.max] };
+    return { name: contestant, p50Ms: rounded(p50.median), p99 };
   });
 
   const { window, batchMessages, batchBytes, lingerMs } = LIMITS;
@@ -237,15 +280,19 @@ function report(): void {
       `${rounds} rounds in turns, ${WARM_UP_ROUNDS} before to warm up. Load of the machine: ${loadBefore?.toFixed(1)} before, ` +
       `${loadavg()[0]?.toFixed(1)} after, on ${availableParallelism()} processors, which the broker shares.`,
   );
-  for (const { title, rows } of tables) {
-    console.log(`\n${title}`);
+  for (const { title, rows, pairs } of tables) {
+    console.log(`\n${title}: median [quartiles]`);
     table(rows, (row) => ({
-      'median msg/s': row.medianPerSecond,
-      'slowest to fastest': `${row.slowestPerSecond} to ${row.fastestPerSecond}`,
-      'CPU s per million': row.cpuSecondsPerMillion,
-      'ours is faster by': `${row.oursIsFasterBy.toFixed(2)} x`,
+      'k msg/s': shown(scaled(row.perSecond, 0.001), 0),
+      'CPU s per million': shown(row.cpuSecondsPerMillion),
+      'broker, CPU s per million': row.brokerSecondsPerMillion.median.toFixed(1),
+    }));
+    table(pairs, (pair) => ({
+      'rate, in the same round': shown(pair.rate),
+      'CPU, in the same round': shown(pair.cpu),
     }));
   }
+  reportWebSocketLimit(webSocketLimit);
   console.log('\nHeap after garbage collection, over all rounds');
   table(heap, (row) => ({ 'growth, bytes per message': row.bytesPerMessage, 'MiB at the end': row.lastMiB }));
   console.log(
@@ -253,8 +300,7 @@ function report(): void {
   );
   table(latencies, (row) => ({
     'p50 ms': row.p50Ms,
-    'p99 ms': row.p99Ms,
-    'p99 best to worst': row.p99Spread.map((ms) => ms.toFixed(2)).join(' to '),
+    'p99 ms': shown(row.p99),
   }));
   absent.forEach((reason, contestant) => console.log(`Not measured: ${contestant}: ${reason}`));
 
@@ -268,6 +314,7 @@ function report(): void {
     cpus: availableParallelism(),
     load: { before: loadBefore, after: loadavg()[0] },
     throughput: tables,
+    webSocketLimit,
     heap,
     latency: latencies,
     absent: Object.fromEntries(absent),
@@ -275,29 +322,8 @@ function report(): void {
   writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(result, null, 2)}\n`);
 }
 
-function table<T extends { readonly name: string }>(
-  rows: readonly T[],
-  columns: (row: T) => Record<string, unknown>,
-): void {
-  console.table(Object.fromEntries(rows.map((row) => [row.name, columns(row)])));
-}
-
-function spread(values: readonly number[]): { readonly min: number; readonly median: number; readonly max: number } {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (index: number): number => sorted.at(index) ?? Number.NaN;
-  return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(-1) };
-}
-
-/** Least squares. */
-function slope(points: readonly (readonly [number, number])[]): number {
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
-  const over = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
-  return over / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
+function scaled({ lower, median, upper }: Spread, by: number): Spread {
+  return { lower: lower * by, median: median * by, upper: upper * by };
 }
 
 function slug(text: string): string {

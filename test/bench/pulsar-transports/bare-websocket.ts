@@ -19,8 +19,15 @@ interface Delivery {
   readonly payload: string;
 }
 
-/** What somebody writes who knows the WebSocket API and needs nothing but speed: no reconnect, no checks. */
-export async function bareWebSocket(settings: Settings): Promise<Way<string>> {
+/** More than any run asks for, and fewer than the broker lets go unacknowledged. */
+const ALL = 40_000;
+
+/**
+ * What somebody writes who knows the WebSocket API and needs nothing but speed: no reconnect, no checks.
+ *
+ * @param acknowledges `false`: everything is permitted at once and nothing else is ever sent, which nobody can undercut.
+ */
+export async function bareWebSocket(settings: Settings, acknowledges = true): Promise<Way<string>> {
   const address = (role: string, topic: string, rest: string, query: Record<string, string>): string =>
     `${settings.webSocketUrl}/ws/v2/${role}/${topic.replace('://', '/')}${rest}?${new URLSearchParams(query).toString()}`;
   return {
@@ -62,6 +69,7 @@ export async function bareWebSocket(settings: Settings): Promise<Way<string>> {
           subscriptionType: 'Shared',
           subscriptionInitialPosition: 'Earliest',
           receiverQueueSize: `${settings.window}`,
+          ...(acknowledges ? {} : { pullMode: 'true' }),
         }),
       );
       socket.on('message', (data: Buffer) => {
@@ -69,6 +77,10 @@ export async function bareWebSocket(settings: Settings): Promise<Way<string>> {
         onMessage(messageId, Buffer.from(payload, 'base64'));
       });
       await opened(socket);
+      if (!acknowledges) {
+        socket.send(`{"type":"permit","permitMessages":${ALL}}`);
+        return { permit: () => {}, ack: async () => {}, close: () => closed(socket) };
+      }
       return {
         // The acknowledgement is the permit here.
         permit: () => {},

@@ -1,7 +1,7 @@
 // One way to a broker in a process of its own, so that its processor time is its own: a job a line on the standard input, its figures on the output.
 import { createInterface } from 'node:readline';
 import { type Heap, type Job, type Latency, type Settings, type Throughput } from './job.ts';
-import { NotHere, type Way, type WayProducer } from './way.ts';
+import { type ByteWay, NotHere, type Way, type WayConsumer, type WayProducer } from './way.ts';
 import { WAYS } from './ways.ts';
 
 const [name = '', settingsText = '{}'] = process.argv.slice(2);
@@ -10,7 +10,7 @@ const settings = JSON.parse(settingsText) as Settings;
 const NUMBER_AT = 8;
 const LATENCY_WAIT_MS = 20_000;
 
-let way: Way<unknown> | undefined;
+let way: Way<unknown> | ByteWay | undefined;
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(await answerTo(JSON.parse(line) as Job))}\n`);
 }
@@ -29,7 +29,10 @@ async function answerTo(job: Job): Promise<object> {
   }
 }
 
-async function run(way: Way<unknown>, job: Job): Promise<Throughput | Latency | object> {
+async function run(way: Way<unknown> | ByteWay, job: Job): Promise<Throughput | Latency | object> {
+  if ('publish' in way) {
+    return carry(way, job);
+  }
   switch (job.kind) {
     case 'publish':
       return publish(way, job);
@@ -39,6 +42,16 @@ async function run(way: Way<unknown>, job: Job): Promise<Throughput | Latency | 
       return latency(way, job);
     case 'open':
       break;
+  }
+  return {};
+}
+
+async function carry(way: ByteWay, job: Job): Promise<Throughput | object> {
+  if (job.kind === 'publish') {
+    return way.publish(job.topic, job.messages, job.bytes, stopwatch);
+  }
+  if (job.kind === 'consume') {
+    return way.consume(job.topic, job.subscription, job.messages, job.bytes, stopwatch);
   }
   return {};
 }
@@ -78,23 +91,29 @@ async function publish(way: Way<unknown>, { topic, messages, bytes }: Job & { ki
 /** Receives and acknowledges each message; done when every acknowledgement is. */
 async function consume(
   way: Way<unknown>,
-  { topic, subscription, messages, bytes }: Job & { kind: 'consume' },
+  { topic, subscription, messages, bytes, connections = 1 }: Job & { kind: 'consume' },
 ): Promise<Throughput> {
   const stop = stopwatch();
-  const early: [unknown, Uint8Array][] = [];
-  let onMessage = (id: unknown, payload: Uint8Array): void => void early.push([id, payload]);
-  const consumer = await way.subscribe(topic, subscription, (id, payload) => onMessage(id, payload));
-  await new Promise<void>((resolve, reject) => {
-    const refillAt = settings.window / 2;
-    let received = 0;
-    let acknowledged = 0;
+  const window = settings.window / connections;
+  let resolve = (): void => {};
+  let reject = (_error: unknown): void => {};
+  const done = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  let received = 0;
+  let acknowledged = 0;
+  const onAcknowledged = (): void => {
+    acknowledged++;
+    if (acknowledged === messages) {
+      resolve();
+    }
+  };
+  const subscribe = async (): Promise<WayConsumer<unknown>> => {
+    const early: [unknown, Uint8Array][] = [];
+    let onMessage = (id: unknown, payload: Uint8Array): void => void early.push([id, payload]);
+    const consumer = await way.subscribe(topic, subscription, (id, payload) => onMessage(id, payload));
     let spent = 0;
-    const onAcknowledged = (): void => {
-      acknowledged++;
-      if (acknowledged === messages) {
-        resolve();
-      }
-    };
     onMessage = (id, payload) => {
       if (payload.length !== bytes) {
         reject(new Error(`A message has ${payload.length} bytes instead of ${bytes}.`));
@@ -106,16 +125,19 @@ async function consume(
       consumer.ack(id).then(onAcknowledged, reject);
       // Half a window at a time, as the official clients do it.
       spent++;
-      if (spent === refillAt) {
+      if (spent === window / 2) {
         consumer.permit(spent);
         spent = 0;
       }
     };
     early.forEach(([id, payload]) => onMessage(id, payload));
-    consumer.permit(settings.window);
-  });
+    consumer.permit(window);
+    return consumer;
+  };
+  const consumers = await Promise.all(Array.from({ length: connections }, subscribe));
+  await done;
   const taken = stop();
-  await consumer.close();
+  await Promise.all(consumers.map((consumer) => consumer.close()));
   return taken;
 }
 

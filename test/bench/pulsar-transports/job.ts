@@ -19,6 +19,8 @@ export type Job =
       readonly subscription: string;
       readonly messages: number;
       readonly bytes: number;
+      /** Consumers that share the subscription and the window; 1 where nothing is said. */
+      readonly connections?: number;
     }
   | {
       readonly kind: 'latency';

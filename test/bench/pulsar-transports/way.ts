@@ -1,4 +1,4 @@
-import { type Settings } from './job.ts';
+import type { Settings, Throughput } from './job.ts';
 
 /** The producer of a way. */
 export interface WayProducer {
@@ -25,9 +25,25 @@ export interface Way<TId> {
   close(): Promise<unknown>;
 }
 
+/** No client, but the bytes of one: the least that any client in Node can take. It times itself, from where the messages begin to move. */
+export interface ByteWay {
+  publish(topic: string, messages: number, bytes: number, started: Stopwatch): Promise<Throughput>;
+  consume(
+    topic: string,
+    subscription: string,
+    messages: number,
+    bytes: number,
+    started: Stopwatch,
+  ): Promise<Throughput>;
+  close(): Promise<unknown>;
+}
+
+/** Starts; the answer stops. */
+export type Stopwatch = () => () => Throughput;
+
 /** Says why this contestant cannot take part, in a sentence. */
 export class NotHere extends Error {
   override readonly name = 'NotHere';
 }
 
-export type OpenWay = (settings: Settings) => Promise<Way<unknown>>;
+export type OpenWay = (settings: Settings) => Promise<Way<unknown> | ByteWay>;

@@ -12,6 +12,7 @@ import { type Clock, type Random, SystemClock, SystemRandom } from '@smartpulse/
 import { bareWebSocket } from './bare-websocket.ts';
 import { type Settings } from './job.ts';
 import { nativeClient } from './native-client.ts';
+import { preparedFrames } from './prepared-frames.ts';
 import { NotHere, type OpenWay, type Way } from './way.ts';
 
 const MAX_PENDING_BYTES = 67_108_864;
@@ -25,6 +26,7 @@ export const WAYS: Readonly<Record<string, OpenWay>> = {
   'wire transport (port)': async (settings) =>
     overPort(new WireTransport(connection(settings.serviceUrl), { clock, random }), settings),
   'wire client, bare': bareWire,
+  'node:net, frames made before': preparedFrames,
   'in-process transport (port)': async (settings) =>
     overPort(
       // Enough for the topics that are read, and little enough that those that are only written stop growing.
@@ -35,7 +37,8 @@ export const WAYS: Readonly<Record<string, OpenWay>> = {
     const transport = new (await webSocketTransport())(connection(settings.webSocketUrl), { clock, random });
     return overPort(transport, settings);
   },
-  'WebSocket, bare ws loop': bareWebSocket,
+  'WebSocket, bare ws loop': (settings) => bareWebSocket(settings),
+  'WebSocket, permits only': (settings) => bareWebSocket(settings, false),
   'native transport (port)': async (settings) => {
     try {
       return await overPort(new NativeTransport(connection(settings.serviceUrl), { clock }), settings);
@@ -110,7 +113,8 @@ async function bareWire(settings: Settings): Promise<Way<HandedOutId>> {
         })),
     subscribe: (topic, subscription, onMessage) =>
       client.subscribe(
-        { topic, subscription, type: 'Shared', initialPosition: 'earliest' },
+        // The loop is done with a message when it acknowledges it.
+        { topic, subscription, type: 'Shared', initialPosition: 'earliest', payloads: 'lent' },
         { onMessage: (message) => onMessage(message.id, message.payload), onClosed: fail },
       ),
     close: () => client.close(),

@@ -30,11 +30,16 @@ export function encodeFrame(topic: string, message: OutgoingMessage): string {
     throw tooLarge(topic, payload.byteLength, MAX_PAYLOAD_BYTES);
   }
   const base64 = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64');
+  const { key, properties, eventTimeMs, deliverAtMs } = message;
+  if (key === undefined && properties === undefined && eventTimeMs === undefined && deliverAtMs === undefined) {
+    // It fits: the payload does.
+    return `{"payload":"${base64}"`;
+  }
   const more = JSON.stringify({
-    key: message.key,
-    properties: message.properties === undefined ? undefined : stringsOf(message.properties),
-    eventTime: message.eventTimeMs === undefined ? undefined : isoTime(topic, message.eventTimeMs),
-    deliverAt: message.deliverAtMs === undefined ? undefined : Math.ceil(message.deliverAtMs),
+    key,
+    properties: properties === undefined ? undefined : stringsOf(properties),
+    eventTime: eventTimeMs === undefined ? undefined : isoTime(topic, eventTimeMs),
+    deliverAt: deliverAtMs === undefined ? undefined : Math.ceil(deliverAtMs),
   });
   const frame = more === '{}' ? `{"payload":"${base64}"` : `{"payload":"${base64}",${more.slice(1, -1)}`;
   const frameBytes = Buffer.byteLength(frame) + CONTEXT_BYTES;
