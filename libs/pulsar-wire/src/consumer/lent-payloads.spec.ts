@@ -67,23 +67,23 @@ describe('a consumer of lent payloads', () => {
     const held: { readonly message: ReceivedMessage; readonly fill: number }[] = [];
     const memories = new Set<ArrayBufferLike>();
     const acknowledged: Promise<void>[] = [];
-    let received = 0;
+    const seen = { received: 0 };
     const consumer = await finish(
       client.subscribe(
         { topic: 'orders', subscription: 's', type: 'Shared', initialPosition: 'earliest', payloads },
         {
           onMessage: (message) => {
             memories.add(message.payload.buffer);
-            held.push({ message, fill: fillOf(received++) });
+            held.push({ message, fill: fillOf(seen.received++) });
           },
           onClosed: () => undefined,
         },
       ),
     );
-    while (received < MESSAGES || held.length > 0) {
+    while (seen.received < MESSAGES || held.length > 0) {
       consumer.permit(4);
       await clock.settle();
-      while (held.length > (received < MESSAGES ? keep : 0)) {
+      while (held.length > (seen.received < MESSAGES ? keep : 0)) {
         const [one] = held.splice(Math.floor(random.next() * held.length), 1);
         // Whatever was received since, it is what it was.
         expect(one?.message.payload.every((byte) => byte === one.fill)).toBe(true);

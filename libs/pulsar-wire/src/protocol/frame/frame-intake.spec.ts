@@ -80,10 +80,10 @@ describe('FrameIntake', () => {
           }
         }
         memories.clear();
-        held.splice(0).forEach(({ release }) => release());
+        held.splice(0).forEach((one) => one.release());
         for (let more = 0; more < 200; more++) {
           read(intake, framed(Buffer.alloc(100_000, more)), [60_000]);
-          held.splice(0).forEach(({ release }) => release());
+          held.splice(0).forEach((one) => one.release());
         }
         // What was held once is enough for the 20 MB that follow.
         expect(memories.size).toBeLessThan(20);
