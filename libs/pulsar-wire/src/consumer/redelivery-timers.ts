@@ -2,6 +2,9 @@ import type { Clock, Timer } from '../client/time.js';
 import type { NackBackoff } from './consumer.options.js';
 import type { HandedOutId } from './handed-out-id.js';
 
+/** After a listener threw, its message comes again no sooner. */
+export const LISTENER_FAILED_DELAY_MS = 1_000;
+
 /** Messages that fall due within so many milliseconds come back together. */
 const TICK_MS = 10;
 

@@ -28,11 +28,9 @@ import type { HandedOutId } from './handed-out-id.js';
 import { PermitWindow } from './permit-window.js';
 import { ReadyQueue } from './ready-queue.js';
 import type { ReceivedMessage } from './received-message.js';
-import { nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
+import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
 import type { TopicEnd } from './topic-end.js';
 
-/** After a listener threw, its message comes again no sooner. */
-const LISTENER_FAILED_DELAY_MS = 1_000;
 
 /** A consumer on one topic that is not partitioned, or on one partition. */
 export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
