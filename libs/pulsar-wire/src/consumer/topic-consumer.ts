@@ -31,7 +31,6 @@ import type { ReceivedMessage } from './received-message.js';
 import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
 import type { TopicEnd } from './topic-end.js';
 
-
 /** A consumer on one topic that is not partitioned, or on one partition. */
 export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   readonly topic: string;
