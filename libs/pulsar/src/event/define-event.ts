@@ -59,7 +59,22 @@ export function defineEvent<T>(definition: EventDefinition<T>): EventContract<T>
   });
 }
 
-/** The topic name in a topic or contract. */
+/**
+ * The topic name in a topic or contract.
+ *
+ * @throws ConfigurationError when it is neither, as in modules that import each other, where a contract may not be there yet.
+ */
 export function topicOf<T>(topic: string | EventContract<T>): string {
-  return typeof topic === 'string' ? topic : topic.topic;
+  const given: unknown = topic;
+  if (typeof given === 'string') {
+    return given;
+  }
+  if (typeof given === 'object' && given !== null && 'topic' in given && typeof given.topic === 'string') {
+    return given.topic;
+  }
+  throw new ConfigurationError(
+    'topic',
+    [{ option: '', problem: `expected a topic name or what defineEvent answers, found ${typeof given}` }],
+    'Give one of them; where files import each other, the contract may not be there yet: put it into a file of its own.',
+  );
 }

@@ -45,6 +45,13 @@ export function outgoingMessage<T>(
     validate(contract, codec, payload, topic);
   }
   const key = options.key ?? (typeof contract === 'string' ? undefined : keyOf(contract, data, topic));
+  if (key !== undefined && typeof key !== 'string') {
+    throw invalid(
+      topic,
+      `the key is of type ${typeof key}, and keys are texts`,
+      'Give String(key), everywhere the same.',
+    );
+  }
   const message: Writable<OutgoingMessage> = key === undefined ? { payload } : { payload, key };
   if (orderingKey !== undefined) {
     message.orderingKey = orderingKey;

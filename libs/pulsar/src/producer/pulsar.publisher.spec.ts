@@ -37,6 +37,19 @@ afterEach(() => {
 });
 
 describe('PulsarPublisher', () => {
+  it('says what is wrong with a topic that is none, and with a key that is no text', async () => {
+    const { publisher } = open();
+    const loose: { readonly topic?: string; readonly key?: string } = JSON.parse('{ "key": 5 }');
+    await expect(publisher.publish(loose.topic as string, 1)).rejects.toThrow(
+      'expected a topic name or what defineEvent answers, found undefined',
+    );
+    await expect(publisher.publish('t', 1, { key: loose.key })).rejects.toMatchObject({
+      code: 'SMARTPULSE_PULSAR_INVALID_OPTIONS',
+      message: expect.stringContaining('the key is of type number, and keys are texts') as unknown,
+    });
+    await publisher.close();
+  });
+
   it('answers what became of each item, in order, and does not wait for the linger', async () => {
     const { broker, publisher, transport } = open({});
     transport.plan = ({ point, topic, message }) =>

@@ -20,12 +20,22 @@ export function checkOptions<TSchema extends StandardSchemaV1>(
     throw new ConfigurationError(owner, [{ option: '', problem: 'its schema validates asynchronously' }], remedy);
   }
   if (result.issues !== undefined) {
-    throw new ConfigurationError(owner, result.issues.map(toIssue), remedy);
+    throw new ConfigurationError(owner, result.issues.flatMap(toIssues), remedy);
   }
   return result.value;
 }
 
-function toIssue(issue: StandardSchemaV1.Issue): ConfigurationIssue {
+function toIssues(issue: StandardSchemaV1.Issue): readonly ConfigurationIssue[] {
   const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part));
-  return { option: path.join('.'), problem: issue.message };
+  const unknown = unknownOptions(issue);
+  return unknown === undefined
+    ? [{ option: path.join('.'), problem: issue.message }]
+    : unknown.map((name) => ({ option: [...path, name].join('.'), problem: 'there is no option of this name' }));
+}
+
+/** The names that a schema of zod does not know; its own sentence about them speaks of keys, and does not say where. */
+function unknownOptions(issue: StandardSchemaV1.Issue): readonly string[] | undefined {
+  return 'code' in issue && issue.code === 'unrecognized_keys' && 'keys' in issue && Array.isArray(issue.keys)
+    ? issue.keys.map(String)
+    : undefined;
 }
