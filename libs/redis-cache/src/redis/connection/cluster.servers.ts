@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Timer } from '@smartpulse/resilience';
 import type { Redis } from 'ioredis';
+import { hearErrors } from './hear-errors.js';
 import { type ClusterMaster, readRedirection, readSlots, slotOf } from './cluster-slots.js';
 import {
   dataOptions,
@@ -257,7 +258,7 @@ export class ClusterServers extends RedisServers {
     const { clock, connectTimeoutMs } = this.#context;
     const redis = this.#reached().open(seed, { connectTimeout: connectTimeoutMs });
     let reason: Error | undefined;
-    redis.on('error', (error) => {
+    hearErrors(redis, (error) => {
       reason = error;
     });
     const timer = clock.setTimer(connectTimeoutMs, () => redis.disconnect(), { unref: true });

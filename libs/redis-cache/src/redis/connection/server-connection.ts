@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Clock, Random, Timer } from '@smartpulse/resilience';
 import type { Redis } from 'ioredis';
+import { hearErrors } from './hear-errors.js';
 
 /** How one connection is made, and who hears of it. */
 export interface ConnectionPlan {
@@ -119,7 +120,7 @@ export class ServerConnection {
   async #open(redis: Redis): Promise<void> {
     const { clock, timeoutMs, name } = this.#plan;
     let reason: Error | undefined;
-    redis.on('error', (error) => {
+    hearErrors(redis, (error) => {
       reason = error;
     });
     redis.once('close', () => this.#lost(redis));
