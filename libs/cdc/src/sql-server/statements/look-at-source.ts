@@ -42,7 +42,7 @@ export function describeTable(table: string, limits: StatementLimits): SqlServer
 SELECT OBJECT_ID(@table) AS object_id, CHANGE_TRACKING_CURRENT_VERSION() AS current_version, HAS_PERMS_BY_NAME(@table, N'OBJECT', N'SELECT') AS may_select, HAS_PERMS_BY_NAME(@table, N'OBJECT', N'VIEW CHANGE TRACKING') AS may_track, CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), N'Updateability')) AS updateability;
 SELECT d.snapshot_isolation_state FROM sys.databases AS d WHERE d.database_id = DB_ID();
 SELECT t.is_track_columns_updated_on, t.begin_version, t.min_valid_version, t.cleanup_version FROM sys.change_tracking_tables AS t WHERE t.object_id = OBJECT_ID(@table);
-SELECT c.column_id, c.name, TYPE_NAME(c.system_type_id) AS type_name, c.max_length, c.precision, c.scale, c.is_computed, c.collation_name FROM sys.columns AS c WHERE c.object_id = OBJECT_ID(@table) ORDER BY c.column_id;
+SELECT c.column_id, c.name, TYPE_NAME(c.system_type_id) AS type_name, c.max_length, c.[precision], c.scale, c.is_computed, c.collation_name FROM sys.columns AS c WHERE c.object_id = OBJECT_ID(@table) ORDER BY c.column_id;
 SELECT ic.column_id, ic.is_descending_key FROM sys.indexes AS i INNER JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id WHERE i.object_id = OBJECT_ID(@table) AND i.is_primary_key = 1 AND ic.key_ordinal > 0 ORDER BY ic.key_ordinal;`,
     parameters: [text('table', quoteTable(table))],
   };
