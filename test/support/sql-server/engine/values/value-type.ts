@@ -4,7 +4,12 @@ import { type SqlType, type SqlValue } from '../../seam.js';
 export type Collation = 'ci' | 'cs' | 'bin';
 
 /** A type inside of the engine: what the seam knows and the collation, which does not leave. */
-export type ValueType = SqlType & { readonly collation?: Collation; readonly untypedNull?: boolean };
+export type ValueType = SqlType & {
+  readonly collation?: Collation;
+  readonly untypedNull?: boolean;
+  /** How the catalog calls it, where that is another name: `text` is kept as varchar(max). */
+  readonly declared?: string;
+};
 
 export type TypeName = SqlType['name'];
 
@@ -29,14 +34,14 @@ export const decimal = (precision: number, scale: number): ValueType => type('de
 /** Names that only a declaration knows. */
 const SYNONYMS: Readonly<Record<string, ValueType>> = {
   integer: INT,
-  numeric: decimal(18, 0),
   dec: decimal(18, 0),
+  numeric: { ...decimal(18, 0), declared: 'numeric' },
   timestamp: type('rowversion'),
   sysname: nvarchar(128),
-  text: varchar('max'),
-  ntext: nvarchar('max'),
-  image: varbinary('max'),
-  smallmoney: type('money'),
+  text: { ...varchar('max'), declared: 'text' },
+  ntext: { ...nvarchar('max'), declared: 'ntext' },
+  image: { ...varbinary('max'), declared: 'image' },
+  smallmoney: { ...type('money'), declared: 'smallmoney' },
 };
 
 const PLAIN: readonly TypeName[] = [
@@ -66,7 +71,7 @@ export function declaredType(
   const name = written.toLowerCase();
   const synonym = SYNONYMS[name];
   if (name === 'decimal' || synonym?.name === 'decimal') {
-    return decimal(numberOr(args[0], 18), numberOr(args[1], 0));
+    return { ...synonym, ...decimal(numberOr(args[0], 18), numberOr(args[1], 0)) };
   }
   if (synonym !== undefined) {
     return synonym;

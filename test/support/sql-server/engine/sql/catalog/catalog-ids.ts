@@ -1,5 +1,5 @@
 import { type Database } from '../../storage/database.js';
-import { type TypeName } from '../../values/value-type.js';
+import { type TypeName, type ValueType } from '../../values/value-type.js';
 
 /** `schema_id`: dbo is 1, others follow. */
 export function schemaId(database: Database, name: string): bigint {
@@ -34,8 +34,27 @@ export const TYPE_IDS: Readonly<Record<TypeName, number>> = {
   nchar: 239,
 };
 
-/** The name of a type as the catalog has it. */
+const DECLARED_IDS: Readonly<Record<string, number>> = {
+  image: 34,
+  text: 35,
+  ntext: 99,
+  numeric: 108,
+  smallmoney: 122,
+};
+
+/** The name of a type as the catalog has it, by its id. */
 export function typeNameOf(id: bigint): string | null {
-  const name = Object.entries(TYPE_IDS).find(([, one]) => BigInt(one) === id)?.[0];
+  const known = { ...TYPE_IDS, ...DECLARED_IDS };
+  const name = Object.entries(known).find(([, one]) => BigInt(one) === id)?.[0];
   return name === 'rowversion' ? 'timestamp' : (name ?? null);
+}
+
+/** `system_type_id` of a column. */
+export function typeIdOf({ name, declared = '' }: ValueType): bigint {
+  return BigInt(DECLARED_IDS[declared] ?? TYPE_IDS[name]);
+}
+
+/** What the catalog calls the type of a column. */
+export function catalogName({ name, declared }: ValueType): string {
+  return declared ?? (name === 'rowversion' ? 'timestamp' : name);
 }

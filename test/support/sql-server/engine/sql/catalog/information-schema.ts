@@ -6,6 +6,7 @@ import { type Table } from '../../storage/table.js';
 import { shape } from '../../values/value-type.js';
 import { type Run } from '../compile/frame.js';
 import { type CatalogView } from './catalog.js';
+import { catalogName } from './catalog-ids.js';
 import { viewColumns } from './view-columns.js';
 
 /** The views of INFORMATION_SCHEMA that tools ask for. */
@@ -87,7 +88,7 @@ function columnRow({ type, default: fallback }: Column): readonly SqlValue[] {
   return [
     fallback === undefined ? null : `(${fallback.text})`,
     type.nullable ? 'YES' : 'NO',
-    type.name === 'rowversion' ? 'timestamp' : type.name,
+    catalogName(type),
     sized ? length : null,
     sized ? (length < 0n ? length : length * (type.name.startsWith('n') ? 2n : 1n)) : null,
     number === undefined ? null : BigInt(number.precision),

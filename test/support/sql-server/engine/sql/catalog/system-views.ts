@@ -7,7 +7,7 @@ import { formatMoment, fromMilliseconds } from '../../values/date-time.js';
 import { shape, type TypeName } from '../../values/value-type.js';
 import { type Run } from '../compile/frame.js';
 import { type CatalogView } from './catalog.js';
-import { schemaId, TYPE_IDS } from './catalog-ids.js';
+import { schemaId, TYPE_IDS, typeIdOf } from './catalog-ids.js';
 import { viewColumns } from './view-columns.js';
 
 const COLLATION = 'SQL_Latin1_General_CP1_CI_AS';
@@ -299,7 +299,7 @@ function columnRow(column: Column): readonly SqlValue[] {
   const exact = ['tinyint', 'smallint', 'int', 'bigint', 'decimal', 'money'].includes(type.name)
     ? shape(type)
     : undefined;
-  const id = BigInt(TYPE_IDS[type.name]);
+  const id = typeIdOf(type);
   return [
     column.name,
     BigInt(column.id),

@@ -17,8 +17,9 @@ export function writtenOut(items: readonly SelectItem[], scope: Scope): readonly
     if (item.kind === 'assign') {
       return [{ name: '', value: item.value }];
     }
+    // A column is told as the query spells it, not as the table does.
     const name = item.value.kind === 'column' ? (item.value.parts.at(-1) ?? '') : '';
-    return [{ name: item.alias ?? columnName(item.value, scope) ?? name, value: item.value }];
+    return [{ name: item.alias ?? name, value: item.value }];
   });
 }
 
@@ -33,13 +34,4 @@ function starOf(qualifier: readonly string[], scope: Scope): readonly ListedValu
   return sources.flatMap(({ exposedName, columns }) =>
     columns.map(({ name }) => ({ name, value: { kind: 'column', parts: [exposedName, name] } as const })),
   );
-}
-
-/** As the table spells it, not as the query does. */
-function columnName(value: Expression, scope: Scope): string | undefined {
-  if (value.kind !== 'column' || value.parts[0]?.startsWith('$') === true) {
-    return undefined;
-  }
-  const place = scope.resolve(value.parts);
-  return place.depth === 0 ? scope.sources[place.source]?.columns[place.column]?.name : undefined;
 }

@@ -97,8 +97,11 @@ export class DefinitionParser {
       cursor.acceptSymbol('::');
       on = { kind, name: cursor.expectPath() };
     }
+    const columns = cursor.isSymbol('(') ? cursor.parenthesised(() => cursor.expectName()) : [];
     cursor.expect(...(verb === 'revoke' ? ['FROM', 'TO'] : ['TO']));
-    return { kind: 'grant', verb, permissions, on, users: cursor.list(() => cursor.expectName()) };
+    const users = cursor.list(() => cursor.expectName());
+    const granted = columns.length === 0 ? permissions : permissions.map(({ name }) => ({ name, columns }));
+    return { kind: 'grant', verb, permissions: granted, on, users };
   }
 
   /** `(column type …, CONSTRAINT …)`. */
