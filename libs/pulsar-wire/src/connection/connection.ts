@@ -19,6 +19,7 @@ import { PendingRequests } from './pending-requests.js';
 import type { ConsumerPort, ProducerPort } from './ports.js';
 import { addressUrl, type BrokerAddress, hostPort } from './service-url.js';
 import { currentToken, type TokenSource } from './token.js';
+import { TurnWriter } from './turn-writer.js';
 
 /** What a {@link Connection} is made of. */
 export interface ConnectionSettings {
@@ -42,10 +43,10 @@ export class Connection {
   readonly #requests: PendingRequests<Answer>;
   readonly #router: CommandRouter;
   readonly #reader: FrameReader;
+  readonly #writer: TurnWriter;
   readonly #tls: boolean;
   #keepAlive: Timer | undefined;
   #heard = true;
-  #corked = false;
   #ready: { resolve: () => void; reject: (error: WireError) => void } | undefined;
   #ended: WireError | undefined;
   #maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES;
@@ -60,6 +61,7 @@ export class Connection {
   ) {
     this.address = addressUrl(address);
     this.#tls = address.tls;
+    this.#writer = new TurnWriter(stream);
     this.#requests = new PendingRequests(settings.clock);
     this.#router = new CommandRouter(this, this.#requests, settings.emit);
     const onFrame: FrameSink = (bytes, start, end) => this.#onFrame(bytes, start, end);
@@ -167,20 +169,12 @@ export class Connection {
     this.write(encodeCommand(name, fields));
   }
 
-  /** Sends a whole frame. All frames of one turn of the event loop leave in one write. */
+  /** Sends a whole frame; small ones leave at the end of the turn of the event loop. */
   write(frame: Uint8Array): void {
     if (this.#ended !== undefined) {
       return;
     }
-    if (!this.#corked) {
-      this.#corked = true;
-      this.stream.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.stream.uncork();
-      });
-    }
-    this.stream.write(frame);
+    this.#writer.write(frame);
   }
 
   addProducer(id: number, port: ProducerPort): void {
@@ -204,7 +198,7 @@ export class Connection {
   /** Lets what is written leave, then ends the stream. */
   close(): void {
     if (this.#ended === undefined) {
-      this.stream.uncork();
+      this.#writer.flush();
       this.stream.end(() => this.stream.destroy());
       this.#finish(this.#broken('was closed by this client'));
     }
