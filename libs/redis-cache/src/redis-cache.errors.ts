@@ -23,7 +23,7 @@ export class InvalidCacheKeyError extends SmartPulseError {
   readonly code = InvalidCacheKeyError.code;
 
   /**
-   * @param part what is wrong: `key`, `prefix`, `name` or `field`.
+   * @param part what is wrong: `key`, `group`, `tag`, `prefix`, `name` or `field`.
    * @param problem what was found, without the text itself.
    */
   constructor(
@@ -229,6 +229,26 @@ export class CacheServerFullError extends SmartPulseError {
 
   static is(error: unknown): error is CacheServerFullError {
     return SmartPulseError.hasCode(error, CacheServerFullError.code);
+  }
+}
+
+/** Keys that are to be set in one step are not in one group, so that a cluster may hold them on different servers. */
+export class CrossSlotError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CACHE_CROSS_SLOT';
+  readonly code = CrossSlotError.code;
+
+  constructor(
+    readonly namespace: string,
+    readonly keys: number,
+  ) {
+    super(`The ${keys} keys to be set in one step in the cache "${namespace}" are not of one group.`, {
+      remedy:
+        'Give the namespace groupOf: (key) => group, the same for keys that belong together, or use setMany, which sets each by itself.',
+    });
+  }
+
+  static is(error: unknown): error is CrossSlotError {
+    return SmartPulseError.hasCode(error, CrossSlotError.code);
   }
 }
 

@@ -1,7 +1,7 @@
 import { type DynamicModule, type FactoryProvider, Inject, Module } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import { cacheToken } from './decorators/inject-cache.decorator.js';
-import type { CacheNamespace } from './namespace/define-cache.js';
+import { type CacheNamespace, isAutoNamespace } from './namespace/define-cache.js';
 import { type FieldsNamespace, isFieldsNamespace } from './namespace/define-fields-cache.js';
 import { RedisCacheClaim } from './redis-cache.claim.js';
 import { RedisCacheCoreModule } from './redis-cache.core.module.js';
@@ -60,7 +60,10 @@ export class RedisCacheModule {
             'Import RedisCacheModule.forRoot({ url, prefix }) in the root module.',
           );
         }
-        return isFieldsNamespace(namespace) ? registry.openFields(namespace) : registry.open(namespace);
+        if (isFieldsNamespace(namespace)) {
+          return registry.openFields(namespace);
+        }
+        return isAutoNamespace(namespace) ? registry.openAuto(namespace) : registry.open(namespace);
       },
     }));
     return { module: RedisCacheFeatureModule, providers, exports: providers.map(({ provide }) => provide) };

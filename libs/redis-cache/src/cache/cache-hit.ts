@@ -1,15 +1,16 @@
 import type { EntryVersion } from '../version/entry-version.js';
+import type { GivenVersion } from '../store/cache.store.js';
 import type { EntryLives } from './entry-lives.js';
 
 /**
  * What a loader answers: the value and the stamp that was read **before** it (or in one snapshot with it). Lives that it names hold before those of the
  * call and of the namespace.
  */
-export interface Loaded<T> extends EntryLives {
+export interface Loaded<T, V extends GivenVersion = EntryVersion> extends EntryLives {
   /** `undefined`: the source has no such thing; it is remembered as a negative entry. */
   readonly value: T | undefined;
   /** The value reflects every commit up to this version, perhaps later ones. */
-  readonly version: EntryVersion;
+  readonly version: V;
 }
 
 /** What a loader is given. */
@@ -18,10 +19,14 @@ export interface LoadContext {
   readonly signal: AbortSignal;
   /** The lowest version that the store will accept from this load; `EntryVersion.ZERO` = any. */
   readonly floor: EntryVersion;
+  /**
+   * Tags the entry further, in a namespace that is `tagged`. Await it **before** reading what the tag stands for: an invalidation of the tag from here on makes the entry old.
+   */
+  tag(...tags: readonly string[]): Promise<void>;
 }
 
 /** Reads a key from the source. */
-export type Loader<T> = (context: LoadContext) => Promise<Loaded<T>>;
+export type Loader<T, V extends GivenVersion = EntryVersion> = (context: LoadContext) => Promise<Loaded<T, V>>;
 
 /** Where an answer came from. */
 export type CacheLevel = 'l1' | 'l2' | 'source';

@@ -7,8 +7,10 @@ import type { CacheStats } from './cache.stats.js';
 import type { EntryCodec } from './entry.codec.js';
 import type { GatheredReads } from './gathered-reads.js';
 import type { KeyWaiters } from './key-waiters.js';
+import type { LoadTiming } from './load-timing.js';
 import type { LocalView } from './local-view.js';
 import type { OutageGate } from './outage-gate.js';
+import type { TagBook } from './tags/tag-book.js';
 
 /** What a cache and its loads work with. */
 export interface CacheParts<T> {
@@ -22,6 +24,11 @@ export interface CacheParts<T> {
   readonly codec: EntryCodec<T>;
   readonly waiters: KeyWaiters;
   readonly gate: OutageGate;
+  /** The tags of a namespace that has some. */
+  readonly tags: TagBook;
+  readonly timing: LoadTiming;
+  /** The store keeps values beyond their life, for fail-safe. */
+  readonly keepsOld: boolean;
   readonly stats: CacheStats;
   readonly clock: Clock;
   readonly random: Random;
@@ -29,6 +36,8 @@ export interface CacheParts<T> {
   readonly closing: AbortSignal;
   /** Told how long each loader took, in milliseconds. */
   onLoaded(durationMs: number): void;
+  /** Told what went wrong in a load that no caller waits for. */
+  onMistake(error: unknown): void;
 }
 
 /** A life shortened by up to a tenth, so that what was stored together does not end together. */

@@ -24,6 +24,10 @@ export interface CacheStats {
   refused: number;
   /** Loads that left the promise map because a newer stamp was learned. */
   takenOut: number;
+  /** Values loaded anew before their life ended (`earlyRefresh`). */
+  earlyRefreshes: number;
+  /** Tags that this replica invalidated. */
+  tagsInvalidated: number;
   /** Loads that failed and were answered with the last known value (`failSafeMs`). */
   failSafes: number;
   /** Answers with `stale: true`. */
@@ -75,6 +79,8 @@ export function emptyStats(): CacheStats {
     declined: 0,
     refused: 0,
     takenOut: 0,
+    earlyRefreshes: 0,
+    tagsInvalidated: 0,
     failSafes: 0,
     staleAnswers: 0,
     unstored: 0,

@@ -6,13 +6,17 @@ import {
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import type { StoredEntry } from '../store/cache.store.js';
 import { deepFreeze, freezeTree } from './deep-freeze.js';
+import type { TagStamp } from './tags/tag-stamp.js';
+import { taggedPayload, untagged } from './tags/tagged-payload.js';
+
+const NO_TAGS: readonly TagStamp[] = Object.freeze([]);
 
 /** Entries that a reader can be shown. */
 export type UsableEntry = Extract<StoredEntry, { kind: 'value' | 'negative' }>;
 
 /** Whether an entry can be shown to a reader. */
 export function isUsable(entry: StoredEntry | undefined): entry is UsableEntry {
-  return entry?.kind === 'value' || entry?.kind === 'negative';
+  return entry?.kind === 'negative' || (entry?.kind === 'value' && entry.ttlMs > 0);
 }
 
 /** Whether a value cannot be stored because of its size alone: readers get it all the same. */
@@ -31,6 +35,13 @@ export interface EncodedValue<T> {
   /** Of the payload, as UTF-8. */
   readonly bytes: number;
   readonly shown: ShownValue<T>;
+  readonly tags?: readonly TagStamp[] | undefined;
+}
+
+/** What was read of an entry. */
+export interface DecodedValue<T> extends ShownValue<T> {
+  readonly bytes: number;
+  readonly tags?: readonly TagStamp[] | undefined;
 }
 
 /** Decodes when the first reader asks: of what is set and never read nothing is decoded. */
@@ -76,7 +87,12 @@ export class EntryCodec<T> {
    *
    * @throws {@link CacheValueNotEncodableError}, {@link CachePayloadTooLargeError}, {@link CacheTooManyFieldsError}
    */
-  encode(value: T | undefined): EncodedValue<T> {
+  encode(value: T | undefined, tags: readonly TagStamp[] = NO_TAGS): EncodedValue<T> {
+    const encoded = this.#encode(value);
+    return this.namespace.tagged ? { ...encoded, payload: taggedPayload(tags, encoded.payload), tags } : encoded;
+  }
+
+  #encode(value: T | undefined): EncodedValue<T> {
     if (value === undefined) {
       return { payload: null, bytes: 0, shown: NO_VALUE };
     }
@@ -100,12 +116,17 @@ export class EntryCodec<T> {
   }
 
   /** `false`: the codec cannot read the text (another release wrote it). */
-  decode(entry: UsableEntry): { readonly value: T | undefined; readonly bytes: number } | false {
+  decode(entry: UsableEntry): DecodedValue<T> | false {
     if (entry.kind === 'negative') {
       return { value: undefined, bytes: 0 };
     }
     try {
-      return { value: this.#decode(entry.payload), bytes: entry.payload.length };
+      const bytes = entry.payload.length;
+      if (!this.namespace.tagged) {
+        return { value: this.#decode(entry.payload), bytes };
+      }
+      const { tags, body } = untagged(entry.payload);
+      return { value: body === null ? undefined : this.#decode(body), bytes, tags };
     } catch {
       // Counted by the caller as `undecodable`: an entry that cannot be read is a miss, never a failed read.
       return false;

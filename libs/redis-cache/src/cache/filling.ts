@@ -4,11 +4,29 @@ import type { ShownValue } from './entry.codec.js';
 import type { EntryLives } from './entry-lives.js';
 import type { FirstLevelEntry } from './first-level.js';
 import type { Flight } from './local-view.js';
+import type { TagStamp } from './tags/tag-stamp.js';
 
-/** How long the store keeps what is written now. */
-export function storedTtlMs<T>(parts: CacheParts<T>, payload: string | null, lives: EntryLives): number {
+/** How long what is written now counts as fresh. */
+function storedTtlMs<T>(parts: CacheParts<T>, value: T | undefined, lives: EntryLives): number {
   const { namespace, random } = parts;
-  return jitteredTtlMs(payload === null ? namespace.negativeTtlMs : (lives.l2TtlMs ?? namespace.l2TtlMs), random);
+  const { negativeTtlMs, tombstoneTtlMs, l2TtlMs } = namespace;
+  if (value === undefined && namespace.populate) {
+    // It stands for a tombstone: a change that comes again must find it.
+    return Math.max(negativeTtlMs, tombstoneTtlMs);
+  }
+  return jitteredTtlMs(value === undefined ? negativeTtlMs : (lives.l2TtlMs ?? l2TtlMs), random);
+}
+
+/** Lives of what is written now: fresh, and kept beyond that for fail-safe. */
+export function storedLives<T>(
+  parts: CacheParts<T>,
+  value: T | undefined,
+  lives: EntryLives,
+): { readonly ttlMs: number; readonly keptMs: number } {
+  return {
+    ttlMs: storedTtlMs(parts, value, lives),
+    keptMs: value === undefined || !parts.keepsOld ? 0 : parts.namespace.failSafeMs,
+  };
 }
 
 /** What came from the store or a loader. */
@@ -19,6 +37,7 @@ export interface Found<T> {
   /** What is left of its life in the store. */
   readonly ttlMs: number;
   readonly bytes: number;
+  readonly tags?: readonly TagStamp[] | undefined;
 }
 
 class KeptEntry<T> implements FirstLevelEntry<T> {
@@ -27,6 +46,8 @@ class KeptEntry<T> implements FirstLevelEntry<T> {
     readonly version: EntryVersion,
     readonly expiresAtMs: number,
     readonly bytes: number,
+    readonly refreshAtMs: number | undefined,
+    readonly tags: readonly TagStamp[] | undefined,
   ) {}
 
   get value(): T | undefined {
@@ -37,9 +58,19 @@ class KeptEntry<T> implements FirstLevelEntry<T> {
 /** Keeps what a flight brought in the first level: its own life, but never longer than what is left in the store. */
 export function fillFirstLevel<T>(parts: CacheParts<T>, flight: Flight, found: Found<T>, lives: EntryLives): void {
   const { namespace, clock, random, view } = parts;
-  const { shown, negative, version, bytes } = found;
+  const { shown, negative, version, bytes, tags } = found;
   const l1TtlMs = lives.l1TtlMs ?? namespace.l1TtlMs;
   const ownTtlMs = negative ? Math.min(namespace.negativeTtlMs, l1TtlMs) : l1TtlMs;
   const ttlMs = Math.min(jitteredTtlMs(ownTtlMs, random), found.ttlMs);
-  view.fill(flight, new KeptEntry(shown, version, clock.monotonic() + ttlMs, bytes));
+  const nowMs = clock.monotonic();
+  const refreshAtMs = negative || namespace.earlyRefresh === 0 ? undefined : nowMs + found.ttlMs - refreshLeadMs(parts);
+  view.fill(flight, new KeptEntry(shown, version, nowMs + ttlMs, bytes, refreshAtMs, tags));
+}
+
+/**
+ * How long before its end a value is loaded anew: what a load takes, and a random part of mean one on top, drawn for each copy in a first level. The sum is that of "optimal
+ * probabilistic cache stampede prevention" (Vattani, Chierichetti, Lowenstein, VLDB 2015), begun one load earlier, so that the new value is there in time.
+ */
+export function refreshLeadMs<T>({ namespace, timing, random }: CacheParts<T>): number {
+  return namespace.earlyRefresh * (timing.meanMs ?? 0) * (1 - Math.log(1 - random.next()));
 }

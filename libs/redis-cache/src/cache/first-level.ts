@@ -1,3 +1,4 @@
+import type { TagStamp } from './tags/tag-stamp.js';
 import type { EntryVersion } from '../version/entry-version.js';
 
 /** An entry of the first level: the decoded value, shared by all readers. */
@@ -6,6 +7,10 @@ export interface FirstLevelEntry<T> {
   readonly version: EntryVersion;
   /** On the clock's monotonic scale. */
   readonly expiresAtMs: number;
+  /** From when on a reader has it loaded anew; `undefined`: never. */
+  readonly refreshAtMs?: number | undefined;
+  /** It holds as long as these do. */
+  readonly tags?: readonly TagStamp[] | undefined;
   /** Roughly what it takes in memory: the size of its encoded form. */
   readonly bytes: number;
 }
@@ -94,6 +99,14 @@ export class FirstLevel<T> {
     this.#makeRoom(bytes);
     this.#slots.set(key, { entry, bytes, used: false });
     this.#bytes += bytes;
+  }
+
+  /** Puts an entry of the same size in the place of this one, if it still stands. */
+  replace(key: string, entry: FirstLevelEntry<T>, by: FirstLevelEntry<T>): void {
+    const slot = this.#slots.get(key);
+    if (slot?.entry === entry) {
+      this.#slots.set(key, { ...slot, entry: by });
+    }
   }
 
   drop(key: string): void {

@@ -1,15 +1,26 @@
 import { CacheClosedError, CacheOverloadedError, CacheStoreUnavailableError } from '../redis-cache.errors.js';
-import type { LeaseReply, SetReply, StoredEntry } from '../store/cache.store.js';
+import type { GivenVersion, KeptValue, LeaseReply, SetReply, StoredEntry } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loaded, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import { type EncodedValue, type EntryCodec, isTooLarge, isUsable, type UsableEntry } from './entry.codec.js';
-import { checkLives, type EntryLives } from './entry-lives.js';
-import { fillFirstLevel, storedTtlMs } from './filling.js';
+import {
+  type DecodedValue,
+  type EncodedValue,
+  type EntryCodec,
+  isTooLarge,
+  isUsable,
+  type UsableEntry,
+} from './entry.codec.js';
+import { checkLives } from './entry-lives.js';
+import { checkTags, type EntryOptions } from './entry-options.js';
+import { fillFirstLevel, storedLives } from './filling.js';
 import type { WakeUp } from './key-waiters.js';
 import { LeaseRenewal } from './lease-renewal.js';
 import { runLoader } from './loader-run.js';
 import type { SharedLoad } from './local-view.js';
+import { stampOf } from './store-access.js';
+import { WHOLE_NAMESPACE } from './tags/tag-book.js';
+import type { TagStamp } from './tags/tag-stamp.js';
 
 /** A refused load is repeated this often before its own value is answered. */
 const MAX_RELOADS = 3;
@@ -17,6 +28,8 @@ const MAX_RELOADS = 3;
 const MAX_REREADS = 3;
 const FIRST_POLL_MS = 20;
 const MAX_POLL_MS = 1_280;
+/** Over a value whatever is left of its life. */
+const AT_ONCE_MS = Number.MAX_SAFE_INTEGER;
 
 /** One `getOrLoad` behind the first level: second level, lease, loader, set under the lease, and again where the store refuses. */
 export class LoadRun<T> {
@@ -25,15 +38,23 @@ export class LoadRun<T> {
   #rereads = 0;
   #loaderRuns = 0;
   #polls = 0;
+  /** The value that stands has tags that were invalidated: it is replaced, and not shown. */
+  #outdated = false;
+  #kept: CacheHit<T> | undefined;
 
   constructor(
     private readonly parts: CacheParts<T>,
     private readonly load: SharedLoad<T>,
-    private readonly loader: Loader<T>,
-    private readonly lives: EntryLives,
+    private readonly loader: Loader<T, GivenVersion>,
+    private readonly options: EntryOptions,
   ) {
     this.#storedKey = parts.names.stored(load.flight.key);
     this.#giveUpWaitingMs = parts.clock.monotonic() + parts.namespace.waitTimeoutMs;
+  }
+
+  /** A value whose life is over, which the store keeps meanwhile. */
+  get kept(): CacheHit<T> | undefined {
+    return this.#kept;
   }
 
   /** @throws what the loader throws; {@link CacheOverloadedError} while the store is down; {@link CacheClosedError}. */
@@ -51,6 +72,25 @@ export class LoadRun<T> {
       } finally {
         wakeUp.end();
       }
+    }
+  }
+
+  /**
+   * Loads a value anew that has no more than so much of its life left, unless somebody else does or has done it.
+   *
+   * @throws what the loader throws; {@link CacheStoreUnavailableError}
+   */
+  async refresh(withinMs: number): Promise<void> {
+    const { store, view, stats, random, namespace } = this.parts;
+    const token = random.id();
+    view.asksAgain(this.load.flight);
+    const reply = await store.getOrLease(this.#storedKey, token, namespace.leaseMs, withinMs);
+    if (reply.kind === 'leased') {
+      stats.leasesAcquired++;
+      stats.earlyRefreshes++;
+      await this.#loadUnderLease(token, reply.floor);
+    } else if (reply.kind === 'hit') {
+      await this.#take(reply.entry);
     }
   }
 
@@ -80,14 +120,24 @@ export class LoadRun<T> {
       }
       this.#learnFloor(entry);
     }
-    return await store.getOrLease(this.#storedKey, token, namespace.leaseMs);
+    return await store.getOrLease(this.#storedKey, token, namespace.leaseMs, this.#withinMs);
+  }
+
+  /** How close to its end a value is to be loaded anew. */
+  get #withinMs(): number | undefined {
+    if (this.#outdated) {
+      return AT_ONCE_MS;
+    }
+    const { keepsOld, namespace } = this.parts;
+    return keepsOld && namespace.failSafeMs > 0 ? 0 : undefined;
   }
 
   async #answerTo(reply: LeaseReply, token: string, wakeUp: WakeUp): Promise<CacheHit<T> | undefined> {
     const { stats } = this.parts;
     if (reply.kind === 'hit') {
-      return await this.#take(reply.entry);
+      return await this.#take(reply.entry, wakeUp);
     }
+    await this.#keep(reply.kept);
     if (reply.kind === 'leased') {
       stats.leasesAcquired++;
       return await this.#loadUnderLease(token, reply.floor);
@@ -97,13 +147,17 @@ export class LoadRun<T> {
   }
 
   /** Shows a stored entry, unless it is below what callers of this load may already have seen. */
-  async #take(entry: UsableEntry): Promise<CacheHit<T> | undefined> {
+  async #take(entry: UsableEntry, wakeUp?: WakeUp): Promise<CacheHit<T> | undefined> {
     const { view, stats, codec } = this.parts;
     const { flight } = this.load;
     const decoded = codec.decode(entry);
     if (decoded === false) {
       return await this.#replaceUndecodable();
     }
+    if (!(await this.#holds(decoded))) {
+      return await this.#passOver(entry, wakeUp);
+    }
+    this.#outdated = false;
     const accepted = view.accepts(flight, entry.version);
     view.learn(flight.key, entry.version, flight);
     if (!accepted && this.#rereads++ < MAX_REREADS) {
@@ -112,11 +166,40 @@ export class LoadRun<T> {
     // From here on the answer is decided: what is learned before callers see it sends later ones elsewhere.
     view.stamp(this.load, entry.version);
     const { version, ttlMs } = entry;
-    const { value, bytes } = decoded;
-    const negative = value === undefined;
-    fillFirstLevel(this.parts, flight, { shown: decoded, negative, version, ttlMs, bytes }, this.lives);
+    const { value, bytes, tags } = decoded;
+    const found = { shown: decoded, negative: value === undefined, version, ttlMs, bytes, tags };
+    fillFirstLevel(this.parts, flight, found, this.options);
     stats.l2Hits++;
     return { value, version, level: 'l2', stale: !accepted };
+  }
+
+  async #holds({ tags }: DecodedValue<T>): Promise<boolean> {
+    return tags === undefined || (await this.parts.tags.check(tags));
+  }
+
+  /** Its tags were invalidated. Who has asked for the lease over it and did not get it waits for the one that did. */
+  async #passOver(entry: UsableEntry, wakeUp: WakeUp | undefined): Promise<CacheHit<T> | undefined> {
+    this.parts.view.learn(this.load.flight.key, entry.version);
+    if (!this.#outdated || wakeUp === undefined) {
+      this.#outdated = true;
+      return undefined;
+    }
+    return (await this.#wait(this.parts.namespace.leaseMs, wakeUp)) ? undefined : await this.#loadUnstored();
+  }
+
+  /** A value that stays while it is loaded anew may answer where the load does not. */
+  async #keep(entry: KeptValue | undefined): Promise<void> {
+    const { codec, view } = this.parts;
+    const decoded = entry === undefined || this.#outdated ? false : codec.decode(entry);
+    if (entry === undefined || decoded === false || !(await this.#holds(decoded))) {
+      this.#kept = undefined;
+      return;
+    }
+    const { version } = entry;
+    view.learn(this.load.flight.key, version);
+    this.#kept = view.accepts(this.load.flight, version)
+      ? { value: decoded.value, version, level: 'l2', stale: true }
+      : undefined;
   }
 
   /** Another release's text is removed, so that this one may load; while both write, it loads without storing. */
@@ -140,12 +223,17 @@ export class LoadRun<T> {
     const { view } = this.parts;
     view.learn(this.load.flight.key, floor);
     this.load.stamp = undefined;
+    const stamps = await this.#tagsNow([WHOLE_NAMESPACE, ...(this.options.tags ?? [])], token);
+    if (stamps === undefined) {
+      return await this.#loadUnstored();
+    }
     const renewal = new LeaseRenewal(this.parts, this.#storedKey, token);
     try {
-      const { loaded, encoded } = await this.#loadAndEncode(token, floor);
+      const { loaded, encoded } = await this.#loadAndEncode(token, floor, stamps);
       if (encoded === undefined) {
         await this.#release(token);
-        return this.#own(loaded, loaded.value, !view.accepts(this.load.flight, loaded.version));
+        const { version } = loaded;
+        return this.#own(loaded, loaded.value, version !== 'next' && !view.accepts(this.load.flight, version));
       }
       return await this.#store(loaded, encoded, token);
     } finally {
@@ -153,18 +241,40 @@ export class LoadRun<T> {
     }
   }
 
+  /** The versions of tags before the loader reads anything; nothing: the store failed. */
+  async #tagsNow(tags: readonly string[], token: string): Promise<TagStamp[] | undefined> {
+    if (!this.parts.namespace.tagged) {
+      return [];
+    }
+    try {
+      return [...(await this.parts.tags.read(tags))];
+    } catch (error) {
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+      await this.#release(token);
+      return undefined;
+    }
+  }
+
   /** `encoded` undefined: the value is too large to store. A failure gives the lease back. */
   async #loadAndEncode(
     token: string,
     floor: EntryVersion,
-  ): Promise<{ loaded: Loaded<T>; encoded: EncodedValue<T> | undefined }> {
-    let loaded: Loaded<T> | undefined;
+    stamps: TagStamp[],
+  ): Promise<{ loaded: Loaded<T, GivenVersion>; encoded: EncodedValue<T> | undefined }> {
+    let loaded: Loaded<T, GivenVersion> | undefined;
     try {
       this.#loaderRuns++;
-      loaded = await runLoader(this.parts, this.loader, floor);
-      this.parts.view.stamp(this.load, loaded.version);
+      loaded = await runLoader(this.parts, this.loader, floor, async (...tags) => {
+        checkTags('LoadContext.tag', this.parts.namespace, [...stamps.map(({ tag }) => tag), ...tags].slice(1));
+        stamps.push(...(await this.parts.tags.read(tags)));
+      });
+      if (loaded.version !== 'next') {
+        this.parts.view.stamp(this.load, loaded.version);
+      }
       checkLives('Loader', loaded);
-      return { loaded, encoded: this.parts.codec.encode(loaded.value) };
+      return { loaded, encoded: this.parts.codec.encode(loaded.value, stamps) };
     } catch (error) {
       if (loaded !== undefined && isTooLarge(error)) {
         this.parts.stats.oversized++;
@@ -175,17 +285,21 @@ export class LoadRun<T> {
     }
   }
 
-  async #store(loaded: Loaded<T>, encoded: EncodedValue<T>, token: string): Promise<CacheHit<T> | undefined> {
+  async #store(
+    loaded: Loaded<T, GivenVersion>,
+    encoded: EncodedValue<T>,
+    token: string,
+  ): Promise<CacheHit<T> | undefined> {
     const { view, stats, store, origin } = this.parts;
     const { flight } = this.load;
-    const { version } = loaded;
-    const lives = { l1TtlMs: loaded.l1TtlMs ?? this.lives.l1TtlMs, l2TtlMs: loaded.l2TtlMs ?? this.lives.l2TtlMs };
-    const ttlMs = storedTtlMs(this.parts, encoded.payload, lives);
+    const own = { l1TtlMs: loaded.l1TtlMs ?? this.options.l1TtlMs, l2TtlMs: loaded.l2TtlMs ?? this.options.l2TtlMs };
+    const lives = storedLives(this.parts, loaded.value, own);
     // Callers may have joined after a newer stamp was learned and before the loader told its own: they are not to get less.
-    const behind = !view.accepts(flight, version);
+    const wasBehind = loaded.version !== 'next' && !view.accepts(flight, loaded.version);
     let reply: SetReply;
     try {
-      const write = { ...origin, key: this.#storedKey, version, payload: encoded.payload, ttlMs };
+      const { version } = loaded;
+      const write = { ...origin, key: this.#storedKey, version, payload: encoded.payload, ...lives };
       reply = await store.set(write, token);
     } catch (error) {
       if (!CacheStoreUnavailableError.is(error)) {
@@ -196,11 +310,15 @@ export class LoadRun<T> {
     }
     if (reply.outcome === 'applied') {
       stats.applied++;
+      const version = loaded.version === 'next' ? stampOf(reply.current) : loaded.version;
+      // A version of the store's is known only now: what was learned meanwhile may be above it.
+      const behind = wasBehind || !view.accepts(flight, version);
+      view.stamp(this.load, version);
       view.learn(flight.key, version, flight);
-      const { payload, bytes, shown } = encoded;
-      fillFirstLevel(this.parts, flight, { shown, negative: payload === null, version, ttlMs, bytes }, lives);
+      const negative = loaded.value === undefined;
+      fillFirstLevel(this.parts, flight, { ...encoded, negative, version, ttlMs: lives.ttlMs }, own);
       if (!behind) {
-        return this.#own(loaded, shown.value, false);
+        return this.#own({ ...loaded, version }, encoded.shown.value, false);
       }
     } else {
       stats.refused++;
@@ -229,7 +347,7 @@ export class LoadRun<T> {
   /** A lease or tombstone tells a stamp too, and whatever is learned acts like a message. */
   #learnFloor(entry: StoredEntry | undefined): void {
     if (entry !== undefined) {
-      this.parts.view.learn(this.load.flight.key, entry.kind === 'lease' ? entry.floor : entry.version);
+      this.parts.view.learn(this.load.flight.key, stampOf(entry));
     }
   }
 
@@ -250,7 +368,7 @@ export class LoadRun<T> {
     const { gate, stats, codec } = this.parts;
     stats.unstored++;
     try {
-      const loaded = await gate.run(() => runLoader(this.parts, this.loader, EntryVersion.ZERO));
+      const loaded = await gate.run(() => runLoader(this.parts, this.loader, EntryVersion.ZERO, async () => {}));
       return this.#own(loaded, this.#shown(codec, loaded), true);
     } catch (error) {
       if (CacheOverloadedError.is(error)) {
@@ -260,7 +378,7 @@ export class LoadRun<T> {
     }
   }
 
-  #shown(codec: EntryCodec<T>, loaded: Loaded<T>): T | undefined {
+  #shown(codec: EntryCodec<T>, loaded: Loaded<T, GivenVersion>): T | undefined {
     try {
       return codec.encode(loaded.value).shown.value;
     } catch (error) {
@@ -272,8 +390,8 @@ export class LoadRun<T> {
     }
   }
 
-  #own(loaded: Loaded<T>, value: T | undefined, stale: boolean): CacheHit<T> {
-    return { value, version: loaded.version, level: 'source', stale };
+  #own({ version }: Loaded<T, GivenVersion>, value: T | undefined, stale: boolean): CacheHit<T> {
+    return { value, version: version === 'next' ? EntryVersion.ZERO : version, level: 'source', stale };
   }
 
   async #release(token: string): Promise<void> {

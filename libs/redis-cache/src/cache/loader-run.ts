@@ -1,6 +1,7 @@
 import { CacheClosedError, CacheLoadTimeoutError } from '../redis-cache.errors.js';
 import type { EntryVersion } from '../version/entry-version.js';
-import type { Loaded, Loader } from './cache-hit.js';
+import type { GivenVersion } from '../store/cache.store.js';
+import type { LoadContext, Loaded, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
 
 /**
@@ -8,13 +9,18 @@ import type { CacheParts } from './cache.parts.js';
  *
  * @throws what the loader throws, {@link CacheLoadTimeoutError} after `loadTimeoutMs`, {@link CacheClosedError} when the cache closes.
  */
-export async function runLoader<T>(parts: CacheParts<T>, loader: Loader<T>, floor: EntryVersion): Promise<Loaded<T>> {
+export async function runLoader<T>(
+  parts: CacheParts<T>,
+  loader: Loader<T, GivenVersion>,
+  floor: EntryVersion,
+  tag: LoadContext['tag'],
+): Promise<Loaded<T, GivenVersion>> {
   const { namespace, clock, stats, closing } = parts;
   const abort = new AbortController();
   const startedMs = clock.monotonic();
   stats.loads++;
   try {
-    const loaded = await new Promise<Loaded<T>>((resolve, reject) => {
+    const loaded = await new Promise<Loaded<T, GivenVersion>>((resolve, reject) => {
       const fail = (error: unknown): void => {
         settle();
         abort.abort(error);
@@ -34,7 +40,7 @@ export async function runLoader<T>(parts: CacheParts<T>, loader: Loader<T>, floo
         return;
       }
       try {
-        loader({ signal: abort.signal, floor }).then((loaded) => {
+        loader({ signal: abort.signal, floor, tag }).then((loaded) => {
           settle();
           resolve(loaded);
         }, fail);
@@ -44,6 +50,7 @@ export async function runLoader<T>(parts: CacheParts<T>, loader: Loader<T>, floo
       }
     });
     stats.loaded++;
+    parts.timing.note(clock.monotonic() - startedMs);
     return loaded;
   } catch (error) {
     stats.loadFailures++;

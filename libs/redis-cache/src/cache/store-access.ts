@@ -1,12 +1,31 @@
 import { checkCacheKey } from '../namespace/cache-key.js';
-import type { ChangeOutcome, ChangeReply, SetOutcome, StoredEntry } from '../store/cache.store.js';
+import type {
+  ChangeOutcome,
+  ChangeReply,
+  GivenVersion,
+  SetAllReply,
+  SetReply,
+  StoredEntry,
+} from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import { isUsable } from './entry.codec.js';
-import type { EntryLives } from './entry-lives.js';
-import { fillFirstLevel, storedTtlMs } from './filling.js';
+import { type EncodedValue, isUsable } from './entry.codec.js';
+import type { EntryOptions } from './entry-options.js';
+import { fillFirstLevel, storedLives } from './filling.js';
 import type { Flight } from './local-view.js';
+import { WHOLE_NAMESPACE } from './tags/tag-book.js';
+import type { TagStamp } from './tags/tag-stamp.js';
+
+/** One of several values to store. */
+export interface WriteOf<T> extends ValueToSet<T> {
+  readonly key: string;
+}
+
+interface ValueToSet<T> extends EntryOptions {
+  readonly value: T | undefined;
+  readonly version: GivenVersion;
+}
 
 /** Requests to the second level, with what the replica learns from their replies. Keys are checked here. */
 export class StoreAccess<T> {
@@ -18,7 +37,7 @@ export class StoreAccess<T> {
     checkCacheKey(key);
     const flight = view.begin(key);
     try {
-      return this.#hitOf(flight, await reads.get(names.stored(key)));
+      return await this.#hitOf(flight, await reads.get(names.stored(key)));
     } finally {
       view.end(flight);
     }
@@ -31,14 +50,14 @@ export class StoreAccess<T> {
     const flights = keys.map((key) => view.begin(key));
     try {
       const entries = await store.getMany(keys.map((key) => names.stored(key)));
-      return flights.map((flight, index) => this.#hitOf(flight, entries[index]));
+      return await Promise.all(flights.map((flight, index) => this.#hitOf(flight, entries[index])));
     } finally {
       flights.forEach((flight) => view.end(flight));
     }
   }
 
-  #hitOf(flight: Flight, entry: StoredEntry | undefined): CacheHit<T> | undefined {
-    const { stats, codec } = this.parts;
+  async #hitOf(flight: Flight, entry: StoredEntry | undefined): Promise<CacheHit<T> | undefined> {
+    const { stats, codec, tags } = this.parts;
     this.#learnFrom(flight, entry);
     const decoded = isUsable(entry) && codec.decode(entry);
     if (!isUsable(entry) || decoded === false) {
@@ -46,53 +65,129 @@ export class StoreAccess<T> {
       stats.undecodable += isUsable(entry) ? 1 : 0;
       return undefined;
     }
+    if (decoded.tags !== undefined && !(await tags.check(decoded.tags))) {
+      stats.misses++;
+      return undefined;
+    }
     const { version, ttlMs } = entry;
-    const { value, bytes } = decoded;
-    fillFirstLevel(this.parts, flight, { shown: decoded, negative: value === undefined, version, ttlMs, bytes }, {});
+    const { value, bytes, tags: stamps } = decoded;
+    const found = { shown: decoded, negative: value === undefined, version, ttlMs, bytes, tags: stamps };
+    fillFirstLevel(this.parts, flight, found, {});
     stats.l2Hits++;
     stats.negativeHits += value === undefined ? 1 : 0;
     return { value, version, level: 'l2', stale: false };
   }
 
   /** A set without a lease. */
-  async write(key: string, value: T | undefined, version: EntryVersion, lives: EntryLives): Promise<SetOutcome> {
-    const { view, store, names, origin, codec, stats } = this.parts;
+  async write(key: string, value: T | undefined, version: GivenVersion, options: EntryOptions): Promise<SetReply> {
+    const { view, store, names, origin, codec } = this.parts;
     checkCacheKey(key);
-    const { payload, bytes, shown } = codec.encode(value);
-    const ttlMs = storedTtlMs(this.parts, payload, lives);
+    const encoded = codec.encode(value, await this.tagsOf(options));
+    const lives = storedLives(this.parts, value, options);
     const flight = view.begin(key);
     try {
-      const write = { ...origin, key: names.stored(key), version, payload, ttlMs };
-      const { outcome, current } = await store.set(write);
-      if (outcome === 'applied') {
-        stats.applied++;
-        // Store first, then the own first level; a stamp learned meanwhile wins.
-        view.learn(key, version, flight);
-        fillFirstLevel(this.parts, flight, { shown, negative: payload === null, version, ttlMs, bytes }, lives);
-      } else {
-        stats.declined++;
-        this.#learnFrom(flight, current);
-      }
-      return outcome;
+      const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ...lives };
+      const reply = await store.set(write);
+      this.#settle(flight, reply, { ...options, value, version }, encoded, lives.ttlMs);
+      return reply;
     } finally {
       view.end(flight);
     }
   }
 
+  /** Sets without a lease, all or none. */
+  async writeAll(entries: readonly WriteOf<T>[]): Promise<readonly SetAllReply[]> {
+    const { view, store, names, origin, codec } = this.parts;
+    const writes = await Promise.all(
+      entries.map(async (entry) => {
+        const encoded = codec.encode(entry.value, await this.tagsOf(entry));
+        const lives = storedLives(this.parts, entry.value, entry);
+        const { version } = entry;
+        return {
+          entry,
+          encoded,
+          lives,
+          write: { ...origin, key: names.stored(entry.key), version, payload: encoded.payload, ...lives },
+        };
+      }),
+    );
+    const flights = writes.map(({ entry }) => view.begin(entry.key));
+    try {
+      const replies = await store.setAll(writes.map(({ write }) => write));
+      writes.forEach(({ entry, encoded, lives }, index) => {
+        const [flight, reply] = [flights[index], replies[index]];
+        if (flight !== undefined && reply !== undefined) {
+          this.#settle(flight, reply, entry, encoded, lives.ttlMs);
+        }
+      });
+      return replies;
+    } finally {
+      flights.forEach((flight) => view.end(flight));
+    }
+  }
+
+  /** What a reply to a set teaches. */
+  #settle(
+    flight: Flight,
+    { outcome, current }: SetReply | SetAllReply,
+    { value, version: given, ...lives }: ValueToSet<T>,
+    encoded: EncodedValue<T>,
+    ttlMs: number,
+  ): void {
+    const { view, stats } = this.parts;
+    const version = given === 'next' ? stampOf(current) : given;
+    if (outcome !== 'applied') {
+      stats.declined++;
+      this.#learnFrom(flight, current);
+      return;
+    }
+    stats.applied++;
+    // Store first, then the own first level; a stamp learned meanwhile wins.
+    view.learn(flight.key, version, flight);
+    fillFirstLevel(this.parts, flight, { ...encoded, negative: value === undefined, version, ttlMs }, lives);
+  }
+
+  /** The versions of an entry's tags, before what it holds is stored. */
+  async tagsOf({ tags = [] }: EntryOptions): Promise<readonly TagStamp[]> {
+    const { namespace, tags: book } = this.parts;
+    return namespace.tagged ? await book.read([WHOLE_NAMESPACE, ...tags]) : [];
+  }
+
   /** A change, sent by `send`. */
   async change(
     key: string,
-    version: EntryVersion,
+    version: GivenVersion,
     send: (storedKey: string) => Promise<ChangeReply>,
   ): Promise<ChangeOutcome> {
     const { view, names, stats } = this.parts;
     checkCacheKey(key);
     stats.changesSent++;
-    view.learn(key, version);
+    const given = version === 'next' ? EntryVersion.ZERO : version;
+    if (version === 'next') {
+      // Whatever it will be, it is above what anybody has: nothing of before is shown from here on.
+      view.evict(key);
+    }
+    view.learn(key, given);
     const reply = await send(names.stored(key));
     // Again at the reply: a read that began in between may carry what was there before, and the own message may come later.
-    view.learn(key, reply.version === undefined ? version : EntryVersion.max(version, reply.version));
+    view.learn(key, reply.version === undefined ? given : EntryVersion.max(given, reply.version));
     return reply.outcome;
+  }
+
+  /** The tag gets another version. */
+  async invalidateTag(tag: string): Promise<void> {
+    const { view, tags, names, origin, store, stats } = this.parts;
+    stats.changesSent++;
+    stats.tagsInvalidated++;
+    // Before the reply nobody knows its version, so that nothing is shown for it without asking.
+    tags.forget(tag);
+    view.takeOutAll();
+    const { version } = await store.invalidate(names.tag(tag), 'next', { ...origin, synced: false }, tags.lifeMs);
+    tags.forget(tag);
+    view.takeOutAll();
+    if (version !== undefined) {
+      tags.learn(tag, version);
+    }
   }
 
   /** The key becomes absent. */
@@ -111,7 +206,14 @@ export class StoreAccess<T> {
     if (entry === undefined) {
       return;
     }
-    const version = entry.kind === 'lease' ? entry.floor : entry.version;
-    this.parts.view.learn(flight.key, version, isUsable(entry) ? flight : undefined);
+    this.parts.view.learn(flight.key, stampOf(entry), isUsable(entry) ? flight : undefined);
   }
+}
+
+/** The version of an entry, or the floor of a lease. */
+export function stampOf(entry: StoredEntry | undefined): EntryVersion {
+  if (entry === undefined) {
+    return EntryVersion.ZERO;
+  }
+  return entry.kind === 'lease' ? entry.floor : entry.version;
 }

@@ -7,27 +7,33 @@ import type {
 import { checkCacheKey } from '../namespace/cache-key.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import { NamespaceNames } from '../namespace/names.js';
-import { CacheClosedError, CacheValueNotEncodableError } from '../redis-cache.errors.js';
-import type { CacheStore, ChangeOutcome, SetOutcome, StoreOrigin } from '../store/cache.store.js';
+import { CacheClosedError, CrossSlotError } from '../redis-cache.errors.js';
+import type { CacheStore, ChangeOutcome, GivenVersion, SetOutcome, StoreOrigin } from '../store/cache.store.js';
 import { TimedCacheStore } from '../store/timed.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
 import { type CacheStats, emptyStats } from './cache.stats.js';
 import { EntryCodec } from './entry.codec.js';
-import { checkLives, type EntryLives } from './entry-lives.js';
-import { storedTtlMs } from './filling.js';
+import { checkEntryOptions, checkTags, type EntryOptions } from './entry-options.js';
+import { storedLives } from './filling.js';
 import type { FirstLevelEntry } from './first-level.js';
 import { GatheredReads } from './gathered-reads.js';
-import { inChunks, type SetManyEntry, type SetManyResult } from './many.js';
+import { KeyLoads } from './key-loads.js';
 import { KeyWaiters } from './key-waiters.js';
-import { LoadRun } from './load-run.js';
-import { LocalView, type SharedLoad } from './local-view.js';
+import { LoadTiming } from './load-timing.js';
+import { LocalView } from './local-view.js';
+import { inChunks, setEach, type SetAllResult, type SetManyEntry, type SetManyResult } from './many.js';
 import { NamespaceSweep } from './namespace-sweep.js';
 import { OutageGate } from './outage-gate.js';
 import { StoreAccess } from './store-access.js';
+import { TagBook, WHOLE_NAMESPACE } from './tags/tag-book.js';
 
-const NAMESPACE_LIVES: EntryLives = Object.freeze({});
+/** A tag that nobody asks for is kept so long at least, milliseconds. */
+const MIN_TAG_LIFE_MS = 3_600_000;
+/** Entries that are set in one step: it stops the server for everybody else. */
+const MAX_AT_ONCE = 500;
+const AS_NAMESPACE: EntryOptions = Object.freeze({});
 
 /** What a {@link VersionedCache} is made of. */
 export interface VersionedCacheParts<T> {
@@ -45,8 +51,12 @@ export interface VersionedCacheParts<T> {
   readonly freeze?: boolean | undefined;
   /** Told how long each loader took, in milliseconds. */
   readonly onLoaded?: ((durationMs: number) => void) | undefined;
+  /** Told why a load failed that no caller waits for. */
+  readonly onMistake?: ((error: unknown) => void) | undefined;
   /** What the replica believes, by its rules. Default: a {@link LocalView}. */
   readonly view?: LocalView<T> | undefined;
+  /** Whether the store keeps values beyond their life. Default `true`. */
+  readonly keepsOld?: boolean | undefined;
   /** What its keys are called in the store. Default: as values. */
   readonly names?: NamespaceNames | undefined;
 }
@@ -64,26 +74,28 @@ export interface VersionedCacheParts<T> {
  * hit.value; // undefined: the source has no such row
  * ```
  */
-export class VersionedCache<T> {
+export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
   readonly #parts: CacheParts<T>;
   readonly #access: StoreAccess<T>;
   readonly #sweep: NamespaceSweep<T>;
   readonly #closing = new AbortController();
   readonly #subscriptions = new Set<InvalidationSubscription>();
-  readonly #loads = new Set<Promise<unknown>>();
+  readonly #loads: KeyLoads<T>;
 
   constructor(options: VersionedCacheParts<T>) {
     const { namespace, clock } = options;
-    const names = options.names ?? new NamespaceNames(options.prefix, namespace.name);
-    const origin: StoreOrigin = { channel: names.channel, source: options.nodeId, synced: namespace.synced };
+    const { synced, populate } = namespace;
+    const names = options.names ?? new NamespaceNames(options.prefix, namespace.name, 'v', namespace.groupOf);
+    const origin: StoreOrigin = { channel: names.channel, source: options.nodeId, synced, populate };
     const store = new TimedCacheStore(options.store, namespace.storeTimeoutMs, clock, options.breaker);
+    const view = options.view ?? new LocalView<T>(namespace);
     this.#parts = {
       namespace,
       names,
       origin,
       store,
       reads: new GatheredReads(store),
-      view: options.view ?? new LocalView<T>(namespace),
+      view,
       codec: new EntryCodec(namespace, options.freeze ?? true),
       waiters: new KeyWaiters(clock),
       gate: new OutageGate({
@@ -95,8 +107,19 @@ export class VersionedCache<T> {
       clock,
       random: options.random,
       closing: this.#closing.signal,
+      tags: new TagBook({
+        store,
+        names,
+        clock,
+        lifeMs: Math.max(MIN_TAG_LIFE_MS, 2 * (namespace.l2TtlMs + namespace.failSafeMs)),
+        trusted: () => view.untrustedSinceMs === undefined,
+      }),
+      timing: new LoadTiming(),
+      keepsOld: options.keepsOld ?? true,
       onLoaded: options.onLoaded ?? ((): void => {}),
+      onMistake: options.onMistake ?? ((): void => {}),
     };
+    this.#loads = new KeyLoads(this.#parts);
     this.#access = new StoreAccess(this.#parts);
     this.#sweep = new NamespaceSweep(this.#parts);
   }
@@ -128,16 +151,18 @@ export class VersionedCache<T> {
 
   /** Listens to the backplane; without it the first level stays unused. Resolves when the subscription is acknowledged. */
   async connect(bus: InvalidationBus): Promise<void> {
-    const { view, waiters, clock, names, stats } = this.#parts;
+    const { view, waiters, clock, names, stats, tags } = this.#parts;
     const subscription = await bus.subscribe(names.channel, {
       onMessage: (message) => this.#hear(message),
       onUntrusted: () => {
         stats.gaps += this.trusted ? 1 : 0;
         view.distrust(clock.monotonic());
+        tags.clear();
         waiters.wakeAll();
       },
       onTrusted: () => {
         view.trust();
+        tags.clear();
         waiters.wakeAll();
       },
     });
@@ -201,22 +226,37 @@ export class VersionedCache<T> {
    * Stores many values, each as {@link set} does and each by itself: what becomes of one is in its result, and nothing of it is in the others'. Results are aligned
    * with the entries; of two entries of a key the newer one wins.
    */
-  async setMany(entries: readonly SetManyEntry<T>[]): Promise<readonly SetManyResult[]> {
-    const results: SetManyResult[] = [];
-    await inChunks(entries, async (chunk) => {
-      const settled = await Promise.allSettled(
-        chunk.map((entry) => this.set(entry.key, entry.value, entry.version, entry)),
-      );
-      settled.forEach((one, index) => {
-        const key = chunk[index]?.key ?? '';
-        results.push(
-          one.status === 'fulfilled'
-            ? { key, status: 'fulfilled', outcome: one.value }
-            : { key, status: 'rejected', reason: one.reason },
-        );
-      });
+  async setMany(entries: readonly SetManyEntry<T, V>[]): Promise<readonly SetManyResult[]> {
+    return await setEach(entries, (entry) => this.set(entry.key, entry.value, entry.version, entry));
+  }
+
+  /**
+   * Stores all of these values or none, in one step: each as {@link set} would. Their keys are of one group (`groupOf` of the namespace). A reader may still see one of
+   * them before another, for it reads one at a time.
+   *
+   * @throws as {@link set}; {@link CrossSlotError}; ConfigurationError when there are none, more than 500, or two of one key.
+   */
+  async setAll(entries: readonly SetManyEntry<T, V>[]): Promise<SetAllResult> {
+    const { names, namespace } = this.#parts;
+    this.#checkOpen();
+    const keys = entries.map(({ key }) => key);
+    entries.forEach((entry) => {
+      checkCacheKey(entry.key);
+      checkEntryOptions('VersionedCache.setAll', namespace, entry);
     });
-    return results;
+    if (keys.length === 0 || keys.length > MAX_AT_ONCE || new Set(keys).size < keys.length) {
+      throw new ConfigurationError('VersionedCache.setAll', [
+        { option: 'entries', problem: `expected 1 to ${MAX_AT_ONCE} entries, each with a key of its own` },
+      ]);
+    }
+    if (!names.inOneSlot(keys.map((key) => names.stored(key)))) {
+      throw new CrossSlotError(this.name, keys.length);
+    }
+    const replies = await this.#access.writeAll(entries);
+    return {
+      applied: replies.every(({ outcome }) => outcome === 'applied'),
+      results: keys.map((key, index) => ({ key, outcome: replies[index]?.outcome ?? 'absent' })),
+    };
   }
 
   /**
@@ -224,19 +264,14 @@ export class VersionedCache<T> {
    * absent key it answers `absent`.
    *
    * @param value `undefined` stores a negative entry.
-   * @param lives where this entry is to live otherwise than its namespace says.
+   * @param options where this entry differs from what its namespace says.
    * @throws {@link InvalidCacheKeyError}, ConfigurationError (lives), {@link CachePayloadTooLargeError}, {@link CacheValueNotEncodableError}; {@link CacheStoreUnavailableError}
    * when the store fails (it may have stored).
    */
-  async set(
-    key: string,
-    value: T | undefined,
-    version: EntryVersion,
-    lives: EntryLives = NAMESPACE_LIVES,
-  ): Promise<SetOutcome> {
+  async set(key: string, value: T | undefined, version: V, options: EntryOptions = AS_NAMESPACE): Promise<SetOutcome> {
     this.#checkOpen();
-    checkLives('VersionedCache.set', lives);
-    return await this.#access.write(key, value, version, lives);
+    checkEntryOptions('VersionedCache.set', this.namespace, options);
+    return (await this.#access.write(key, value, version, options)).outcome;
   }
 
   /**
@@ -248,18 +283,19 @@ export class VersionedCache<T> {
     key: string,
     value: T,
     version: EntryVersion,
-    lives: EntryLives = NAMESPACE_LIVES,
+    options: EntryOptions = AS_NAMESPACE,
   ): Promise<ChangeOutcome> {
     const { store, origin, codec, namespace } = this.#parts;
     this.#checkOpen();
-    checkLives('VersionedCache.refresh', lives);
+    checkEntryOptions('VersionedCache.refresh', namespace, options);
+    const stamps = await this.#access.tagsOf(options);
     return await this.#access.change(key, version, (storedKey) => {
-      const { payload } = codec.encode(value);
-      if (payload === null) {
+      const { payload } = codec.encode(value, stamps);
+      if (payload === null || value === undefined) {
         return store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs);
       }
-      const ttlMs = storedTtlMs(this.#parts, payload, lives);
-      return store.refresh({ ...origin, key: storedKey, version, payload, ttlMs });
+      const lives = storedLives(this.#parts, value, options);
+      return store.refresh({ ...origin, key: storedKey, version, payload, ...lives });
     });
   }
 
@@ -269,7 +305,7 @@ export class VersionedCache<T> {
    *
    * @throws {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails.
    */
-  async invalidate(key: string, version: EntryVersion): Promise<ChangeOutcome> {
+  async invalidate(key: string, version: V): Promise<ChangeOutcome> {
     const { store, origin, namespace } = this.#parts;
     this.#checkOpen();
     return await this.#access.change(key, version, (storedKey) =>
@@ -285,6 +321,29 @@ export class VersionedCache<T> {
   async evict(key: string): Promise<void> {
     this.#checkOpen();
     await this.#access.evict(key);
+  }
+
+  /**
+   * Everything that carries the tag is old, on every replica and also what is being loaded now. When it has resolved, no read of this replica that begins afterwards shows
+   * it; others follow by one hop of the backplane.
+   *
+   * @throws ConfigurationError in a namespace that is not `tagged`; {@link InvalidCacheKeyError}; {@link CacheStoreUnavailableError} when the store fails (it may have been done).
+   */
+  async invalidateTag(tag: string): Promise<void> {
+    this.#checkOpen();
+    checkTags('VersionedCache.invalidateTag', this.namespace, [tag]);
+    await this.#access.invalidateTag(tag);
+  }
+
+  /**
+   * Everything in the namespace is old, in one step however much there is: like {@link invalidateTag} of a tag that all entries carry.
+   *
+   * @throws as {@link invalidateTag}.
+   */
+  async clear(): Promise<void> {
+    this.#checkOpen();
+    checkTags('VersionedCache.clear', this.namespace, []);
+    await this.#access.invalidateTag(WHOLE_NAMESPACE);
   }
 
   /**
@@ -304,15 +363,18 @@ export class VersionedCache<T> {
    * The value, from the nearest level, loaded if need be: one loader runs per process and per lease, everybody else gets its answer.
    *
    * @param loader reads the stamp before the data, or both in one snapshot.
-   * @param lives where this entry is to live otherwise than its namespace says. Callers that join a load get the entry of the one that began it.
+   * @param options where this entry differs from what its namespace says. Callers that join a load get the entry of the one that began it.
    * @throws what the loader throws; {@link InvalidCacheKeyError}; ConfigurationError (lives); {@link CacheLoadTimeoutError}; {@link CacheOverloadedError} while the store is
    * down and too many loads wait; {@link CacheClosedError}.
    */
-  async getOrLoad(key: string, loader: Loader<T>, lives: EntryLives = NAMESPACE_LIVES): Promise<CacheHit<T>> {
-    const { view, stats } = this.#parts;
-    const hit = this.hitFirstLevel(key);
-    if (hit !== undefined) {
-      return hit;
+  async getOrLoad(key: string, loader: Loader<T, V>, options: EntryOptions = AS_NAMESPACE): Promise<CacheHit<T>> {
+    const { view, stats, namespace } = this.#parts;
+    const entry = this.#firstLevel(key);
+    if (entry !== undefined) {
+      if (namespace.earlyRefresh > 0) {
+        this.#loads.refreshEarly(key, entry, loader, options);
+      }
+      return this.#shown(entry);
     }
     const shared = view.shared(key)?.answer;
     if (shared !== undefined) {
@@ -321,9 +383,9 @@ export class VersionedCache<T> {
     }
     this.#checkOpen();
     checkCacheKey(key);
-    checkLives('VersionedCache.getOrLoad', lives);
+    checkEntryOptions('VersionedCache.getOrLoad', namespace, options);
     stats.misses++;
-    return await this.#counted(this.#begin(key, loader, lives));
+    return await this.#counted(this.#loads.begin(key, loader, options));
   }
 
   /** A stamp of the key was learned elsewhere (the replica's own commit): drops what is below it, and marks reads and loads under way. */
@@ -358,39 +420,10 @@ export class VersionedCache<T> {
     gate.close();
     waiters.wakeAll();
     store.close();
-    await Promise.allSettled(this.#loads);
+    await this.#loads.settled();
     const subscriptions = [...this.#subscriptions];
     this.#subscriptions.clear();
     await Promise.all(subscriptions.map((subscription) => subscription.close()));
-  }
-
-  #begin(key: string, loader: Loader<T>, lives: EntryLives): Promise<CacheHit<T>> {
-    const { view } = this.#parts;
-    const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
-    const run = new LoadRun(this.#parts, load, loader, lives).run();
-    const answer = run
-      .catch((error: unknown) => this.#lastKnown(key, error))
-      .finally(() => {
-        view.unshare(load);
-        view.end(load.flight);
-        this.#loads.delete(answer);
-      });
-    // Nobody joins before this line: a load runs on synchronously until its first question to the store.
-    load.answer = answer;
-    view.share(load);
-    this.#loads.add(answer);
-    return answer;
-  }
-
-  /** Fail-safe: the value that was there until lately, where the source cannot be asked. @throws the failure when there is none. */
-  #lastKnown(key: string, failure: unknown): CacheHit<T> {
-    const { view, clock, stats } = this.#parts;
-    const entry = isMistake(failure) ? undefined : view.lastKnown(key, clock.monotonic());
-    if (entry === undefined || this.#parts.namespace.failSafeMs === 0) {
-      throw failure;
-    }
-    stats.failSafes++;
-    return { value: entry.value, version: entry.version, level: 'l1', stale: true, failure };
   }
 
   async #counted(answer: Promise<CacheHit<T>>): Promise<CacheHit<T>> {
@@ -404,9 +437,10 @@ export class VersionedCache<T> {
   /** What the first level may show now, counted. */
   protected hitFirstLevel(key: string): CacheHit<T> | undefined {
     const entry = this.#firstLevel(key);
-    if (entry === undefined) {
-      return undefined;
-    }
+    return entry && this.#shown(entry);
+  }
+
+  #shown(entry: FirstLevelEntry<T>): CacheHit<T> {
     const { stats } = this.#parts;
     const stale = !this.trusted;
     stats.l1Hits++;
@@ -417,17 +451,20 @@ export class VersionedCache<T> {
 
   /** An entry of the first level that may be shown now. */
   #firstLevel(key: string): FirstLevelEntry<T> | undefined {
-    const { view, clock, namespace } = this.#parts;
+    const { view, clock, namespace, tags } = this.#parts;
     const nowMs = clock.monotonic();
     const sinceMs = view.untrustedSinceMs;
     if (sinceMs !== undefined && (namespace.untrusted === 'bypass' || nowMs - sinceMs > namespace.serveStaleMs)) {
       return undefined;
     }
-    return view.entry(key, nowMs);
+    const entry = view.entry(key, nowMs);
+    // Without trust no tag is known, and the answer is flagged.
+    const holds = entry?.tags === undefined || sinceMs !== undefined || tags.holds(entry.tags) === true;
+    return holds ? entry : undefined;
   }
 
   #hear(message: InvalidationMessage): void {
-    const { view, names, waiters, stats } = this.#parts;
+    const { view, names, waiters, stats, tags } = this.#parts;
     stats.messagesReceived++;
     if (message.action === 'flush') {
       view.flush();
@@ -436,6 +473,7 @@ export class VersionedCache<T> {
     }
     const key = names.key(message.key);
     if (key === undefined) {
+      this.#hearOfTag(message, tags);
       return;
     }
     if (message.version !== null) {
@@ -446,14 +484,22 @@ export class VersionedCache<T> {
     waiters.wake(key);
   }
 
+  #hearOfTag({ key, version }: InvalidationMessage, tags: TagBook): void {
+    const tag = this.#parts.names.tagOf(key);
+    if (tag === undefined) {
+      return;
+    }
+    if (version === null) {
+      tags.forget(tag);
+    } else {
+      tags.learn(tag, version);
+    }
+    this.#parts.view.takeOutAll();
+  }
+
   #checkOpen(): void {
     if (this.#closing.signal.aborted) {
       throw new CacheClosedError(this.name);
     }
   }
-}
-
-/** What no old value helps against: the cache is closed, or its caller did something wrong. */
-function isMistake(error: unknown): boolean {
-  return CacheClosedError.is(error) || CacheValueNotEncodableError.is(error) || error instanceof ConfigurationError;
 }

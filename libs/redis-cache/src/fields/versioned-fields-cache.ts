@@ -66,6 +66,7 @@ export class VersionedFieldsCache<T> {
       namespace: { ...namespace, codec: hashCodec(namespace) },
       store: store.hashes,
       names: new NamespaceNames(options.prefix, namespace.name, 'f'),
+      keepsOld: false,
     });
   }
 

@@ -9,13 +9,16 @@ const PLAIN = /^[!-)+-z|~]+$/;
 const ESCAPED = /[{}*\s\p{Cc}:%]/gu;
 
 /**
- * Checks a key, prefix or name: not empty, at most 512 bytes of UTF-8, no control characters, no lone surrogates, none of `{ } *` and no white
+ * Checks a key, group, tag, prefix or name: not empty, at most 512 bytes of UTF-8, no control characters, no lone surrogates, none of `{ } *` and no white
  * space. Prefixes and names have no `:` either, which separates them in the store.
  *
  * @throws {@link InvalidCacheKeyError} that says what was found, without repeating it.
  */
-export function checkCacheKey(text: unknown, part: 'key' | 'prefix' | 'name' = 'key'): asserts text is string {
-  const problem = part === 'key' ? problemOf(text) : nameProblemOf(text);
+export function checkCacheKey(
+  text: unknown,
+  part: 'key' | 'prefix' | 'name' | 'group' | 'tag' = 'key',
+): asserts text is string {
+  const problem = part === 'prefix' || part === 'name' ? nameProblemOf(text) : problemOf(text);
   if (problem !== undefined) {
     throw new InvalidCacheKeyError(part, problem);
   }

@@ -6,12 +6,29 @@ import { type CacheCodec, jsonCacheCodec } from './cache.codec.js';
 /** What the first level does while messages may have been lost. `bypass`: it is not asked. `serve-stale`: it answers, flagged. */
 export type UntrustedPolicy = 'bypass' | 'serve-stale';
 
+/** Who gives the versions of entries: the source of what is cached, or the store. */
+export type Versioning = 'required' | 'auto';
+
 /** The options of {@link defineCache}. */
 export interface CacheNamespaceOptions<T> {
   /** Unique in the app, part of every key in the store. */
   readonly name: string;
   /** `true`: a sync feeds this namespace. Changes refresh or invalidate, only loaders create, and there are no tombstones. */
   readonly synced: boolean;
+  /**
+   * Who gives versions. `required`: the source, at every write. `auto`: the store, above what it holds; the cache is an `AutoCache` then, and the namespace
+   * not synced. Default `required`.
+   */
+  readonly versioning?: Versioning | undefined;
+  /**
+   * `true`, in a synced namespace: changes create, too. Needs `tombstoneTtlMs`, longer than the latest redelivery of a change, and values that live at least as long.
+   * Default `false`.
+   */
+  readonly populate?: boolean | undefined;
+  /** `true`: entries may carry tags, and all that carry one can be invalidated at once. Not in synced namespaces. Default `false`. */
+  readonly tagged?: boolean | undefined;
+  /** The group of a key: keys of one group can be set in one step (`setAll`), and are on one server of a cluster. Default: each key is its own. */
+  readonly groupOf?: ((key: string) => string) | undefined;
   /** Life of an entry in the first level, milliseconds; never longer than what is left in the second. Default 30 000. */
   readonly l1TtlMs?: number | undefined;
   /** Life of an entry in the second level, milliseconds. Default 3 600 000. */
@@ -43,10 +60,20 @@ export interface CacheNamespaceOptions<T> {
   /** With `serve-stale`: how long, milliseconds. Default 30 000. */
   readonly serveStaleMs?: number | undefined;
   /**
-   * How long after its life in the first level a value still answers `getOrLoad` when the source cannot be asked: the loader throws, takes too long or has no room.
-   * Flagged `stale`, with the `failure`. What a change, an eviction or a flush has removed does not come back. Milliseconds, 0 = never. Default 0.
+   * How long after its life a value is kept, in both levels, and still answers `getOrLoad` when the source cannot be asked: the loader throws, takes too long or has
+   * no room. Flagged `stale`, with the `failure`. What a change, an eviction or a flush has removed does not come back. Milliseconds, 0 = never. Default 0.
    */
   readonly failSafeMs?: number | undefined;
+  /**
+   * With `failSafeMs`: how long a caller waits for a load while a value is kept whose life is over; then it gets that one, flagged `stale`, and the load goes on.
+   * Milliseconds, 0 = as long as the load takes. Default 0.
+   */
+  readonly staleAfterMs?: number | undefined;
+  /**
+   * Loads a value anew before its life ends, while readers are served, so that a key in use never waits: by so many mean durations of a load earlier, and a random part
+   * on top, so that replicas do not begin at once. 1 is a good value, 0 = off. Default 0.
+   */
+  readonly earlyRefresh?: number | undefined;
   /** How values become text. Default JSON. */
   readonly codec?: CacheCodec<T> | undefined;
 }
@@ -69,12 +96,20 @@ export const CACHE_NAMESPACE_DEFAULTS = Object.freeze({
   untrusted: 'bypass',
   serveStaleMs: 30_000,
   failSafeMs: 0,
+  staleAfterMs: 0,
+  earlyRefresh: 0,
+  versioning: 'required',
+  populate: false,
+  tagged: false,
 } as const);
 
 /** A namespace with its defaults filled in: what {@link defineCache} answers. */
 export type CacheNamespace<T> = {
-  readonly [K in keyof CacheNamespaceOptions<T>]-?: NonNullable<CacheNamespaceOptions<T>[K]>;
-};
+  readonly [K in Exclude<keyof CacheNamespaceOptions<T>, 'groupOf'>]-?: NonNullable<CacheNamespaceOptions<T>[K]>;
+} & Pick<CacheNamespaceOptions<T>, 'groupOf'>;
+
+/** A namespace whose versions the store gives. */
+export type AutoCacheNamespace<T> = CacheNamespace<T> & { readonly versioning: 'auto' };
 
 /** The longest life that an entry may have, milliseconds. */
 export const MAX_TTL_MS = 30 * 24 * 3_600_000;
@@ -90,6 +125,12 @@ const count = (fallback: number, max: number): z.ZodDefault<z.ZodNumber> =>
     .min(1, `expected a whole number from 1 to ${max}`)
     .max(max, `expected a whole number from 1 to ${max}`)
     .default(fallback);
+
+const fromZero = (max: number, what: string): z.ZodNumber =>
+  z
+    .int(`expected ${what} from 0 to ${max}`)
+    .min(0, `expected ${what} from 0 to ${max}`)
+    .max(max, `expected ${what} from 0 to ${max}`);
 
 const codec = z.custom<CacheCodec<never>>(
   (value) =>
@@ -121,11 +162,19 @@ const schema = z.strictObject({
   maxPayloadBytes: count(defaults.maxPayloadBytes, 512 * 1_048_576),
   untrusted: z.enum(['bypass', 'serve-stale'], "expected 'bypass' or 'serve-stale'").default(defaults.untrusted),
   serveStaleMs: duration(defaults.serveStaleMs),
-  failSafeMs: z
-    .int(`expected whole milliseconds from 0 to ${MAX_TTL_MS}`)
-    .min(0, `expected whole milliseconds from 0 to ${MAX_TTL_MS}`)
-    .max(MAX_TTL_MS, `expected whole milliseconds from 0 to ${MAX_TTL_MS}`)
-    .default(defaults.failSafeMs),
+  failSafeMs: fromZero(MAX_TTL_MS, 'whole milliseconds').default(defaults.failSafeMs),
+  staleAfterMs: fromZero(MAX_TTL_MS, 'whole milliseconds').default(defaults.staleAfterMs),
+  earlyRefresh: z
+    .number('expected a number from 0 to 100')
+    .min(0, 'expected a number from 0 to 100')
+    .max(100, 'expected a number from 0 to 100')
+    .default(defaults.earlyRefresh),
+  versioning: z.enum(['required', 'auto'], "expected 'required' or 'auto'").default(defaults.versioning),
+  populate: z.boolean('expected true or false').default(defaults.populate),
+  tagged: z.boolean('expected true or false').default(defaults.tagged),
+  groupOf: z
+    .custom<(key: string) => string>((value) => typeof value === 'function', 'expected a function of the key')
+    .optional(),
   codec: codec.optional(),
 });
 
@@ -138,6 +187,10 @@ const schema = z.strictObject({
  * export const forecastCache = defineCache<DayForecast>({ name: 'forecast', synced: true, l1TtlMs: 10_000 });
  * ```
  */
+export function defineCache<T>(
+  options: CacheNamespaceOptions<T> & { readonly versioning: 'auto' },
+): AutoCacheNamespace<T>;
+export function defineCache<T>(options: CacheNamespaceOptions<T>): CacheNamespace<T>;
 export function defineCache<T>(options: CacheNamespaceOptions<T>): CacheNamespace<T> {
   return Object.freeze(checkNamespace('defineCache', options));
 }
@@ -146,8 +199,51 @@ export function defineCache<T>(options: CacheNamespaceOptions<T>): CacheNamespac
 export function checkNamespace<T>(owner: string, options: CacheNamespaceOptions<T>): CacheNamespace<T> {
   const checked = checkOptions(owner, schema, options);
   const problem = nameProblemOf(checked.name);
-  if (problem !== undefined) {
-    throw new ConfigurationError(owner, [{ option: 'name', problem }]);
+  const issues = [
+    ...(problem === undefined ? [] : [{ option: 'name', problem }]),
+    ...(checked.synced ? problemsOfSynced(checked) : problemsOfOpen(checked)),
+    ...(checked.staleAfterMs > 0 && checked.failSafeMs === 0
+      ? [{ option: 'staleAfterMs', problem: 'needs failSafeMs: without it no value is kept beyond its life' }]
+      : []),
+  ];
+  if (issues.length > 0) {
+    throw new ConfigurationError(owner, issues);
   }
   return { ...checked, codec: options.codec ?? jsonCacheCodec<T>() };
+}
+
+/** Whether the store gives the versions of a namespace. */
+export function isAutoNamespace<T>(namespace: CacheNamespace<T>): namespace is AutoCacheNamespace<T> {
+  return namespace.versioning === 'auto';
+}
+
+type Checked = z.output<typeof schema>;
+type Issue = ConstructorParameters<typeof ConfigurationError>[1][number];
+
+function problemsOfSynced({ versioning, tagged, populate, tombstoneTtlMs, l2TtlMs }: Checked): Issue[] {
+  const issues: Issue[] = [];
+  if (versioning === 'auto') {
+    issues.push({ option: 'versioning', problem: "'auto' needs synced: false; what a sync brings has versions" });
+  }
+  if (tagged) {
+    issues.push({ option: 'tagged', problem: 'needs synced: false; here a sync says what is old' });
+  }
+  if (populate && tombstoneTtlMs === defaults.tombstoneTtlMs) {
+    issues.push({
+      option: 'tombstoneTtlMs',
+      problem: 'missing; with populate: true it says how late a change may come again (its longest redelivery)',
+    });
+  }
+  // A life is shortened by up to a tenth.
+  if (populate && l2TtlMs * 0.9 < tombstoneTtlMs) {
+    issues.push({
+      option: 'l2TtlMs',
+      problem: `expected at least ${Math.ceil(tombstoneTtlMs / 0.9)}: with populate: true a change that comes again must not find its successor expired`,
+    });
+  }
+  return issues;
+}
+
+function problemsOfOpen({ populate }: Checked): Issue[] {
+  return populate ? [{ option: 'populate', problem: 'needs synced: true; here every write creates' }] : [];
 }

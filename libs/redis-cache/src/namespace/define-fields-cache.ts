@@ -10,8 +10,12 @@ export interface FieldsOptions {
   readonly fieldTtlMs?: number | undefined;
 }
 
+/** What hashes of fields have not. */
+const OF_VALUES = ['versioning', 'populate', 'tagged', 'groupOf', 'staleAfterMs', 'earlyRefresh'] as const;
+
 /** The options of {@link defineFieldsCache}; the codec and `maxPayloadBytes` are those of one field. */
-export interface FieldsNamespaceOptions<T> extends CacheNamespaceOptions<T>, FieldsOptions {}
+export interface FieldsNamespaceOptions<T>
+  extends Omit<CacheNamespaceOptions<T>, (typeof OF_VALUES)[number]>, FieldsOptions {}
 
 /** The defaults of {@link defineFieldsCache} beside those of `defineCache`. */
 export const FIELDS_NAMESPACE_DEFAULTS = Object.freeze({ maxFields: 1_000 } as const);
@@ -51,6 +55,13 @@ const schema = z.strictObject({
 export function defineFieldsCache<T>(options: FieldsNamespaceOptions<T>): FieldsNamespace<T> {
   const owner = 'defineFieldsCache';
   const { maxFields, fieldTtlMs, ...common } = options;
+  const refused = OF_VALUES.filter((option) => option in options);
+  if (refused.length > 0) {
+    throw new ConfigurationError(
+      owner,
+      refused.map((option) => ({ option, problem: 'is for caches of values; hashes of fields have none of it' })),
+    );
+  }
   const own = checkOptions(owner, schema, { maxFields, fieldTtlMs });
   const rest = checkNamespace(owner, common);
   if (rest.synced && own.fieldTtlMs !== undefined) {

@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
+import { AutoCache } from '../cache/auto-cache.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
 import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
-import type { CacheNamespace } from '../namespace/define-cache.js';
+import type { AutoCacheNamespace, CacheNamespace } from '../namespace/define-cache.js';
 import type { FieldsNamespace } from '../namespace/define-fields-cache.js';
 import { UnknownCacheError } from '../redis-cache.errors.js';
 import type { CacheConnection } from './cache.connection.js';
@@ -10,11 +11,15 @@ import type { CacheConnection } from './cache.connection.js';
 /** Told how long a loader of a namespace took, in milliseconds. */
 export type LoadObserver = (namespace: string, durationMs: number) => void;
 
+/** A cache whatever it holds, and whoever gives its versions: to look at, not to write to. */
+export type ListedCache = VersionedCache<unknown, never>;
+
 interface OpenCache {
   readonly namespace: unknown;
   /** Of hashes: those as wholes. */
-  readonly cache: VersionedCache<unknown>;
+  readonly cache: ListedCache;
   readonly fields: VersionedFieldsCache<unknown> | undefined;
+  readonly auto?: AutoCache<unknown> | undefined;
 }
 
 /** The caches of this app, by name. */
@@ -45,6 +50,19 @@ export class CacheRegistry {
   }
 
   /**
+   * The cache of a namespace whose versions the store gives; made on the first call.
+   *
+   * @throws ConfigurationError when another namespace has this name.
+   */
+  openAuto<T>(namespace: AutoCacheNamespace<T>): AutoCache<T> {
+    this.#opened(namespace, (onLoaded) => {
+      const cache = new VersionedCache<T, 'next'>({ ...this.connection.parts(), namespace, onLoaded });
+      return { cache, fields: undefined, auto: new AutoCache(cache) };
+    });
+    return this.auto<T>(namespace.name);
+  }
+
+  /**
    * The cache of a namespace of hashes; made on the first call.
    *
    * @throws ConfigurationError when another namespace has this name, or the app's own store has no hashes.
@@ -65,11 +83,13 @@ export class CacheRegistry {
     return this.fields<T>(namespace.name);
   }
 
-  /**
-   * @throws {@link UnknownCacheError}
-   */
+  /** @throws {@link UnknownCacheError} also when the store gives its versions: see {@link auto}. */
   get<T = unknown>(name: string): VersionedCache<T> {
-    return typed<T>(this.#known(name).cache);
+    const { cache, auto } = this.#known(name);
+    if (auto !== undefined) {
+      throw new UnknownCacheError(name);
+    }
+    return typed<T>(cache);
   }
 
   /** A cache of hashes. @throws {@link UnknownCacheError} also when it is one of values. */
@@ -80,6 +100,16 @@ export class CacheRegistry {
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as for values: a name carries no type
     return fields as VersionedFieldsCache<T>;
+  }
+
+  /** A cache whose versions the store gives. @throws {@link UnknownCacheError} also when it is another one. */
+  auto<T = unknown>(name: string): AutoCache<T> {
+    const { auto } = this.#known(name);
+    if (auto === undefined) {
+      throw new UnknownCacheError(name);
+    }
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as for values: a name carries no type
+    return auto as AutoCache<T>;
   }
 
   /** Whether the cache of this name is one of hashes. @throws {@link UnknownCacheError} */
@@ -93,7 +123,7 @@ export class CacheRegistry {
   }
 
   /** Every cache of this app; one of hashes as whole values. */
-  list(): readonly VersionedCache<unknown>[] {
+  list(): readonly ListedCache[] {
     return Array.from(this.#caches.values(), ({ cache }) => cache);
   }
 
@@ -158,7 +188,7 @@ export class CacheRegistry {
 }
 
 /** A cache is registered under the name of its namespace, and only there; whoever asks by name vouches for the type. */
-function typed<T>(cache: VersionedCache<unknown>): VersionedCache<T> {
+function typed<T>(cache: ListedCache): VersionedCache<T> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a name carries no type; this is the one place where it gets one
   return cache as VersionedCache<T>;
 }

@@ -1,0 +1,128 @@
+import { ConfigurationError } from '@smartpulse/resilience';
+import {
+  CacheClosedError,
+  CacheStoreUnavailableError,
+  CacheValueNotEncodableError,
+  InvalidCacheKeyError,
+} from '../redis-cache.errors.js';
+import type { GivenVersion } from '../store/cache.store.js';
+import type { CacheHit, Loader } from './cache-hit.js';
+import type { CacheParts } from './cache.parts.js';
+import type { EntryOptions } from './entry-options.js';
+import { refreshLeadMs } from './filling.js';
+import type { FirstLevelEntry } from './first-level.js';
+import { LoadRun } from './load-run.js';
+import type { SharedLoad } from './local-view.js';
+
+/** The loads of a cache that are under way: those that callers wait for, and those that nobody does. */
+export class KeyLoads<T> {
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #refreshing = new Set<string>();
+
+  constructor(private readonly parts: CacheParts<T>) {}
+
+  /** Begins a load that later callers of the key may join, and answers what it brings, or the last known value instead. */
+  begin(key: string, loader: Loader<T, GivenVersion>, options: EntryOptions): Promise<CacheHit<T>> {
+    const { view } = this.parts;
+    const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
+    const run = new LoadRun(this.parts, load, loader, options);
+    const loaded = run
+      .run()
+      .catch((error: unknown) => this.#lastKnown(key, error, run))
+      .finally(() => {
+        view.unshare(load);
+        view.end(load.flight);
+        this.#running.delete(loaded);
+      });
+    const answer = this.#patient(key, loaded, run);
+    // Nobody joins before this line: a load runs on synchronously until its first question to the store.
+    load.answer = answer;
+    view.share(load);
+    this.#running.add(loaded);
+    return answer;
+  }
+
+  /** A reader met this entry: loads it anew in the background if its life is about to end. Whoever fails leaves the value as it is. */
+  refreshEarly(key: string, entry: FirstLevelEntry<T>, loader: Loader<T, GivenVersion>, options: EntryOptions): void {
+    const { view, clock } = this.parts;
+    if (entry.refreshAtMs === undefined || entry.refreshAtMs > clock.monotonic() || this.#refreshing.has(key)) {
+      return;
+    }
+    const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
+    this.#refreshing.add(key);
+    // The store grants it by its own clock, and only where nobody has loaded the value meanwhile.
+    const running = new LoadRun(this.parts, load, loader, options)
+      .refresh(Math.max(1, entry.expiresAtMs - clock.monotonic(), refreshLeadMs(this.parts)))
+      .catch((error: unknown) => this.#noteFailure(error))
+      .finally(() => {
+        view.postponeRefresh(key, entry);
+        view.end(load.flight);
+        this.#refreshing.delete(key);
+        this.#running.delete(running);
+      });
+    this.#running.add(running);
+  }
+
+  /** Resolves when none is under way. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Waits for the load, but where a value is kept for no longer than the namespace says. */
+  async #patient(key: string, loaded: Promise<CacheHit<T>>, run: LoadRun<T>): Promise<CacheHit<T>> {
+    const { namespace, clock } = this.parts;
+    if (namespace.staleAfterMs === 0) {
+      return await loaded;
+    }
+    const impatient = new Promise<CacheHit<T> | undefined>((resolve) => {
+      const timer = clock.setTimer(namespace.staleAfterMs, () => resolve(this.#known(key, run)));
+      const stop = (): void => timer.cancel();
+      loaded.then(stop, stop);
+    });
+    return (await Promise.race([loaded, impatient])) ?? (await loaded);
+  }
+
+  /** Fail-safe: the value that was there until lately, where the source cannot be asked. @throws the failure when there is none. */
+  #lastKnown(key: string, failure: unknown, run: LoadRun<T>): CacheHit<T> {
+    const known = isMistake(failure) ? undefined : this.#known(key, run);
+    if (known === undefined) {
+      throw failure;
+    }
+    this.parts.stats.failSafes++;
+    return { ...known, failure };
+  }
+
+  /** The newer of what the two levels keep beyond its life. */
+  #known(key: string, { kept }: LoadRun<T>): CacheHit<T> | undefined {
+    const { view, clock, namespace, tags } = this.parts;
+    if (namespace.failSafeMs === 0) {
+      return undefined;
+    }
+    const entry = view.lastKnown(key, clock.monotonic());
+    if (entry === undefined || (entry.tags !== undefined && tags.holds(entry.tags) !== true)) {
+      return kept;
+    }
+    if (kept !== undefined && kept.version.compare(entry.version) > 0) {
+      return kept;
+    }
+    return { value: entry.value, version: entry.version, level: 'l1', stale: true };
+  }
+
+  /** Counted where it happened: a loader that threw, a store that did not answer. What else goes wrong is a mistake of ours, and told. */
+  #noteFailure(error: unknown): void {
+    const { closing, onMistake } = this.parts;
+    if (!closing.aborted && !CacheStoreUnavailableError.is(error)) {
+      onMistake(error);
+    }
+  }
+}
+
+/** What no old value helps against: the cache is closed, or its caller did something wrong. */
+function isMistake(error: unknown): boolean {
+  return (
+    CacheClosedError.is(error) ||
+    CacheValueNotEncodableError.is(error) ||
+    InvalidCacheKeyError.is(error) ||
+    error instanceof ConfigurationError
+  );
+}
