@@ -1,8 +1,11 @@
+export { AutoCache, type AutoLoader, type AutoSetEntry } from './cache/auto-cache.js';
 export type { CacheHit, CacheLevel, LoadContext, Loaded, Loader } from './cache/cache-hit.js';
 export type { EntryLives } from './cache/entry-lives.js';
+export type { EntryOptions } from './cache/entry-options.js';
 export type { CacheStats } from './cache/cache.stats.js';
-export type { SetManyEntry, SetManyResult } from './cache/many.js';
-export { VersionedCache, type VersionedCacheParts } from './cache/versioned-cache.js';
+export type { SetAllResult, SetManyEntry, SetManyResult } from './cache/many.js';
+export { VersionedCache } from './cache/versioned-cache.js';
+export type { VersionedCacheParts } from './cache/versioned-cache.parts.js';
 export { CacheChannel, type CacheChannelParts } from './channel/cache.channel.js';
 export { CACHE_TOPIC_DEFAULTS, type CacheTopic, type CacheTopicOptions, defineTopic } from './channel/cache-topic.js';
 export {
@@ -17,6 +20,7 @@ export {
 } from './channel/channel-message.js';
 export { type ChannelListener, ChannelTransport, type TransportSubscription } from './channel/channel.transport.js';
 export { Cached, type CachedOptions } from './decorators/cached.decorator.js';
+export { CachedValue } from './decorators/cached-value.decorator.js';
 export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
 export type {
   CacheField,
@@ -41,11 +45,13 @@ export {
 export { cacheKey, checkCacheKey } from './namespace/cache-key.js';
 export { type CacheCodec, jsonCacheCodec } from './namespace/cache.codec.js';
 export {
+  type AutoCacheNamespace,
   CACHE_NAMESPACE_DEFAULTS,
   type CacheNamespace,
   type CacheNamespaceOptions,
   defineCache,
   type UntrustedPolicy,
+  type Versioning,
 } from './namespace/define-cache.js';
 export {
   defineFieldsCache,
@@ -70,6 +76,7 @@ export {
   InvalidCacheKeyError,
   InvalidEntryVersionError,
   UnknownCacheError,
+  CrossSlotError,
 } from './redis-cache.errors.js';
 export { RedisCacheModule } from './redis-cache.module.js';
 export {
@@ -79,7 +86,7 @@ export {
   type RedisClientTemplate,
 } from './redis-cache.options.js';
 export { CACHE_INSTRUMENTS } from './redis-cache.telemetry.js';
-export { CacheRegistry } from './registry/cache.registry.js';
+export { CacheRegistry, type ListedCache } from './registry/cache.registry.js';
 export {
   CacheStore,
   type ChangeOutcome,

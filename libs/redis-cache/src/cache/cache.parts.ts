@@ -36,8 +36,8 @@ export interface CacheParts<T> {
   readonly closing: AbortSignal;
   /** Told how long each loader took, in milliseconds. */
   onLoaded(durationMs: number): void;
-  /** Told what went wrong in a load that no caller waits for. */
-  onMistake(error: unknown): void;
+  /** Told why a value could not be loaded anew before its end, which no caller is. */
+  onRefreshFailed(error: unknown): void;
 }
 
 /** A life shortened by up to a tenth, so that what was stored together does not end together. */

@@ -1,10 +1,5 @@
 import { ConfigurationError } from '@smartpulse/resilience';
-import {
-  CacheClosedError,
-  CacheStoreUnavailableError,
-  CacheValueNotEncodableError,
-  InvalidCacheKeyError,
-} from '../redis-cache.errors.js';
+import { CacheClosedError, CacheValueNotEncodableError, InvalidCacheKeyError } from '../redis-cache.errors.js';
 import type { GivenVersion } from '../store/cache.store.js';
 import type { CacheHit, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
@@ -53,7 +48,7 @@ export class KeyLoads<T> {
     // The store grants it by its own clock, and only where nobody has loaded the value meanwhile.
     const running = new LoadRun(this.parts, load, loader, options)
       .refresh(Math.max(1, entry.expiresAtMs - clock.monotonic(), refreshLeadMs(this.parts)))
-      .catch((error: unknown) => this.#noteFailure(error))
+      .catch((error: unknown) => this.parts.onRefreshFailed(error))
       .finally(() => {
         view.postponeRefresh(key, entry);
         view.end(load.flight);
@@ -106,14 +101,6 @@ export class KeyLoads<T> {
       return kept;
     }
     return { value: entry.value, version: entry.version, level: 'l1', stale: true };
-  }
-
-  /** Counted where it happened: a loader that threw, a store that did not answer. What else goes wrong is a mistake of ours, and told. */
-  #noteFailure(error: unknown): void {
-    const { closing, onMistake } = this.parts;
-    if (!closing.aborted && !CacheStoreUnavailableError.is(error)) {
-      onMistake(error);
-    }
   }
 }
 

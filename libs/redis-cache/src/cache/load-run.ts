@@ -40,7 +40,9 @@ export class LoadRun<T> {
   #polls = 0;
   /** The value that stands has tags that were invalidated: it is replaced, and not shown. */
   #outdated = false;
-  #kept: CacheHit<T> | undefined;
+  /** It was read just now: the next question is for the lease. */
+  #hasRead = false;
+  #kept: { readonly hit: CacheHit<T>; readonly tags: readonly TagStamp[] | undefined } | undefined;
 
   constructor(
     private readonly parts: CacheParts<T>,
@@ -52,9 +54,13 @@ export class LoadRun<T> {
     this.#giveUpWaitingMs = parts.clock.monotonic() + parts.namespace.waitTimeoutMs;
   }
 
-  /** A value whose life is over, which the store keeps meanwhile. */
+  /** A value whose life is over, which the store keeps meanwhile, unless it was learned that it is no more. */
   get kept(): CacheHit<T> | undefined {
-    return this.#kept;
+    const { view, tags } = this.parts;
+    if (this.#kept === undefined || !view.stillHolds(this.load.flight, this.#kept.hit.version)) {
+      return undefined;
+    }
+    return this.#kept.tags !== undefined && tags.holds(this.#kept.tags) !== true ? undefined : this.#kept.hit;
   }
 
   /** @throws what the loader throws; {@link CacheOverloadedError} while the store is down; {@link CacheClosedError}. */
@@ -113,7 +119,9 @@ export class LoadRun<T> {
   async #ask(token: string, first: boolean): Promise<LeaseReply> {
     const { reads, store, view, namespace } = this.parts;
     view.asksAgain(this.load.flight);
-    if (first) {
+    const asks = first || (this.#outdated && !this.#hasRead);
+    this.#hasRead = false;
+    if (asks) {
       const entry = await reads.get(this.#storedKey);
       if (isUsable(entry)) {
         return { kind: 'hit', entry };
@@ -128,8 +136,7 @@ export class LoadRun<T> {
     if (this.#outdated) {
       return AT_ONCE_MS;
     }
-    const { keepsOld, namespace } = this.parts;
-    return keepsOld && namespace.failSafeMs > 0 ? 0 : undefined;
+    return this.parts.keepsOld ? 0 : undefined;
   }
 
   async #answerTo(reply: LeaseReply, token: string, wakeUp: WakeUp): Promise<CacheHit<T> | undefined> {
@@ -182,6 +189,7 @@ export class LoadRun<T> {
     this.parts.view.learn(this.load.flight.key, entry.version);
     if (!this.#outdated || wakeUp === undefined) {
       this.#outdated = true;
+      this.#hasRead = true;
       return undefined;
     }
     return (await this.#wait(this.parts.namespace.leaseMs, wakeUp)) ? undefined : await this.#loadUnstored();
@@ -197,9 +205,7 @@ export class LoadRun<T> {
     }
     const { version } = entry;
     view.learn(this.load.flight.key, version);
-    this.#kept = view.accepts(this.load.flight, version)
-      ? { value: decoded.value, version, level: 'l2', stale: true }
-      : undefined;
+    this.#kept = { hit: { value: decoded.value, version, level: 'l2', stale: true }, tags: decoded.tags };
   }
 
   /** Another release's text is removed, so that this one may load; while both write, it loads without storing. */
@@ -312,7 +318,7 @@ export class LoadRun<T> {
       stats.applied++;
       const version = loaded.version === 'next' ? stampOf(reply.current) : loaded.version;
       // A version of the store's is known only now: what was learned meanwhile may be above it.
-      const behind = wasBehind || !view.accepts(flight, version);
+      const behind = loaded.version === 'next' ? !view.accepts(flight, version) : wasBehind;
       view.stamp(this.load, version);
       view.learn(flight.key, version, flight);
       const negative = loaded.value === undefined;

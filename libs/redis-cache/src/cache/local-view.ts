@@ -181,6 +181,11 @@ export class LocalView<T> {
     return order > 0 || (order === 0 && !flight.exclusive);
   }
 
+  /** Whether what a flight met at `version` is still the latest that is known of its key: nothing was learned, evicted or flushed. */
+  stillHolds(flight: Flight, version: EntryVersion): boolean {
+    return flight.mayFill && !this.begunBeforeFlush(flight) && this.accepts(flight, version);
+  }
+
   /** A new request goes out for the flight: what comes back is not older than what was shown up to now. */
   asksAgain(flight: Flight): void {
     flight.exclusive = false;

@@ -1,4 +1,4 @@
-import { type Clock, ConfigurationError, type Policy, type Random } from '@smartpulse/resilience';
+import { ConfigurationError } from '@smartpulse/resilience';
 import type {
   InvalidationBus,
   InvalidationMessage,
@@ -8,7 +8,7 @@ import { checkCacheKey } from '../namespace/cache-key.js';
 import type { CacheNamespace } from '../namespace/define-cache.js';
 import { NamespaceNames } from '../namespace/names.js';
 import { CacheClosedError, CrossSlotError } from '../redis-cache.errors.js';
-import type { CacheStore, ChangeOutcome, GivenVersion, SetOutcome, StoreOrigin } from '../store/cache.store.js';
+import type { ChangeOutcome, GivenVersion, SetOutcome, StoreOrigin } from '../store/cache.store.js';
 import { TimedCacheStore } from '../store/timed.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loader } from './cache-hit.js';
@@ -27,6 +27,7 @@ import { inChunks, setEach, type SetAllResult, type SetManyEntry, type SetManyRe
 import { NamespaceSweep } from './namespace-sweep.js';
 import { OutageGate } from './outage-gate.js';
 import { StoreAccess } from './store-access.js';
+import type { VersionedCacheParts } from './versioned-cache.parts.js';
 import { TagBook, WHOLE_NAMESPACE } from './tags/tag-book.js';
 
 /** A tag that nobody asks for is kept so long at least, milliseconds. */
@@ -34,32 +35,6 @@ const MIN_TAG_LIFE_MS = 3_600_000;
 /** Entries that are set in one step: it stops the server for everybody else. */
 const MAX_AT_ONCE = 500;
 const AS_NAMESPACE: EntryOptions = Object.freeze({});
-
-/** What a {@link VersionedCache} is made of. */
-export interface VersionedCacheParts<T> {
-  readonly namespace: CacheNamespace<T>;
-  /** In front of every key and channel. */
-  readonly prefix: string;
-  /** This replica, in messages; unique among those that share the store. */
-  readonly nodeId: string;
-  readonly store: CacheStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** A circuit in front of the store, shared by all caches on it: while it is open, no call waits for the store. Default: none. */
-  readonly breaker?: Policy | undefined;
-  /** Freeze what readers share. Default `true`. */
-  readonly freeze?: boolean | undefined;
-  /** Told how long each loader took, in milliseconds. */
-  readonly onLoaded?: ((durationMs: number) => void) | undefined;
-  /** Told why a load failed that no caller waits for. */
-  readonly onMistake?: ((error: unknown) => void) | undefined;
-  /** What the replica believes, by its rules. Default: a {@link LocalView}. */
-  readonly view?: LocalView<T> | undefined;
-  /** Whether the store keeps values beyond their life. Default `true`. */
-  readonly keepsOld?: boolean | undefined;
-  /** What its keys are called in the store. Default: as values. */
-  readonly names?: NamespaceNames | undefined;
-}
 
 /**
  * Two levels under one rule: **an older version never replaces a newer one**, in whatever order messages, replies and retries arrive. While the
@@ -117,7 +92,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       timing: new LoadTiming(),
       keepsOld: options.keepsOld ?? true,
       onLoaded: options.onLoaded ?? ((): void => {}),
-      onMistake: options.onMistake ?? ((): void => {}),
+      onRefreshFailed: options.onRefreshFailed ?? ((): void => {}),
     };
     this.#loads = new KeyLoads(this.#parts);
     this.#access = new StoreAccess(this.#parts);

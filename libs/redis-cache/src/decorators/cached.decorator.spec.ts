@@ -3,7 +3,18 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { Clock, ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { describe, expect, it } from 'vitest';
-import { Cached, cacheKey, CacheRegistry, defineCache, EntryVersion, type Loaded, RedisCacheModule } from '../index.js';
+import {
+  AutoCache,
+  Cached,
+  CachedValue,
+  cacheKey,
+  CacheRegistry,
+  cacheToken,
+  defineCache,
+  EntryVersion,
+  type Loaded,
+  RedisCacheModule,
+} from '../index.js';
 
 const quiet: LoggerService = { log: () => {}, warn: () => {}, error: () => {} };
 const prices = defineCache<string>({ name: 'prices', synced: true });
@@ -108,5 +119,72 @@ describe('@Cached', () => {
       Cached({ cache: '', key: 'unit' })(Prices.prototype, 'latest', {});
     expect(wrong).toThrow(ConfigurationError);
     expect(wrong).toThrow(/@Cached on Prices\.latest.*no method.*cache.*key/s);
+  });
+});
+
+const rates = defineCache<number>({ name: 'rates', synced: false, versioning: 'auto', tagged: true });
+
+@Injectable()
+class Rates {
+  runs = 0;
+
+  @CachedValue({ cache: 'rates', key: (currency: string) => currency, tags: (currency) => [`of:${currency}`] })
+  async rate(currency: string): Promise<number | undefined> {
+    this.runs++;
+    return currency === 'EUR' ? this.runs : undefined;
+  }
+}
+
+@Injectable()
+class MistakenRates {
+  @CachedValue({ cache: 'prices', key: () => 'k' })
+  async read(): Promise<string> {
+    return 'x';
+  }
+
+  @Cached({ cache: 'rates', key: () => 'k' })
+  async load(): Promise<Loaded<number>> {
+    return { value: 1, version: at(1) };
+  }
+}
+
+async function startRates(): Promise<TestingModule> {
+  const module = await Test.createTestingModule({
+    imports: [
+      ResilienceModule.forRoot({ clock: new VirtualClock() }),
+      RedisCacheModule.forRoot({ url: 'memory://' }),
+      RedisCacheModule.forFeature([prices, rates]),
+    ],
+    providers: [Rates, MistakenRates],
+  })
+    .setLogger(quiet)
+    .compile();
+  return await module.init();
+}
+
+describe('@CachedValue', () => {
+  it('answers the value alone, in front of a cache whose versions the store gives, until its tag is invalidated', async () => {
+    const module = await startRates();
+    const service = module.get(Rates);
+    expect([await service.rate('EUR'), await service.rate('EUR'), await service.rate('XXX')]).toEqual([
+      1,
+      1,
+      undefined,
+    ]);
+    expect(service.runs).toBe(2);
+    const cache = module.get<AutoCache<number>>(cacheToken('rates'));
+    expect(cache).toBeInstanceOf(AutoCache);
+    await cache.invalidateTag('of:EUR');
+    expect([await service.rate('EUR'), await service.rate('XXX'), service.runs]).toEqual([3, undefined, 3]);
+    expect(await new Rates().rate('EUR')).toBe(1);
+    await module.close();
+  });
+
+  it('says which decorator a cache needs', async () => {
+    const module = await startRates();
+    const mistaken = module.get(MistakenRates);
+    await expect(mistaken.read()).rejects.toThrow(/take @Cached/);
+    await expect(mistaken.load()).rejects.toThrow(/take @CachedValue/);
+    await module.close();
   });
 });

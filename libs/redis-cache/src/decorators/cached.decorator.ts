@@ -2,6 +2,7 @@ import { Inject } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import type { Loaded } from '../cache/cache-hit.js';
 import { checkLives, type EntryLives } from '../cache/entry-lives.js';
+import type { EntryOptions } from '../cache/entry-options.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
 import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
 import { cacheToken } from './inject-cache.decorator.js';
@@ -15,6 +16,8 @@ export interface CachedOptions<A extends unknown[]> extends EntryLives {
   readonly cache: string;
   /** The key, from the method's arguments; `cacheKey(...)` escapes what comes from data. */
   readonly key: (...parameters: A) => string;
+  /** The tags of the entry, from the method's arguments, in a namespace that is `tagged`. */
+  readonly tags?: ((...parameters: A) => readonly string[]) | undefined;
 }
 
 /** The caches of decorated methods, as Nest sets them on the instance: a place that no other property can have. */
@@ -44,34 +47,65 @@ export function Cached<A extends unknown[]>(options: CachedOptions<A>) {
     name: string | symbol,
     descriptor: TypedPropertyDescriptor<LoadingMethod<A, T>>,
   ): TypedPropertyDescriptor<LoadingMethod<A, T>> => {
-    const { value: method } = descriptor;
-    const owner = `@Cached on ${target.constructor.name}.${String(name)}`;
-    const issues = [
-      ...(typeof method === 'function' ? [] : [{ option: 'method', problem: 'stands on no method' }]),
-      ...(typeof options.cache === 'string' && options.cache !== ''
-        ? []
-        : [{ option: 'cache', problem: 'expected the name of a namespace' }]),
-      ...(typeof options.key === 'function' ? [] : [{ option: 'key', problem: 'expected a function' }]),
-    ];
-    if (method === undefined || issues.length > 0) {
-      throw new ConfigurationError(owner, issues);
-    }
-    checkLives(owner, options);
-    const place = `${PLACE}${options.cache}`;
-    // Nest sets properties that are injected before anybody gets the instance; it does not start when there is no such cache.
-    Inject(cacheToken(options.cache))(target, place);
+    const { method, place, owner } = prepareCached('@Cached', options, target, name, descriptor);
     const cached = async function (this: object, ...parameters: A): Promise<Loaded<T>> {
       const cache: unknown = Reflect.get(this, place);
       const load = (): Promise<Loaded<T>> => method.apply(this, parameters);
-      if (cache instanceof VersionedFieldsCache) {
-        throw new ConfigurationError(owner, [
-          { option: 'cache', problem: `"${options.cache}" is a cache of fields; call its getOrLoad` },
-        ]);
+      if (cache === undefined) {
+        return load();
       }
-      return isCache<T>(cache) ? cache.getOrLoad(options.key(...parameters), load, options) : load();
+      if (!isCache<T>(cache)) {
+        throw new ConfigurationError(owner, [{ option: 'cache', problem: problemOf(options.cache, cache) }]);
+      }
+      return cache.getOrLoad(options.key(...parameters), load, entryOptions(options, parameters));
     };
     return { ...descriptor, value: cached };
   };
+}
+
+/**
+ * Checks what a method is decorated with, and has Nest set the cache on its instances.
+ *
+ * @throws ConfigurationError when it stands on something else than a method, or its options are wrong.
+ */
+export function prepareCached<A extends unknown[], M>(
+  decorator: string,
+  options: CachedOptions<A>,
+  target: object,
+  name: string | symbol,
+  { value: method }: TypedPropertyDescriptor<M>,
+): { readonly method: M; readonly place: string; readonly owner: string } {
+  const owner = `${decorator} on ${target.constructor.name}.${String(name)}`;
+  const issues = [
+    ...(typeof method === 'function' ? [] : [{ option: 'method', problem: 'stands on no method' }]),
+    ...(typeof options.cache === 'string' && options.cache !== ''
+      ? []
+      : [{ option: 'cache', problem: 'expected the name of a namespace' }]),
+    ...(typeof options.key === 'function' ? [] : [{ option: 'key', problem: 'expected a function' }]),
+    ...(options.tags === undefined || typeof options.tags === 'function'
+      ? []
+      : [{ option: 'tags', problem: 'expected a function' }]),
+  ];
+  if (method === undefined || issues.length > 0) {
+    throw new ConfigurationError(owner, issues);
+  }
+  checkLives(owner, options);
+  const place = `${PLACE}${options.cache}`;
+  // Nest sets properties that are injected before anybody gets the instance; it does not start when there is no such cache.
+  Inject(cacheToken(options.cache))(target, place);
+  return { method, place, owner };
+}
+
+/** What the cache is told of the entry of a call. */
+export function entryOptions<A extends unknown[]>(options: CachedOptions<A>, parameters: A): EntryOptions {
+  const { l1TtlMs, l2TtlMs, tags } = options;
+  return { l1TtlMs, l2TtlMs, tags: tags?.(...parameters) };
+}
+
+function problemOf(name: string, cache: unknown): string {
+  return cache instanceof VersionedFieldsCache
+    ? `"${name}" is a cache of fields; call its getOrLoad`
+    : `the store gives the versions of "${name}"; take @CachedValue`;
 }
 
 /** A namespace's name says what it holds; that the two agree is up to whoever names it here, as with `@InjectCache`. */

@@ -1,5 +1,5 @@
 import type { Clock, Policy, Random, ResilienceRegistry } from '@smartpulse/resilience';
-import type { VersionedCacheParts } from '../cache/versioned-cache.js';
+import type { VersionedCacheParts } from '../cache/versioned-cache.parts.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
 import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
@@ -72,7 +72,7 @@ export class CacheConnection {
   }
 
   /** What every cache of this app is made with. */
-  parts(): Omit<VersionedCacheParts<never>, 'namespace' | 'onLoaded' | 'view'> {
+  parts(): Omit<VersionedCacheParts<never>, 'namespace' | 'onLoaded' | 'onRefreshFailed' | 'view'> {
     const { store, prefix, nodeId, freeze, clock, random, breaker } = this;
     return { store, prefix, nodeId, freeze, clock, random, breaker };
   }

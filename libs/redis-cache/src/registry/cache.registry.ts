@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import { AutoCache } from '../cache/auto-cache.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
+import type { VersionedCacheParts } from '../cache/versioned-cache.parts.js';
 import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
 import type { AutoCacheNamespace, CacheNamespace } from '../namespace/define-cache.js';
 import type { FieldsNamespace } from '../namespace/define-fields-cache.js';
@@ -42,8 +43,8 @@ export class CacheRegistry {
    * @throws ConfigurationError when another namespace has this name.
    */
   open<T>(namespace: CacheNamespace<T>): VersionedCache<T> {
-    const { cache } = this.#opened(namespace, (onLoaded) => ({
-      cache: new VersionedCache<T>({ ...this.connection.parts(), namespace, onLoaded }),
+    const { cache } = this.#opened(namespace, (hooks) => ({
+      cache: new VersionedCache<T>({ ...this.connection.parts(), namespace, ...hooks }),
       fields: undefined,
     }));
     return typed<T>(cache);
@@ -55,8 +56,8 @@ export class CacheRegistry {
    * @throws ConfigurationError when another namespace has this name.
    */
   openAuto<T>(namespace: AutoCacheNamespace<T>): AutoCache<T> {
-    this.#opened(namespace, (onLoaded) => {
-      const cache = new VersionedCache<T, 'next'>({ ...this.connection.parts(), namespace, onLoaded });
+    this.#opened(namespace, (hooks) => {
+      const cache = new VersionedCache<T, 'next'>({ ...this.connection.parts(), namespace, ...hooks });
       return { cache, fields: undefined, auto: new AutoCache(cache) };
     });
     return this.auto<T>(namespace.name);
@@ -76,8 +77,8 @@ export class CacheRegistry {
         'Hand RedisCacheModule.forRoot a fieldsStore beside the store.',
       );
     }
-    this.#opened(namespace, (onLoaded) => {
-      const fields = new VersionedFieldsCache<T>({ ...this.connection.parts(), store, namespace, onLoaded });
+    this.#opened(namespace, (hooks) => {
+      const fields = new VersionedFieldsCache<T>({ ...this.connection.parts(), store, namespace, ...hooks });
       return { cache: fields.whole, fields };
     });
     return this.fields<T>(namespace.name);
@@ -154,7 +155,7 @@ export class CacheRegistry {
 
   #opened<T>(
     namespace: CacheNamespace<T>,
-    make: (onLoaded: (durationMs: number) => void) => Omit<OpenCache, 'namespace'>,
+    make: (hooks: Pick<VersionedCacheParts<never>, 'onLoaded' | 'onRefreshFailed'>) => Omit<OpenCache, 'namespace'>,
   ): OpenCache {
     const { name } = namespace;
     const known = this.#caches.get(name);
@@ -170,10 +171,16 @@ export class CacheRegistry {
     }
     const open: OpenCache = {
       namespace,
-      ...make((durationMs) => {
-        for (const observer of this.#observers) {
-          observer(name, durationMs);
-        }
+      ...make({
+        onLoaded: (durationMs) => {
+          for (const observer of this.#observers) {
+            observer(name, durationMs);
+          }
+        },
+        onRefreshFailed: (error) =>
+          this.#logger.debug(
+            `A value of the cache "${name}" could not be loaded anew before its end (${String(error)}).`,
+          ),
       }),
     };
     this.#caches.set(name, open);

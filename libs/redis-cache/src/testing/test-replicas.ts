@@ -1,4 +1,5 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { AutoCache } from '../cache/auto-cache.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
 import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
 import { MemoryFieldsStore } from '../embedded/fields/memory.fields-store.js';
@@ -28,6 +29,7 @@ export class TestReplicas {
   readonly clock = new VirtualClock();
   readonly server = new EmbeddedCacheServer({ clock: this.clock });
   readonly #caches: VersionedCache<TestRow>[] = [];
+  readonly #autos: VersionedCache<TestRow, 'next'>[] = [];
   readonly #hashes: VersionedFieldsCache<TestRow>[] = [];
 
   /** @param line `silent`: the backplane does not say that it is cut, as if messages were only late. */
@@ -50,6 +52,25 @@ export class TestReplicas {
     return { cache, store, bus };
   }
 
+  /** A replica whose versions the store gives. */
+  async addAuto(
+    options: Partial<CacheNamespaceOptions<TestRow>> = {},
+  ): Promise<Omit<TestReplica, 'cache'> & { readonly auto: AutoCache<TestRow> }> {
+    const store = new UnreliableCacheStore(new MemoryCacheStore(this.server), this.clock);
+    const bus = new LossyInvalidationBus(new MemoryInvalidationBus(this.server), {});
+    const cache = new VersionedCache<TestRow, 'next'>({
+      namespace: defineCache<TestRow>({ name: 'values', synced: false, ...options, versioning: 'auto' }),
+      prefix: 'test',
+      nodeId: `a${this.#autos.length}`,
+      store,
+      clock: this.clock,
+      random: new SeededRandom(this.#autos.length + 1),
+    });
+    this.#autos.push(cache);
+    await cache.connect(bus);
+    return { auto: new AutoCache(cache), store, bus };
+  }
+
   /** A replica of hashes. */
   async addFields(
     options: Partial<FieldsNamespaceOptions<TestRow>> = {},
@@ -69,7 +90,8 @@ export class TestReplicas {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#caches, ...this.#hashes.map(({ whole }) => whole)].map((cache) => cache.close()));
+    const hashes = this.#hashes.map(({ whole }) => whole);
+    await Promise.all([...this.#caches, ...this.#autos, ...hashes].map((cache) => cache.close()));
     this.server.close();
   }
 }
