@@ -151,7 +151,7 @@ export class LocalView<T> {
 
   /** Something about the whole namespace was learned that has no version of a key: nobody joins what began before. */
   takeOutAll(): void {
-    for (const load of [...this.#loads.values()]) {
+    for (const load of this.#loads.values()) {
       this.#takeOut(load);
     }
   }
