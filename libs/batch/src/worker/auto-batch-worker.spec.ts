@@ -189,12 +189,12 @@ describe('AutoBatchWorker: options', () => {
     };
     const error = create({ name: '', handler: 'no', maxBatchItems: 0, overflow: 'drop', speed: 3, capacityWeight: -1 });
     expect(ConfigurationError.is(error) && error.issues.map(({ option }) => option).toSorted()).toEqual([
-      '',
       'capacityWeight',
       'handler',
       'maxBatchItems',
       'name',
       'overflow',
+      'speed',
     ]);
     expect(String(error)).toContain('speed');
   });
