@@ -3,6 +3,7 @@ import {
   type DrainReport,
   type KeyedItem,
   type PartitionedItemContext,
+  type QueueAnswer,
   type RetryLater,
   WorkerStoppedError,
 } from '@smartpulse/batch';
@@ -23,11 +24,13 @@ interface Job {
   readonly answers: readonly Answer[];
   /** Whether its handler answers at once. */
   readonly sync: boolean;
+  /** Whether its handler is done before its end is known. */
+  readonly held: boolean;
 }
 
 type QueueAction =
   | { readonly do: 'tryEnqueue' | 'enqueue'; readonly job: Omit<Job, 'id'>; readonly signal: number }
-  | { readonly do: 'answer' | 'abort'; readonly index: number }
+  | { readonly do: 'answer' | 'release' | 'abort'; readonly index: number }
   | { readonly do: 'settle' | 'pause' | 'resume' }
   | { readonly do: 'advance' | 'drain'; readonly ms: number };
 
@@ -35,6 +38,7 @@ const jobArb = fc.record({
   key: fc.constantFrom(...KEYS),
   answers: fc.array(fc.constantFrom<Answer[]>('done', 'done', 'throw', 'retry', 'retry'), { maxLength: 3 }),
   sync: fc.boolean(),
+  held: fc.constantFrom(false, false, true),
 });
 /** One thing that happens to a queue. */
 export const queueActionArb: fc.Arbitrary<QueueAction> = fc.oneof(
@@ -47,6 +51,7 @@ export const queueActionArb: fc.Arbitrary<QueueAction> = fc.oneof(
     }),
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('answer' as const), index: fc.nat(3) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('release' as const), index: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('abort' as const), index: fc.nat(SIGNALS - 1) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('settle' as const, 'pause' as const, 'resume' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(1, 10, 100) }) },
@@ -68,7 +73,7 @@ export class QueueRun extends Violations {
   readonly controllers = newSignals();
   /** Controllers whose signal has aborted; others took their places. */
   readonly calledOff: AbortController[] = [];
-  readonly calls = new HeldCalls<Job, PartitionedItemContext<string>, void | RetryLater>();
+  readonly calls = new HeldCalls<Job, PartitionedItemContext<string>, QueueAnswer>();
   readonly queue: AutoConcurrentPartitionedQueue<string, Job>;
   readonly fates = new Map<number, string[]>();
   /** The job of each key that was started and is not settled: in its handler or waiting for its next attempt. */
@@ -77,6 +82,8 @@ export class QueueRun extends Violations {
   readonly keys = new Map<number, string>();
   drained: Promise<DrainReport<KeyedItem<string, Job>>> | undefined;
   readonly running = new Set<string>();
+  /** What ends the items that are held. */
+  readonly #held: (() => void)[] = [];
   #ids = 0;
 
   constructor(readonly settings: QueueSettings) {
@@ -96,7 +103,7 @@ export class QueueRun extends Violations {
     this.fates.set(id, [...(this.fates.get(id) ?? []), fate]);
   }
 
-  handle(job: Job, context: PartitionedItemContext<string>): Promise<void | RetryLater> | void | RetryLater {
+  handle(job: Job, context: PartitionedItemContext<string>): Promise<QueueAnswer> | QueueAnswer {
     const { key, attempt } = context;
     this.mustHold(key === job.key, 'an item comes with another key');
     this.mustHold(!this.running.has(key), 'two handlers have one key');
@@ -112,10 +119,34 @@ export class QueueRun extends Violations {
     if (!job.sync) {
       return this.calls.handler(job, context);
     }
-    return this.conclude(job, context);
+    return this.end(job, context);
   }
 
-  /** The end of one call: the handler's answer, or its throw. */
+  /** The handler is done: its answer, or that it will be known later. */
+  end(job: Job, context: PartitionedItemContext<string>): QueueAnswer {
+    if (!job.held || context.signal.aborted) {
+      return this.conclude(job, context);
+    }
+    this.running.delete(job.key);
+    return {
+      heldUntil: new Promise((resolve, reject) => {
+        this.#held.push(() => {
+          try {
+            resolve(this.conclude(job, context));
+          } catch (error) {
+            reject(error instanceof Error ? error : new Error('no error'));
+          }
+        });
+      }),
+    };
+  }
+
+  release(index: number): void {
+    const [end] = this.#held.splice(index % Math.max(1, this.#held.length), 1);
+    end?.();
+  }
+
+  /** What comes of one call: the handler's answer, or its throw. */
   conclude(job: Job, { key, attempt, signal }: PartitionedItemContext<string>): void | RetryLater {
     const answer = job.answers[attempt - 1] ?? 'done';
     if (signal.aborted) {
@@ -142,6 +173,9 @@ export class QueueRun extends Violations {
       }
       case 'answer':
         this.answer(action.index);
+        break;
+      case 'release':
+        this.release(action.index);
         break;
       case 'abort':
         this.callOff(action.index);
@@ -194,7 +228,7 @@ export class QueueRun extends Violations {
     }
     const call = this.calls.next(index % this.calls.open.length);
     try {
-      call.answer(this.conclude(call.input, call.context));
+      call.answer(this.end(call.input, call.context));
     } catch (error) {
       call.fail(error instanceof Error ? error : new Error('no error'));
     }
@@ -206,7 +240,7 @@ export class QueueRun extends Violations {
     this.drained ??= drained;
     expect(drained).toBe(this.drained);
     if (first) {
-      const late = (): Job => ({ id: this.#ids++, key: 'a', answers: [], sync: true });
+      const late = (): Job => ({ id: this.#ids++, key: 'a', answers: [], sync: true, held: false });
       drained.then(
         () => {
           this.send('enqueue', late());
@@ -229,7 +263,7 @@ export class QueueRun extends Violations {
     const { size, inFlight, keys, waiting, state } = this.queue.stats;
     expect(waiting > 0 && state !== 'running').toBe(false);
     expect(size).toBeLessThanOrEqual(this.settings.capacity);
-    expect(inFlight).toBeLessThanOrEqual(this.settings.concurrency);
+    expect(inFlight - this.#held.length).toBeLessThanOrEqual(this.settings.concurrency);
     expect(keys).toBeLessThanOrEqual(size + waiting);
   }
 
@@ -246,7 +280,7 @@ export class QueueRun extends Violations {
       expect(this.held(key)).toBeLessThanOrEqual(maxPerKey ?? capacity);
     }
     // Nothing sleeps that could run: all keys with items run or retry, or every place is taken.
-    if (!paused && state === 'running' && inFlight < concurrency && waiting === 0) {
+    if (!paused && state === 'running' && inFlight - this.#held.length < concurrency && waiting === 0) {
       expect(inFlight + retrying).toBe(keys);
     }
     expect(state === 'draining' && inFlight === 0 && size === 0).toBe(false);
@@ -261,11 +295,15 @@ export class QueueRun extends Violations {
     this.drain(1_000);
     for (let round = 0; this.queue.stats.state !== 'stopped' && round < 60; round++) {
       this.answer(0);
+      this.release(0);
       await this.settleAndCheck();
     }
     const report = await this.drained;
     while (this.calls.open.length > 0) {
       this.answer(0);
+    }
+    while (this.#held.length > 0) {
+      this.release(0);
     }
     await this.clock.settle();
     const { stats } = this.queue;

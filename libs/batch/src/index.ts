@@ -17,11 +17,13 @@ export {
 } from './drain/drain-report.js';
 export { AutoConcurrentPartitionedQueue } from './queue/auto-concurrent-partitioned-queue.js';
 export {
+  type HeldUntil,
   type KeyedItem,
   PARTITIONED_QUEUE_DEFAULTS,
   type PartitionedItemContext,
   type PartitionedQueueDefaults,
   type PartitionedQueueOptions,
+  type QueueAnswer,
   type RetryLater,
 } from './queue/partitioned-queue.options.js';
 export type { PartitionedQueueStats } from './queue/partitioned-queue-stats.js';

@@ -35,13 +35,13 @@ describe('AutoConcurrentPartitionedQueue: bounds', () => {
     // Its first item could start.
     expect(queue.hungry).toBe(false);
     await clock.settle();
-    expect([queue.hungry, queue.inFlight, told]).toEqual([true, 1, 1]);
+    expect([queue.hungry, queue.stats.inFlight, told]).toEqual([true, 1, 1]);
     queue.tryEnqueue('b', 1);
     await clock.settle();
-    expect([queue.hungry, queue.inFlight, told]).toEqual([false, 2, 1]);
+    expect([queue.hungry, queue.stats.inFlight, told]).toEqual([false, 2, 1]);
     calls.next(1).answer({ retryAfterMs: 1_000 });
     await clock.settle();
-    expect([queue.hungry, queue.inFlight, told]).toEqual([true, 1, 2]);
+    expect([queue.hungry, queue.stats.inFlight, told]).toEqual([true, 1, 2]);
     queue.pause();
     expect(queue.hungry).toBe(false);
   });

@@ -7,11 +7,12 @@ import { Drain } from '../drain/drain.js';
 import { checkDrainOptions, MAX_TIMER_MS } from '../drain/drain-options.js';
 import type { DrainOptions, DrainReport, LifecycleState } from '../drain/drain-report.js';
 import { WorkSlice } from '../pacing/work-slice.js';
-import { isPromiseLike, isRetryLater } from './handler-answer.js';
+import { isHeldUntil, isPromiseLike, isRetryLater } from './handler-answer.js';
 import { type KeyLane, type LaneItem, ReadyLanes } from './key-lane.js';
 import { KeyedIntake } from './keyed-intake.js';
 import type { PartitionedQueueStats } from './partitioned-queue-stats.js';
 import {
+  type HeldUntil,
   type KeyedItem,
   PARTITIONED_QUEUE_DEFAULTS,
   type PartitionedItemContext,
@@ -62,6 +63,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   #pumpScheduled = false;
   #runners = 0;
   #inFlight = 0;
+  #held = 0;
   #retrying = 0;
   #drain: Drain<KeyedItem<TKey, TItem>> | undefined;
 
@@ -97,11 +99,6 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     return this.#intake.size;
   }
 
-  /** Items in the handler now. */
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   /** Whether a handler is free and has nothing to do: what is held waits behind another item of its key, or for its next attempt. */
   get hungry(): boolean {
     return (
@@ -116,7 +113,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
       state: this.#state,
       paused: this.#paused,
       size: this.#intake.size,
-      inFlight: this.#inFlight,
+      inFlight: this.#inFlight + this.#held,
       retrying: this.#retrying,
       keys: this.#intake.keys,
       waiting: this.#intake.waiting,
@@ -326,8 +323,10 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
       this.#inFlight--;
       this.#counters.retries++;
       this.#retryLater(lane, retry.retryAfterMs);
+    } else if (isHeldUntil(retry)) {
+      this.#hold(lane, node, context, retry);
     } else {
-      const problem = `it answered something else than nothing or { retryAfterMs } with 0 to ${MAX_TIMER_MS} milliseconds.`;
+      const problem = `it answered something else than nothing, { retryAfterMs } with 0 to ${MAX_TIMER_MS} milliseconds or { heldUntil }, a promise.`;
       this.#failed(lane, node, context, new HandlerContractError(this.name, problem));
     }
   }
@@ -349,6 +348,38 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     } catch (thrown) {
       this.#logger.error(`"${this.name}": onError threw. ${String(thrown)}`);
     }
+  }
+
+  #hold(
+    lane: KeyLane<TKey, TItem>,
+    node: LaneItem<TItem>,
+    context: PartitionedItemContext<TKey>,
+    { heldUntil }: HeldUntil,
+  ): void {
+    lane.state = 'held';
+    this.#inFlight--;
+    this.#held++;
+    heldUntil.then(
+      (answer) => this.#letGo(lane, () => this.#handled(lane, node, context, answer)),
+      (error: unknown) => this.#letGo(lane, () => this.#failed(lane, node, context, error)),
+    );
+  }
+
+  /** @param end what the handler's own end would have been. */
+  #letGo(lane: KeyLane<TKey, TItem>, end: () => void): void {
+    if (this.#state === 'stopped') {
+      return;
+    }
+    this.#held--;
+    this.#inFlight++;
+    lane.state = 'running';
+    end();
+    if (lane.state === 'running') {
+      this.#ready.push(lane);
+      this.#schedule();
+    }
+    this.#stopWhenDone();
+    this.#askForMore();
   }
 
   #settle(lane: KeyLane<TKey, TItem>): void {
@@ -389,7 +420,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   }
 
   #hasEnded(): boolean {
-    return this.#state === 'stopped' || (this.#runners === 0 && (this.#paused || this.#ready.isEmpty));
+    return this.#state === 'stopped' || (this.#runners + this.#held === 0 && (this.#paused || this.#ready.isEmpty));
   }
 
   /** Ends the drain, whether everything is done or the time is used up. */
@@ -405,8 +436,9 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
         leftover.push({ key, item: node.item });
       }
     }
-    const interrupted = this.#inFlight;
+    const interrupted = this.#inFlight + this.#held;
     this.#inFlight = 0;
+    this.#held = 0;
     this.#counters.leftover += leftover.length;
     this.#ready.clear();
     this.#intake.clear();

@@ -12,9 +12,9 @@ export interface LaneItem<TItem> {
 
 /**
  * Where a key is. `vacant`: no items, kept only because somebody waits for room in it. `ready`: in the FIFO of keys. `running`: a handler has its first
- * item. `retrying`: its first item waits for its next attempt. `parked`: like it, but for good: the queue drains.
+ * item. `held`: the handler is done with it, its end is not known yet. `retrying`: its first item waits for its next attempt. `parked`: like it, but for good: the queue drains.
  */
-export type LaneState = 'vacant' | 'ready' | 'running' | 'retrying' | 'parked';
+export type LaneState = 'vacant' | 'ready' | 'running' | 'held' | 'retrying' | 'parked';
 
 /**
  * The items of one key in their order. It is in exactly one state, so two handlers can never have the same key.

@@ -7,7 +7,7 @@ export interface PartitionedQueueStats {
   readonly paused: boolean;
   /** Accepted and not settled: queued, retrying and in the handler. */
   readonly size: number;
-  /** Items in the handler now. */
+  /** Items in the handler now, or handled and held until their end is known. */
   readonly inFlight: number;
   /** Keys whose first item waits for its next attempt. */
   readonly retrying: number;

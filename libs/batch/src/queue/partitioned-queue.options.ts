@@ -13,6 +13,17 @@ export interface RetryLater {
   readonly retryAfterMs: number;
 }
 
+/**
+ * Answered by a handler that has done its work and waits for no more than an end (a receipt, a flush): its slot is free, while the item's key stays held until
+ * `heldUntil` settles, as if the handler had answered then.
+ */
+export interface HeldUntil {
+  readonly heldUntil: Promise<void | RetryLater>;
+}
+
+/** What a handler of an {@link AutoConcurrentPartitionedQueue} may answer, now or later. */
+export type QueueAnswer = void | RetryLater | HeldUntil;
+
 /** An item with its key, as a drain reports it. */
 export interface KeyedItem<TKey, TItem> {
   readonly key: TKey;
@@ -25,9 +36,10 @@ export interface PartitionedQueueOptions<TKey, TItem> {
   readonly name: string;
   /**
    * Handles one item. At most one call per key runs at a time, in the order of acceptance. Answers nothing when it is done, or
-   * {@link RetryLater}: the item stays at the head of its key and frees its slot while it waits. A throw settles the item as failed.
+   * {@link RetryLater}: the item stays at the head of its key and frees its slot while it waits; {@link HeldUntil}: the same until something else has ended.
+   * A throw settles the item as failed.
    */
-  handler(item: TItem, context: PartitionedItemContext<TKey>): Promise<void | RetryLater> | void | RetryLater;
+  handler(item: TItem, context: PartitionedItemContext<TKey>): Promise<QueueAnswer> | QueueAnswer;
   /** Told of each item whose handler threw. A throw of its own is logged. */
   onError(error: unknown, item: TItem, context: PartitionedItemContext<TKey>): void;
   /** Told whenever all that could start has started and a handler is free: what else is held waits behind another item of its key, or for its next attempt. */

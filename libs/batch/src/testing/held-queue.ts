@@ -3,7 +3,7 @@ import { AutoConcurrentPartitionedQueue } from '../queue/auto-concurrent-partiti
 import type {
   PartitionedItemContext,
   PartitionedQueueOptions,
-  RetryLater,
+  QueueAnswer,
 } from '../queue/partitioned-queue.options.js';
 import { HeldCalls } from './held-calls.js';
 
@@ -13,13 +13,13 @@ export type HeldQueueSettings = Partial<Omit<PartitionedQueueOptions<string, num
 /** A queue on virtual time whose handlers end when the test says so; `running()` names them, key and item in one. */
 export function heldQueue(settings: HeldQueueSettings = {}): {
   clock: VirtualClock;
-  calls: HeldCalls<number, PartitionedItemContext<string>, void | RetryLater>;
+  calls: HeldCalls<number, PartitionedItemContext<string>, QueueAnswer>;
   errors: unknown[];
   queue: AutoConcurrentPartitionedQueue<string, number>;
   running: () => string[];
 } {
   const clock = new VirtualClock();
-  const calls = new HeldCalls<number, PartitionedItemContext<string>, void | RetryLater>();
+  const calls = new HeldCalls<number, PartitionedItemContext<string>, QueueAnswer>();
   const errors: unknown[] = [];
   const queue = new AutoConcurrentPartitionedQueue<string, number>(
     { name: 'test', handler: calls.handler, onError: (error) => errors.push(error), ...settings },

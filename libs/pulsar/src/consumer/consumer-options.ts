@@ -66,8 +66,8 @@ export interface ConsumerOptions<T> {
   /** Messages received ahead of the running handlers, 0 to 10,000. Default: as many as `concurrency`. */
   readonly prefetch?: number | undefined;
   /**
-   * Messages that wait behind another one of their key, or for their next attempt, and take no place of those `concurrency` + `prefetch` while a handler is
-   * free: so many more are received, and other keys pass by. Beyond, a slow key holds up all that come behind it. 0 to 100,000, 0 = each takes a place. Default
+   * Messages that wait behind another one of their key, for their next attempt or for the answer to their acknowledgement, and take no place of those
+   * `concurrency` + `prefetch` while a handler is free: so many more are received, and other keys pass by. Beyond, a slow key holds up all that come behind it. 0 to 100,000, 0 = each takes a place. Default
    * 8 times the places, at most 1,000. Not on Exclusive and Failover, where nothing may pass by.
    */
   readonly maxHeldBack?: number | undefined;

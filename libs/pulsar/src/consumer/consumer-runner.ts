@@ -40,8 +40,6 @@ export type RunnerWork<T> =
 
 /** Where messages wait for their turn, key by key. */
 interface Lanes {
-  /** Items that are handled now. */
-  readonly inFlight: number;
   /** Whether a handler is free for which there is nothing to do. */
   readonly hungry: boolean;
   tryEnqueue(lane: string, taken: TakenMessage): boolean;
@@ -405,11 +403,11 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   /**
-   * While a handler is free, what waits behind another message of its key or for its next attempt takes no place of the window: a slow key would else take
-   * them all, and nothing of the others would come.
+   * While a handler is free, what waits behind another message of its key, for its next attempt or for the answer to its acknowledgement takes no place of the
+   * window: a slow key would else take them all, and nothing of the others would come.
    */
   #heldBack(out: number): number {
-    return this.#queue.hungry ? Math.max(0, Math.min(this.#consumer.maxHeldBack, out - this.#queue.inFlight)) : 0;
+    return this.#queue.hungry ? Math.max(0, Math.min(this.#consumer.maxHeldBack, out - this.#delivery.running)) : 0;
   }
 
   /** What cannot be deleted any more is left to the broker; the consumer closes all the same. */

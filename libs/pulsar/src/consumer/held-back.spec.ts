@@ -145,6 +145,27 @@ describe('messages that wait for their next attempt', () => {
   });
 });
 
+describe('a message whose acknowledgement is on its way', () => {
+  it('holds its key and no handler: others are handled meanwhile, its own key waits', async () => {
+    const { clock, consumers, publisher, transport } = await open();
+    transport.plan = ({ point }) => (point === 'ack' ? clock.sleep(SLOW_MS).then(() => undefined) : undefined);
+    const handled: string[] = [];
+    const handle = await consumers.register(
+      { topic: 't', subscription: 's', maxHeldBack: 4 },
+      async (text: string) => void handled.push(text),
+    );
+    for (const text of ['a1', 'a2', 'b1', 'c1', 'd1']) {
+      await publisher.publish('t', text, { key: text.slice(0, 1) });
+    }
+    await clock.advance(SLOW_MS / 2);
+    expect(handled).toEqual(['a1', 'b1', 'c1', 'd1']);
+    expect(handle.stats()).toMatchObject({ acked: 0, inFlight: 5 });
+    await clock.advance(SLOW_MS);
+    expect(handled).toEqual(['a1', 'b1', 'c1', 'd1', 'a2']);
+    expect(handle.stats().acked).toBe(4);
+  });
+});
+
 it('whatever keys and times: each key in its order, and never more held than places and what may be held back', async () => {
   await fc.assert(
     fc.asyncProperty(

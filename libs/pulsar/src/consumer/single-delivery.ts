@@ -1,4 +1,4 @@
-import type { RetryLater } from '@smartpulse/batch';
+import type { QueueAnswer, RetryLater } from '@smartpulse/batch';
 import { MessageInvoker, type MessageInvokerOptions, type RunResult } from './message-invoker.js';
 import type { MessageSettler, TakenMessage } from './message-settler.js';
 import type { MessageVerdict } from './message-verdict.js';
@@ -31,27 +31,25 @@ export class SingleDelivery<T> {
     this.#invoker.close();
   }
 
-  /** Answers how long to wait before the message is handled again, or nothing when it is settled; at once where nothing has to be waited for. */
-  handle(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> | RetryLater | void {
+  /**
+   * Answers how long to wait before the message is handled again, or nothing when it is settled; at once where nothing has to be waited for. What is only to be
+   * settled holds its key, and no handler's place.
+   */
+  handle(taken: TakenMessage, stop: AbortSignal): Promise<QueueAnswer> | QueueAnswer {
     const { gate, verdict } = this.#options;
     const settled = verdict.withoutRun(taken);
     if (settled !== undefined) {
-      return settled.answer;
+      return held(settled.answer);
     }
     if (gate.closed) {
       return this.#attemptUntilUp(taken, stop);
     }
-    // One promise for all that is waited for, the handler and the acknowledgement; it is there before anybody tells.
-    let resolve!: (answer: RetryLater | void) => void;
+    // It is there before anybody tells.
+    let resolve!: (answer: QueueAnswer | Promise<QueueAnswer>) => void;
     let reject!: (error: unknown) => void;
     const result = this.#invoker.run(taken.message, taken.attempts + 1, stop, (ended) => {
       try {
-        const answer = this.#concluded(taken, stop, ended);
-        if (answer instanceof Promise) {
-          answer.then(resolve, reject);
-        } else {
-          resolve(answer);
-        }
+        resolve(this.#concluded(taken, stop, ended));
       } catch (error) {
         reject(error);
       }
@@ -64,17 +62,13 @@ export class SingleDelivery<T> {
       : this.#concluded(taken, stop, result);
   }
 
-  #concluded(
-    taken: TakenMessage,
-    stop: AbortSignal,
-    result: RunResult,
-  ): Promise<RetryLater | void> | RetryLater | void {
+  #concluded(taken: TakenMessage, stop: AbortSignal, result: RunResult): Promise<QueueAnswer> | QueueAnswer {
     const { gate, verdict } = this.#options;
-    return gate.endedOne(FREE_PASS, result) ? this.#attemptUntilUp(taken, stop) : verdict.conclude(taken, result);
+    return gate.endedOne(FREE_PASS, result) ? this.#attemptUntilUp(taken, stop) : held(verdict.conclude(taken, result));
   }
 
   /** Waits until infrastructure is back; finds out, if it is its turn. */
-  async #attemptUntilUp(taken: TakenMessage, stop: AbortSignal): Promise<RetryLater | void> {
+  async #attemptUntilUp(taken: TakenMessage, stop: AbortSignal): Promise<QueueAnswer> {
     const { gate, settler, verdict } = this.#options;
     for (;;) {
       const pass = gate.closed ? await gate.enter() : FREE_PASS;
@@ -84,7 +78,7 @@ export class SingleDelivery<T> {
       }
       const result = await this.#run(taken, stop);
       if (!gate.endedOne(pass, result)) {
-        return verdict.conclude(taken, result);
+        return held(verdict.conclude(taken, result));
       }
     }
   }
@@ -97,4 +91,8 @@ export class SingleDelivery<T> {
       }
     });
   }
+}
+
+function held(settling: Promise<RetryLater | void> | RetryLater | void): QueueAnswer {
+  return settling instanceof Promise ? { heldUntil: settling } : settling;
 }

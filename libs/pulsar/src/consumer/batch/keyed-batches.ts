@@ -79,11 +79,6 @@ export class KeyedBatches<TItem> {
     this.#options = options;
   }
 
-  /** Items of batches that run now. */
-  get inFlight(): number {
-    return this.#runningItems;
-  }
-
   /** Whether one more batch could run and nothing is there for it: what is held waits behind its key, or to be handled again. */
   get hungry(): boolean {
     return !this.#paused && !this.#draining && this.#running < this.#options.concurrency && this.#ready.size === 0;
