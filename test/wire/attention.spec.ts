@@ -36,6 +36,7 @@ beforeEach(async () => {
 afterEach(async () => {
   connection.close();
   await server.stop();
+  expect(faults.pending).toBe(0);
 });
 
 describe('an attention', () => {

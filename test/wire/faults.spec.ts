@@ -29,6 +29,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await server.stop();
+  expect(faults.pending).toBe(0);
 });
 
 describe('a request', () => {

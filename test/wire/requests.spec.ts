@@ -41,7 +41,7 @@ describe('a call', () => {
     expect([recordsets, rowsAffected]).toEqual([[], []]);
   });
 
-  it('names its parameters, also those that come without a name', async () => {
+  it('names its parameters', async () => {
     await pool.request().input('id', sql.BigInt, '9007199254740993').input('text', sql.NVarChar, "o'Hara").query('q');
     expect(engine.requests.at(-1)?.parameters.map(({ name, value }) => [name, value])).toEqual([
       ['@id', 9_007_199_254_740_993n],
@@ -65,6 +65,20 @@ describe('a call', () => {
     expect(output).toEqual({ total: '9007199254740993', note: null });
     expect(returnValue).toBe(-7);
     expect(engine.requests.at(-1)?.sql).toBe('EXEC dbo.sum_up @id = @id, @total = @total OUTPUT, @note = @note OUTPUT');
+  });
+
+  it('returns the error of its last statement where it has no status of its own', async () => {
+    engine
+      .when(/^EXEC failed/, [
+        { kind: 'error', message: message(547, 'The INSERT statement conflicted.') },
+        { kind: 'done', rows: undefined },
+      ])
+      .when(/^EXEC mended/, [
+        { kind: 'error', message: message(547, 'The INSERT statement conflicted.') },
+        { kind: 'done', rows: undefined },
+        ...numbers(1),
+      ]);
+    expect([await statusOf('failed'), await statusOf('mended'), await statusOf('fine')]).toEqual([547, 0, 0]);
   });
 
   it('passes information on', async () => {
@@ -317,6 +331,17 @@ describe('a session', () => {
     server = await startTestSqlServer({ engine });
   });
 });
+
+/** The status that a procedure returned, whatever errors came on its way. */
+function statusOf(procedure: string): Promise<unknown> {
+  return new Promise((resolve) => {
+    const request = new Request(procedure, () => undefined);
+    request.on('doneProc', (_count: unknown, _more: boolean, status: unknown) => {
+      request.callback = () => resolve(status);
+    });
+    connection.callProcedure(request);
+  });
+}
 
 function begin(on: Connection, name: string): Promise<void> {
   return called((done) => on.beginTransaction(done, name, ISOLATION_LEVEL['READ_COMMITTED']));

@@ -54,6 +54,13 @@ export class FaultScript extends FaultPlan {
     return this;
   }
 
+  /** Strikes that have not happened yet: a test whose fault never struck proves nothing. */
+  get pending(): number {
+    return [this.connects, this.logins, this.requests, this.attentions]
+      .flatMap((entries): readonly { readonly times: number }[] => entries)
+      .reduce((sum, { times }) => sum + times, 0);
+  }
+
   override atConnect(point: ConnectPoint): ConnectFault | undefined {
     return strike(this.connects, point);
   }

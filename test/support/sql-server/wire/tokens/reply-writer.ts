@@ -30,8 +30,9 @@ export class ReplyWriter {
   /** A batch's last DONE, until it is known whether more follows. */
   private held: Held | undefined;
   private outputs: Extract<SqlReply, { kind: 'output' }>[] = [];
-  private status = 0;
-  private errorOpen = false;
+  private status: number | undefined;
+  /** The error of the statement that is open, and of the one that ended last; 0 for none. */
+  private openError = 0;
   private lastError = 0;
 
   constructor(
@@ -55,8 +56,7 @@ export class ReplyWriter {
         await this.closeStatement(reply.rows);
         break;
       case 'error':
-        this.errorOpen = true;
-        this.lastError = reply.message.number;
+        this.openError = reply.message.number;
         await this.token(messageToken('error', reply.message, this.serverName));
         break;
       case 'info':
@@ -94,10 +94,11 @@ export class ReplyWriter {
   /** Ends the message. `serverError`: the connection ends with it. */
   async finish(serverError = false): Promise<void> {
     const closing =
-      (this.errorOpen ? DoneStatus.error : DoneStatus.final) |
+      (this.openError === 0 ? DoneStatus.final : DoneStatus.error) |
       (serverError ? DoneStatus.serverError : DoneStatus.final);
     if (this.shape === 'call') {
-      await this.out.append(returnStatusToken(this.status === 0 && this.errorOpen ? this.lastError : this.status));
+      // Without a status of its own a call returns the error of its last statement, as sp_executesql does.
+      await this.out.append(returnStatusToken(this.status ?? (this.openError || this.lastError)));
       for (const [ordinal, { name, type, value }] of this.outputs.entries()) {
         await this.out.append(returnValueToken(ordinal, name, type, value));
       }
@@ -118,10 +119,11 @@ export class ReplyWriter {
   }
 
   private async closeStatement(rows: number | undefined): Promise<void> {
-    const status = this.errorOpen ? DoneStatus.error : DoneStatus.final;
+    const status = this.openError === 0 ? DoneStatus.final : DoneStatus.error;
     const command = this.layout === undefined ? 'other' : 'select';
     this.layout = undefined;
-    this.errorOpen = false;
+    this.lastError = this.openError;
+    this.openError = 0;
     if (this.shape === 'call') {
       await this.out.append(doneToken('doneInProc', status | DoneStatus.more, rows, command));
       return;
