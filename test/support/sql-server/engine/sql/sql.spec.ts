@@ -347,6 +347,22 @@ describe("mistakes have SQL Server's numbers", () => {
     expect(await rows('SELECT COUNT(*), @@TRANCOUNT FROM stock')).toEqual([[3n, 0n]]);
   });
 
+  it.each([
+    'CREATE TABLE x (id int, FOREIGN KEY (id) REFERENCES stock (id))',
+    'CREATE TABLE x (id int CHECK (id > 0))',
+    'CREATE TABLE x (id int, twice AS id * 2)',
+    'CREATE TABLE #x (id int)',
+    'SELECT ROW_NUMBER() OVER (ORDER BY id) FROM stock',
+    'CREATE VIEW v AS SELECT 1 AS a',
+    'SELECT id FROM stock EXCEPT SELECT 1',
+    'SELECT a.id FROM stock a FULL JOIN stock b ON a.id = b.id',
+    'SET ROWCOUNT 5',
+  ])('says that it does not know what SQL Server knows: %s', async (sql) => {
+    const { session } = await setUp(STOCK);
+    const [error] = (await ask(session, sql)).errors;
+    expect([error?.number, error?.message.startsWith('The test engine does not know')]).toEqual([50_000, true]);
+  });
+
   it('tells the line of the mistake', async () => {
     const { session } = await setUp(STOCK);
     expect((await ask(session, 'SELECT 1;\nSELECT 1;\nSELECT wrong FROM stock')).errors[0]?.line).toBe(3);

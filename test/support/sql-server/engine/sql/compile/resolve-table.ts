@@ -1,3 +1,4 @@
+import { unsupported } from '../../errors/fault.js';
 import { noDatabaseAccess, noSuchDatabase } from '../../errors/object-faults.js';
 import { invalidObject } from '../../errors/query-faults.js';
 import { type Database } from '../../storage/database.js';
@@ -9,6 +10,9 @@ import { type Environment } from './environment.js';
 /** The table of a name, of this or of another database. */
 export function resolveTable(name: Name, { session }: Pick<Environment, 'session'>): Table | undefined {
   const [table = '', schema = '', database] = name.toReversed();
+  if (table.startsWith('#')) {
+    throw unsupported('temporary tables');
+  }
   const from = database === undefined || database === '' ? session.database : otherDatabase(database, session);
   return from.find(schema === '' ? 'dbo' : schema, table);
 }

@@ -1,3 +1,4 @@
+import { unsupported } from '../../errors/fault.js';
 import { unknownOption, unknownSetOption } from '../../errors/query-faults.js';
 import { retentionOutOfRange, trackingOptionTwice } from '../../errors/object-faults.js';
 import {
@@ -43,6 +44,9 @@ export class DefinitionParser {
         cursor.next();
       }
       return { kind: 'createUser', name };
+    }
+    if (cursor.isKeyword('VIEW', 'PROC', 'PROCEDURE', 'FUNCTION', 'TRIGGER', 'LOGIN', 'TYPE', 'SEQUENCE', 'OR')) {
+      throw unsupported(`CREATE ${cursor.token.keyword}`);
     }
     const unique = cursor.accept('UNIQUE') !== undefined;
     cursor.accept('CLUSTERED', 'NONCLUSTERED');
@@ -120,7 +124,7 @@ export class DefinitionParser {
     const columns: ColumnDefinition[] = [];
     const keys: KeyDefinition[] = [];
     this.cursor.list(() => {
-      if (this.cursor.isKeyword('CONSTRAINT', 'PRIMARY', 'UNIQUE')) {
+      if (this.cursor.isKeyword('CONSTRAINT', 'PRIMARY', 'UNIQUE', 'FOREIGN', 'CHECK')) {
         keys.push(this.#key([]));
       } else {
         columns.push(this.#column(keys));
@@ -133,8 +137,7 @@ export class DefinitionParser {
     const { cursor, queries } = this;
     const name = cursor.expectName();
     if (cursor.isKeyword('AS')) {
-      // A computed column is not one of change tracking's, and nothing here needs one.
-      return cursor.fail();
+      throw unsupported('computed columns');
     }
     const type = queries.expressions.type();
     let nullable: boolean | undefined;
@@ -158,7 +161,7 @@ export class DefinitionParser {
         const { from } = cursor.token;
         const value = queries.expressions.expression();
         fallback = { constraint, value, text: cursor.sql.slice(from, cursor.textEnd) };
-      } else if (cursor.isKeyword('PRIMARY', 'UNIQUE')) {
+      } else if (cursor.isKeyword('PRIMARY', 'UNIQUE', 'FOREIGN', 'CHECK', 'REFERENCES')) {
         isKey ||= cursor.isKeyword('PRIMARY');
         keys.push({ ...this.#keyKind(constraint), columns: [name] });
       } else if (cursor.accept('ROWGUIDCOL') === undefined) {
@@ -174,6 +177,9 @@ export class DefinitionParser {
   }
 
   #keyKind(name: string | undefined): Pick<KeyDefinition, 'kind' | 'name'> {
+    if (this.cursor.isKeyword('FOREIGN', 'CHECK', 'REFERENCES')) {
+      throw unsupported(`the constraint ${this.cursor.token.keyword}`);
+    }
     const primary = this.cursor.expect('PRIMARY', 'UNIQUE') === 'PRIMARY';
     if (primary) {
       this.cursor.expect('KEY');

@@ -1,4 +1,4 @@
-import { EngineFault } from '../../errors/fault.js';
+import { EngineFault, unsupported } from '../../errors/fault.js';
 import { notBoolean, unknownType } from '../../errors/query-faults.js';
 import {
   BIGINT,
@@ -275,6 +275,9 @@ export class ExpressionParser {
     const distinct = cursor.accept('DISTINCT', 'ALL') === 'DISTINCT';
     const args = cursor.isSymbol(')') ? [] : cursor.list(() => this.expression());
     cursor.expectSymbol(')');
+    if (cursor.isKeyword('OVER')) {
+      throw unsupported('window functions');
+    }
     return { kind: 'call', name: lower, args, star: false, distinct };
   }
 

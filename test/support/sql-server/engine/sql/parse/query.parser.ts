@@ -1,3 +1,4 @@
+import { unsupported } from '../../errors/fault.js';
 import {
   type CommonTable,
   type Condition,
@@ -113,6 +114,9 @@ export class QueryParser {
 
   #body(): QueryBody {
     let left = this.#operand();
+    if (this.cursor.isKeyword('EXCEPT', 'INTERSECT')) {
+      throw unsupported(this.cursor.token.keyword);
+    }
     while (this.cursor.accept('UNION') !== undefined) {
       const all = this.cursor.accept('ALL') !== undefined;
       left = { kind: 'union', all, left, right: this.#operand() };

@@ -164,6 +164,9 @@ export function makeTableVariable(name: string, body: TableBody, environment: En
 function createTable(name: Name, body: TableBody, run: Run, environment: Environment): void {
   const [table = '', schema = '', other] = name.toReversed();
   const { database } = run.session;
+  if (table.startsWith('#')) {
+    throw unsupported('temporary tables');
+  }
   if (other !== undefined && other.toLowerCase() !== database.name.toLowerCase()) {
     throw unsupported('CREATE TABLE in another database');
   }
