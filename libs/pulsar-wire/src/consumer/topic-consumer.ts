@@ -387,19 +387,21 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   #handOut(message: ReceivedMessage): void {
     this.#place.handedOut(message.id);
     this.#timeouts?.add(message.id);
-    if (!this.#tell(() => this.listener.onMessage(message))) {
+    // Not by `#tell`, which takes a closure for each message.
+    try {
+      this.listener.onMessage(message);
+    } catch (cause) {
+      this.context.emit({ type: 'listener-failed', topic: this.topic, cause });
       this.nack(message.id, LISTENER_FAILED_DELAY_MS);
     }
   }
 
   /** What the application throws is its own: it must not end the connection of its neighbours. */
-  #tell(call: () => void): boolean {
+  #tell(call: () => void): void {
     try {
       call();
-      return true;
     } catch (cause) {
       this.context.emit({ type: 'listener-failed', topic: this.topic, cause });
-      return false;
     }
   }
 
