@@ -23,8 +23,11 @@ describe('habits of the house', () => {
     expect(linesWith(withoutResilience(production), /\bMath\.random\(|\brandomUUID\(|\brandomBytes\(/)).toEqual([]);
   });
 
-  it('reads the environment in the main files of apps alone', () => {
-    const elsewhere = production.filter(({ path }) => !/^apps\/[^/]+\/src\/(?:main|smoke|environment)\.ts$/.test(path));
+  it('reads the environment in the main files of apps and commands alone', () => {
+    const elsewhere = production.filter(
+      ({ path }) =>
+        !/^(?:apps\/[^/]+\/src\/(?:main|smoke|environment)|libs\/cdc\/src\/sql-server\/main)\.ts$/.test(path),
+    );
     expect(linesWith(elsewhere, /\bprocess\.env\b/)).toEqual([]);
   });
 

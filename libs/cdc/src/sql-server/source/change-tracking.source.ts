@@ -32,6 +32,7 @@ import { PAGE_COLUMNS, readChanges, readRows } from '../statements/read-changes.
 import { failureKindOf } from '../errors/failure-kind.js';
 import { decodeChangeContext } from './change-context.js';
 import { keyTextOf, keyValuesOf } from './key-text.js';
+import { retentionMsOf } from './retention.js';
 import { RowReader } from './row-reader.js';
 import { type SqlServerTable, shapeOf } from './table-shape.js';
 
@@ -93,7 +94,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
       seen ??= {
         epoch: this.#epochIn(answer, 0),
         currentVersion: this.#versionIn(answer, 1),
-        retentionMs: retentionIn(answer, 2),
+        retentionMs: retentionMs(firstOf(answer, 2)),
       };
       some.forEach((table, index) => states.set(table, stateIn(answer, table, index)));
     }
@@ -291,18 +292,9 @@ function descriptionOf({ table, key, columns, schemaHash }: SqlServerTable): Tab
   };
 }
 
-/** The database's retention in milliseconds, where it says one. */
-function retentionIn(answer: SqlServerAnswer, set: number): number | null {
-  const row = firstOf(answer, set);
-  const unit = row === undefined ? undefined : UNIT_MS[optionalTextIn(row, 1) ?? ''];
-  return row === undefined || unit === undefined ? null : Number(bigintIn(row, 0)) * unit;
+function retentionMs(row: SqlServerRow | undefined): number | null {
+  return row === undefined ? null : retentionMsOf(row, 0);
 }
-
-const UNIT_MS: Readonly<Record<string, number>> = Object.freeze({
-  MINUTES: 60_000,
-  HOURS: 3_600_000,
-  DAYS: 86_400_000,
-});
 
 /** The state of a table in an answer of `lookAtSource`. */
 function stateIn(answer: SqlServerAnswer, table: string, index: number): TableState | null {

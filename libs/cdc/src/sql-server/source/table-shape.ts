@@ -161,6 +161,11 @@ const TYPES: Readonly<Record<string, readonly [ColumnKind, Declare] | undefined>
   xml: ['xml', bare],
 });
 
+/** Whether values of a type can be carried. */
+export function isReadableType(type: string): boolean {
+  return TYPES[type] !== undefined;
+}
+
 /** Changes when columns, their types or the key change; also when a column was dropped and added again, whose values changed untracked. */
 function hashOf(columns: readonly SqlServerColumn[], key: readonly SqlServerKeyColumn[]): string {
   return createHash('sha256')

@@ -1,0 +1,76 @@
+import { bigintIn, firstOf, optionalBigintIn, optionalTextIn, setOf, textIn, truthIn } from '../pool/cells.js';
+import type { SqlServerAnswer } from '../pool/sql-server.pool.js';
+import { retentionMsOf } from '../source/retention.js';
+import { isReadableType } from '../source/table-shape.js';
+import { BOOKKEEPING_TABLES } from '../statements/bookkeeping.js';
+
+/** What a database is like. */
+export interface DatabaseExamination {
+  readonly database: string;
+  /** The user that the login is in this database. */
+  readonly user: string;
+  readonly productVersion: string;
+  readonly writable: boolean;
+  readonly trackingOn: boolean;
+  readonly snapshotAllowed: boolean;
+  /** `null` while tracking is off. */
+  readonly autoCleanup: boolean | null;
+  readonly retentionMs: number | null;
+  readonly bookkeeping: readonly { readonly table: string; readonly exists: boolean; readonly mayWrite: boolean }[];
+}
+
+/** What a table is like. */
+export interface TableExamination {
+  readonly table: string;
+  readonly exists: boolean;
+  readonly maySelect: boolean;
+  readonly mayTrack: boolean;
+  readonly tracked: boolean;
+  readonly columnsTracked: boolean;
+  readonly hasKey: boolean;
+  /** Columns whose values changes cannot carry. */
+  readonly unreadable: readonly { readonly column: string; readonly type: string }[];
+  /** Versions that are not valid any more and not cleaned up yet. */
+  readonly waitingForCleanup: bigint;
+}
+
+/** Reads an answer of `examineDatabase`. */
+export function readDatabase(answer: SqlServerAnswer): DatabaseExamination {
+  const about = firstOf(answer, 0) ?? [];
+  const tracking = firstOf(answer, 2);
+  return {
+    productVersion: optionalTextIn(about, 0) ?? 'unknown',
+    database: textIn(about, 1),
+    user: optionalTextIn(about, 2) ?? 'unknown',
+    writable: optionalTextIn(about, 3) !== 'READ_ONLY',
+    trackingOn: optionalBigintIn(about, 4) !== null,
+    snapshotAllowed: truthIn(firstOf(answer, 1) ?? [], 0),
+    autoCleanup: tracking === undefined ? null : truthIn(tracking, 0),
+    retentionMs: tracking === undefined ? null : retentionMsOf(tracking, 1),
+    bookkeeping: BOOKKEEPING_TABLES.map((table, index) => ({
+      table,
+      exists: optionalBigintIn(firstOf(answer, 3) ?? [], index) !== null,
+      mayWrite: truthIn(firstOf(answer, 4) ?? [], index),
+    })),
+  };
+}
+
+/** Reads an answer of `describeTable`. */
+export function readTable(table: string, answer: SqlServerAnswer): TableExamination {
+  const about = firstOf(answer, 0) ?? [];
+  const tracking = firstOf(answer, 2);
+  const cleaned = tracking === undefined ? null : optionalBigintIn(tracking, 3);
+  return {
+    table,
+    exists: optionalBigintIn(about, 0) !== null,
+    maySelect: truthIn(about, 2),
+    mayTrack: truthIn(about, 3),
+    tracked: tracking !== undefined,
+    columnsTracked: tracking !== undefined && truthIn(tracking, 0),
+    hasKey: setOf(answer, 4).length > 0,
+    unreadable: setOf(answer, 3)
+      .map((row) => ({ column: textIn(row, 1), type: optionalTextIn(row, 2) ?? 'unknown' }))
+      .filter(({ type }) => !isReadableType(type)),
+    waitingForCleanup: tracking === undefined || cleaned === null ? 0n : bigintIn(tracking, 2) - cleaned,
+  };
+}

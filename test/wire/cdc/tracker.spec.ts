@@ -1,0 +1,219 @@
+import { Injectable, Logger, Module } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { CdcModule, CdcRegistry, OnTableChange, type RowChange, TableNotTrackedError } from '@smartpulse/cdc';
+import { SqlServerStatementError } from '@smartpulse/cdc/sql-server';
+import { ResilienceModule } from '@smartpulse/resilience';
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { StockServer } from './stock-server.js';
+
+beforeAll(() => Logger.overrideLogger(false));
+afterAll(() => Logger.overrideLogger(['log', 'warn', 'error', 'fatal']));
+
+const TABLE = 'dbo.stock';
+let shop: StockServer;
+
+beforeEach(async () => {
+  shop = await StockServer.start();
+});
+afterEach(() => shop.stop());
+
+@Injectable()
+class Follower {
+  readonly changes: RowChange[] = [];
+
+  @OnTableChange(TABLE, { consumer: 'follower', pageSize: 7, chunkSize: 5, minIntervalMs: 10, maxIntervalMs: 20 })
+  on(changes: readonly RowChange[]): void {
+    this.changes.push(...changes);
+  }
+}
+
+/** One app on the database, until `work` is through. */
+async function app(work: (follower: Follower, registry: CdcRegistry) => Promise<void>): Promise<readonly RowChange[]> {
+  @Module({
+    imports: [ResilienceModule.forRoot(), CdcModule.forRoot(shop.replica())],
+    providers: [Follower],
+  })
+  class AppModule {}
+  const module = await Test.createTestingModule({ imports: [AppModule] })
+    .setLogger({ log: () => {}, warn: () => {}, error: () => {} })
+    .compile();
+  await module.init();
+  try {
+    await work(module.get(Follower), module.get(CdcRegistry));
+    return module.get(Follower).changes;
+  } finally {
+    await module.close();
+  }
+}
+
+const write = (from: number, to: number, level: number): void => {
+  shop.database.write((tx) => {
+    for (let id = from; id <= to; id++) {
+      tx.upsert(TABLE, { id: BigInt(id), level: BigInt(level), note: null });
+    }
+  });
+};
+
+const caughtUp = async (registry: CdcRegistry, consumer = 'follower'): Promise<void> => {
+  const tracker = registry.get(TABLE, consumer);
+  await expect
+    .poll(() => (tracker?.state.kind === 'streaming' ? tracker.snapshot().version : null), {
+      timeout: 20_000,
+      interval: 5,
+    })
+    .toBe(shop.database.version);
+};
+
+describe('a Nest app on SQL Server change tracking', () => {
+  it('follows transactions larger than a page, and goes on from its checkpoint in the next process', async () => {
+    write(1, 12, 1);
+    const first = await app(async (_, registry) => {
+      await caughtUp(registry);
+      write(10, 40, 2);
+      await caughtUp(registry);
+    });
+    write(3, 3, 3);
+    const second = await app(async (_, registry) => caughtUp(registry));
+
+    expect(first.slice(0, 12).every(({ operation }) => operation === 'snapshot')).toBe(true);
+    expect(first.slice(12).map(({ primaryKey }) => primaryKey['id'])).toEqual(
+      Array.from({ length: 31 }, (_, index) => index + 10),
+    );
+    expect(second).toMatchObject([{ operation: 'upsert', primaryKey: { id: 3 }, row: { level: 3 } }]);
+    expect(shop.engine.sessions).toBeLessThanOrEqual(10);
+  });
+
+  it('ends with the rows of the table, whatever breaks on the way: deadlocks, lost connections, a server that is down', async () => {
+    await app(async (follower, registry) => {
+      await caughtUp(registry);
+      for (let round = 1; round <= 12; round++) {
+        write((round * 7) % 30, ((round * 7) % 30) + 9, round);
+        if (round % 4 === 1) {
+          shop.engine.faults.deadlock({ matches: /CHANGETABLE/, times: 1 });
+        }
+        if (round % 4 === 2) {
+          shop.server.cut();
+        }
+        if (round === 7) {
+          await shop.server.goDown();
+          write(50, 55, round);
+          await shop.server.listenAgain();
+        }
+        registry.pollNow(TABLE);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await caughtUp(registry);
+      const rows = new Map<unknown, unknown>();
+      for (const { operation, primaryKey, row } of follower.changes) {
+        if (operation === 'delete') {
+          rows.delete(primaryKey['id']);
+        } else {
+          rows.set(primaryKey['id'], row?.['level']);
+        }
+      }
+      const table = shop.database.rows(TABLE).map(({ id, level }) => [Number(id), Number(level)] as const);
+      expect([...rows].sort(([a], [b]) => Number(a) - Number(b))).toEqual(table.toSorted(([a], [b]) => a - b));
+    });
+  });
+
+  it('reads the table anew after a truncate that nothing else followed, and after a restore under a higher epoch', async () => {
+    write(1, 5, 1);
+    await app(async (_, registry) => {
+      await caughtUp(registry);
+      const epoch = registry.get(TABLE, 'follower')?.snapshot().epoch ?? 0n;
+      const backup = shop.database.backup();
+      write(6, 9, 2);
+      await caughtUp(registry);
+      await shop.app.query(`TRUNCATE TABLE ${TABLE}`);
+      const resyncs = () => registry.get(TABLE, 'follower')?.snapshot().counts.resyncs ?? {};
+      await expect.poll(() => resyncs().tableTruncated, { timeout: 20_000 }).toBe(1);
+      await caughtUp(registry);
+      shop.database.restore(backup, { keepSessions: true });
+      await expect.poll(() => Object.keys(resyncs()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+      await caughtUp(registry);
+      expect(registry.get(TABLE, 'follower')?.snapshot().epoch).toBe(epoch + 1n);
+    });
+  });
+
+  it('says what is missing when tracking ends, looks again each minute only, and goes on', async () => {
+    const { source } = shop.replica();
+    await source.describe(TABLE);
+    await shop.app.query(`ALTER TABLE ${TABLE} DISABLE CHANGE_TRACKING`);
+    const error: unknown = await source
+      .readPage({ table: TABLE, after: 0n, cursor: null, limit: 1, signal: new AbortController().signal })
+      .catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(TableNotTrackedError);
+    expect(source.failureOf(error)).toBe('configuration');
+  });
+});
+
+describe('a statement on SQL Server', () => {
+  it('is cancelled on the server when its caller gives up, and the connection goes on', async () => {
+    const pool = shop.pool();
+    const runner = shop.app.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query(`UPDATE ${TABLE} SET level = 1`);
+    await runner.query(`INSERT INTO ${TABLE} (id, level) VALUES (1, 1)`);
+    const giveUp = new AbortController();
+    const waiting = pool.run({ name: 'test', sql: `SELECT level FROM ${TABLE}`, parameters: [] }, giveUp.signal);
+    await expect.poll(() => shop.engine.waitingSessions).toBe(1);
+    giveUp.abort(new Error('the caller gave up'));
+
+    await expect(waiting).rejects.toThrow('the caller gave up');
+    await expect.poll(() => shop.engine.waitingSessions).toBe(0);
+    await runner.rollbackTransaction();
+    await runner.release();
+    expect(await pool.run({ name: 'test', sql: 'SELECT 1 AS one', parameters: [] })).toEqual([[[1]]]);
+    await pool.close();
+  });
+
+  it('has the number of a login that failed, and of a database that cannot be opened', async () => {
+    const wrong = shop.replica({ url: shop.url.replace('/shop', '/nowhere') });
+    const error: unknown = await wrong.source.state([TABLE]).catch((thrown: unknown) => thrown);
+
+    expect(error).toBeInstanceOf(SqlServerStatementError);
+    expect(error).toMatchObject({ failure: { class: 'connection', number: 4060 } });
+    expect(String(error)).not.toContain('any@');
+  });
+});
+
+describe('leases on SQL Server', () => {
+  it('are spread over the replicas, also over one that comes later, and go to the rest when one leaves', async () => {
+    const clock = new VirtualClock();
+    const spread = await StockServer.start({ clock });
+    try {
+      const resources = ['a', 'b', 'c', 'd', 'e'];
+      const replicas = [spread.replica(), spread.replica()];
+      const leases = new Map<string, number>();
+      const round = async (index: number): Promise<void> => {
+        for (const resource of resources) {
+          const lease = await replicas[index]?.leadership.acquire(resource);
+          if (lease !== undefined) {
+            leases.set(resource, index);
+            lease.signal.addEventListener('abort', () => leases.get(resource) === index && leases.delete(resource));
+          }
+        }
+      };
+      const heldBy = (index: number): number => [...leases.values()].filter((one) => one === index).length;
+      await round(0);
+      expect([heldBy(0), heldBy(1)]).toEqual([5, 0]);
+      for (let turn = 0; turn < 8; turn++) {
+        await round(1);
+        await clock.advance(10_000);
+        await expect.poll(() => spread.engine.sessions).toBeGreaterThan(0);
+        await round(0);
+      }
+      expect([heldBy(0), heldBy(1)]).toEqual([3, 2]);
+      await replicas[0]?.source.close();
+      for (let turn = 0; turn < 8 && heldBy(1) < 5; turn++) {
+        await round(1);
+        await clock.advance(10_000);
+      }
+      expect(heldBy(1)).toBe(5);
+    } finally {
+      await spread.stop();
+    }
+  });
+});
