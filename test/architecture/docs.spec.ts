@@ -1,6 +1,7 @@
 import { AUTO_BATCH_WORKER_DEFAULTS, BATCH_DEFAULTS, PARTITIONED_QUEUE_DEFAULTS } from '@smartpulse/batch';
 import { TRACKER_DEFAULTS } from '@smartpulse/cdc';
 import { EMBEDDED_DATABASE_DEFAULTS } from '@smartpulse/cdc/embedded';
+import { SQL_SERVER_CDC_DEFAULTS } from '@smartpulse/cdc/sql-server';
 import { DATA_SYNC_DEFAULTS } from '@smartpulse/data-sync';
 import { HEALTH_DEFAULTS } from '@smartpulse/health';
 import {
@@ -39,6 +40,7 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['cdc', 'Options of `CdcModule.forRoot`', 'CdcModuleOptions', {}],
   ['cdc', 'Tuning of trackers', 'TrackerDefaults', TRACKER_DEFAULTS],
   ['cdc', 'Options of `EmbeddedDatabase.open`', 'EmbeddedDatabaseOptions', EMBEDDED_DATABASE_DEFAULTS],
+  ['cdc', 'Options of `sqlServerCdc`', 'SqlServerCdcOptions', SQL_SERVER_CDC_DEFAULTS],
   ['data-sync', 'Options of `DataSyncModule.forRoot`', 'DataSyncOptions', DATA_SYNC_DEFAULTS],
   ['health', 'Options of `HealthModule.forRoot`', 'HealthModuleOptions', HEALTH_DEFAULTS],
   ['pulsar', 'Options of `PulsarModule.forRoot`', 'PulsarModuleOptions', {}],
