@@ -4,7 +4,10 @@ const WRITER = 4;
 
 /** What each replica has shown and each call is promised: contents of two bits in one number for each replica. */
 export class Bases {
-  constructor(private readonly state: State) {}
+  constructor(
+    private readonly state: State,
+    private readonly joined: (a: number, b: number) => number,
+  ) {}
 
   /** The newest content that a reader of the replica was shown, or that its writer was told is in effect. */
   kept(r: number, which: 'shown' | 'committed'): number {
@@ -14,7 +17,7 @@ export class Bases {
   raise(r: number, which: 'shown' | 'committed', content: number): void {
     const shift = which === 'shown' ? 0 : 2;
     const known = this.kept(r, which);
-    this.state[BASE + r] = (at(this.state, BASE + r) & ~(3 << shift)) | (Math.max(known, content) << shift);
+    this.state[BASE + r] = (at(this.state, BASE + r) & ~(3 << shift)) | (this.joined(known, content) << shift);
   }
 
   /** What a call is promised: not less than what was shown (`i1`), and than the commit (`i4`), before it began. */

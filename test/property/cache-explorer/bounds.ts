@@ -1,9 +1,11 @@
-import type { CacheRule } from '@smartpulse/redis-cache/testing';
+import type { CacheRule, FieldRule } from '@smartpulse/redis-cache/testing';
 
 /** What may happen in a search, and how often; everything else happens whenever it can. */
 export interface Bounds {
-  /** `row`: changes refresh. `aggregate`: changes invalidate. */
-  readonly shape: 'row' | 'aggregate';
+  /** `row`: changes refresh. `aggregate`: changes invalidate. `fields`: the key is a hash of two rows, and changes write fields; at most 2 commits. */
+  readonly shape: 'row' | 'aggregate' | 'fields';
+  /** In shape `fields`: the rows that are committed, in turn. Default both. */
+  readonly rows?: 'one' | 'both';
   /** When a loader reads its stamp: with the data, or in an earlier statement. Default `snapshot`. */
   readonly stamp?: 'snapshot' | 'earlier';
   /** Commits of the row, each with a change that is delivered at any time, as often as you like, in any order. At most 3. */
@@ -29,6 +31,8 @@ export interface Bounds {
   readonly restoredBy?: number;
   /** A rule that the cache lacks. */
   readonly without?: CacheRule;
+  /** In shape `fields`: a rule that hashes lack. */
+  readonly withoutField?: FieldRule;
 }
 
 /** What a search found. */

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   type CacheHit,
+  type CacheNamespace,
   CacheStore,
   type ChangeReply,
   defineCache,
@@ -156,11 +157,11 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
   #ended: Ended[] = [];
   #loaders = 0;
 
-  private constructor(view: LocalView<SimulatedValue>) {
+  private constructor(view: LocalView<SimulatedValue>, namespace: CacheNamespace<SimulatedValue>) {
     super();
     this.#view = this.#watched(view);
     this.#cache = new VersionedCache({
-      namespace: NAMESPACE,
+      namespace,
       prefix: 'sim',
       nodeId: 'r',
       store: this,
@@ -170,8 +171,11 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     });
   }
 
-  static async create(view: LocalView<SimulatedValue>): Promise<ReplicaSubject> {
-    const subject = new ReplicaSubject(view);
+  static async create(
+    view: LocalView<SimulatedValue>,
+    namespace: CacheNamespace<SimulatedValue>,
+  ): Promise<ReplicaSubject> {
+    const subject = new ReplicaSubject(view, namespace);
     await subject.#cache.connect({
       subscribe: async (_, listener) => {
         subject.#listener = listener;

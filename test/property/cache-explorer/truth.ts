@@ -1,4 +1,4 @@
-import { EntryVersion } from '@smartpulse/redis-cache';
+import { type CacheNamespace, EntryVersion } from '@smartpulse/redis-cache';
 import type { EntryState } from '@smartpulse/redis-cache/embedded';
 import type { SimulatedValue } from '@smartpulse/redis-cache/testing';
 import type { Bounds } from './bounds.js';
@@ -8,17 +8,34 @@ import { APPLIER, applied, type ServerInput } from './server.subject.js';
 /** As long as what replicas write, so that lives tell nothing apart. */
 const TTL_MS = 82_080_000;
 
-/** What the database holds after each commit, and how that looks in the cache. Contents are numbers: 0 before the first commit. */
+/** What the database holds after each commit, and how that looks in the cache. Contents are numbers of commits: 0 before the first one. */
 export class Truth {
+  /** As replicas keep it. */
+  readonly namespace: CacheNamespace<SimulatedValue> = NAMESPACE;
   readonly #stamps: readonly EntryVersion[];
 
-  constructor(private readonly bounds: Bounds) {
+  constructor(protected readonly bounds: Bounds) {
     const { restoredBy = Infinity } = bounds;
     this.#stamps = Array.from({ length: bounds.commits + 1 }, (_, index) =>
       index < restoredBy
         ? new EntryVersion(1n, BigInt(index + 10))
         : new EntryVersion(2n, BigInt(index - restoredBy + 1)),
     );
+  }
+
+  /** The content that has every commit up to this one. */
+  whole(index: number): number {
+    return index;
+  }
+
+  /** Whether a content has all that another one has. */
+  covers(content: number, promised: number): boolean {
+    return content >= promised;
+  }
+
+  /** What two contents have together. */
+  joined(a: number, b: number): number {
+    return Math.max(a, b);
   }
 
   change(index: number): ServerInput {
@@ -37,18 +54,30 @@ export class Truth {
     if (after?.kind !== 'value' && after?.kind !== 'negative') {
       return undefined;
     }
-    const stamp = this.#stamps.findIndex((one) => one.compare(after.version) === 0);
-    if (this.contentOf(after) < stamp) {
+    const stamp = this.#stamps.findIndex(
+      ({ epoch, version }) => epoch === after.version.epoch && version === after.version.version,
+    );
+    if (!this.covers(this.contentOf(after), this.whole(stamp))) {
       return `content ${this.contentOf(after)} is stored under the stamp of ${stamp}`;
     }
-    if ((before?.kind === 'value' || before?.kind === 'negative') && before.version.compare(after.version) > 0) {
+    if (before?.kind !== 'value' && before?.kind !== 'negative') {
+      return undefined;
+    }
+    if (before.version.compare(after.version) > 0) {
       return `${text(before.version)} is replaced by ${text(after.version)}`;
+    }
+    if (!this.covers(this.contentOf(after), this.contentOf(before))) {
+      return `content ${this.contentOf(before)} is replaced by ${this.contentOf(after)}`;
     }
     return undefined;
   }
 
   contentOf(state: Extract<EntryState, { kind: 'value' | 'negative' }>): number {
-    return this.shown(state.kind === 'negative' ? undefined : NAMESPACE.codec.decode(state.payload));
+    return this.shown(state.kind === 'negative' ? undefined : this.decoded(state.payload));
+  }
+
+  decoded(payload: string): SimulatedValue {
+    return NAMESPACE.codec.decode(payload);
   }
 
   shown(value: SimulatedValue | undefined): number {
@@ -64,6 +93,6 @@ export class Truth {
   }
 }
 
-function text(version: EntryVersion): string {
+export function text(version: EntryVersion): string {
   return `${version.epoch}.${version.version}`;
 }

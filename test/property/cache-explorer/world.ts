@@ -1,10 +1,11 @@
 import type { EntryVersion, InvalidationMessage } from '@smartpulse/redis-cache';
-import { EntryProtocol } from '@smartpulse/redis-cache/embedded';
-import { LocalView, type SimulatedValue, withoutRule } from '@smartpulse/redis-cache/testing';
+import { EntryProtocol, FieldsProtocol } from '@smartpulse/redis-cache/embedded';
+import { LocalView, type SimulatedValue, withoutFieldRule, withoutRule } from '@smartpulse/redis-cache/testing';
 import { Automaton, Interned } from './automaton.js';
 import { Bases } from './bases.js';
 import type { Bounds } from './bounds.js';
-import { NAMESPACE, type ReplicaInput, type ReplicaOutput, ReplicaSubject, type Reply } from './replica.subject.js';
+import { type ReplicaInput, type ReplicaOutput, ReplicaSubject, type Reply } from './replica.subject.js';
+import { FieldTruth } from './field-truth.js';
 import { Plans, type Replicas, type Served, type Server } from './plans.js';
 import { ServerSubject } from './server.subject.js';
 import {
@@ -50,7 +51,7 @@ export class World {
   readonly #listens: readonly boolean[];
   readonly #changes: number[] = [];
   readonly #next = new Int32Array(WIDTH);
-  readonly #bases = new Bases(this.#next);
+  readonly #bases: Bases;
   readonly #truth: Truth;
   #missing: (() => Promise<void>)[] = [];
   /** Labels are made. */
@@ -62,11 +63,21 @@ export class World {
     const rules = (): ReturnType<typeof withoutRule> =>
       bounds.without === undefined ? {} : withoutRule(bounds.without);
     const make = (): Replicas =>
-      new Automaton(() => ReplicaSubject.create(rules().view?.(NAMESPACE) ?? new LocalView<SimulatedValue>(NAMESPACE)));
+      new Automaton(() => {
+        const { namespace } = this.#truth;
+        return ReplicaSubject.create(rules().view?.(namespace) ?? new LocalView<SimulatedValue>(namespace), namespace);
+      });
+    const fieldsProtocol = (): FieldsProtocol =>
+      bounds.withoutField === undefined ? new FieldsProtocol() : withoutFieldRule(bounds.withoutField);
+    this.#truth = bounds.shape === 'fields' ? new FieldTruth(bounds) : new Truth(bounds);
+    this.#bases = new Bases(this.#next, (a, b) => this.#truth.joined(a, b));
     this.replicas = [make(), make()];
-    this.server = new Automaton(() => ServerSubject.create(rules().protocol ?? new EntryProtocol()));
+    this.server = new Automaton(() =>
+      bounds.shape === 'fields'
+        ? ServerSubject.ofHashes(fieldsProtocol())
+        : ServerSubject.create(rules().protocol ?? new EntryProtocol()),
+    );
     this.#plans = new Plans(this.replicas, this.server);
-    this.#truth = new Truth(bounds);
     const { readers, writer = false, sets = 0, evictions = 0 } = bounds;
     this.#listens = [readers[0].length > 0 || writer || evictions > 0, readers[1].length > 0 || sets > 0];
     // Number 0: nothing on its way.
@@ -117,7 +128,7 @@ export class World {
 
   /** What is kept at rest is the latest. */
   fresh(state: State): string | undefined {
-    const latest = new Counted(at(state, MISC)).commits;
+    const latest = this.#truth.whole(new Counted(at(state, MISC)).commits);
     const stored = this.server.view(at(state, SERVER));
     const kept = [
       ['the store', stored?.kind === 'value' || stored?.kind === 'negative' ? this.#truth.contentOf(stored) : latest],
@@ -313,7 +324,7 @@ export class World {
     if (misc.writing > 0) {
       this.#copy(state);
       this.#next[MISC] = misc.written().bits;
-      this.#bases.set(0, WRITER, 0, misc.writing);
+      this.#bases.set(0, WRITER, 0, this.#truth.whole(misc.writing));
       this.#input(
         0,
         12 + misc.commits,
@@ -488,10 +499,10 @@ export class World {
   #checkShown(r: number, slot: number, content: number): void {
     const i1 = this.#bases.of(r, slot, 'i1');
     const i4 = this.#bases.of(r, slot, 'i4');
-    if (content < i1) {
+    if (!this.#truth.covers(content, i1)) {
       this.broken ??= { invariant: 'I1', detail: `${name(r)} showed ${content} after it had shown ${i1}` };
     }
-    if (content < i4) {
+    if (!this.#truth.covers(content, i4)) {
       this.broken ??= { invariant: 'I4', detail: `${name(r)} showed ${content} after its commit ${i4}` };
     }
     this.#bases.raise(r, 'shown', content);

@@ -142,6 +142,11 @@ export class StoreAccess<T> {
       return;
     }
     stats.applied++;
+    if (isUsable(current) && current.version.compare(version) > 0) {
+      // A hash keeps fields that are newer: what stands is above what was given, and is not what was given.
+      this.#learnFrom(flight, current);
+      return;
+    }
     // Store first, then the own first level; a stamp learned meanwhile wins.
     view.learn(flight.key, version, flight);
     fillFirstLevel(this.parts, flight, { ...encoded, negative: value === undefined, version, ttlMs }, lives);

@@ -40,6 +40,8 @@ export interface EmbeddedCacheServerOptions {
   readonly maxPendingMessages?: number | undefined;
   /** The rules of a key. Default {@link EntryProtocol}; tests hand in twins that lack one. */
   readonly protocol?: EntryProtocol | undefined;
+  /** The rules of a hash. Default {@link FieldsProtocol}; tests hand in twins that lack one. */
+  readonly fieldsProtocol?: FieldsProtocol | undefined;
 }
 
 /** The defaults of {@link EmbeddedCacheServerOptions}. */
@@ -80,6 +82,7 @@ const schema = z.strictObject({
       error: 'expected an instance of EntryProtocol',
     })
     .optional(),
+  fieldsProtocol: z.instanceof(FieldsProtocol, { error: 'expected an instance of FieldsProtocol' }).optional(),
 });
 
 /**
@@ -101,7 +104,11 @@ export class EmbeddedCacheServer {
 
   /** @throws ConfigurationError when an option is unknown or out of range. */
   constructor(options: EmbeddedCacheServerOptions) {
-    const { clock, maxPendingMessages, protocol, ...bounds } = checkOptions('EmbeddedCacheServer', schema, options);
+    const { clock, maxPendingMessages, protocol, fieldsProtocol, ...bounds } = checkOptions(
+      'EmbeddedCacheServer',
+      schema,
+      options,
+    );
     this.#hub = new ChannelHub(maxPendingMessages);
     this.#texts = new ChannelHub(maxPendingMessages);
     this.#entries = new EmbeddedEntries(
@@ -114,7 +121,7 @@ export class EmbeddedCacheServer {
       this.#hub,
       clock,
     );
-    this.#fields = new EmbeddedFields(bounds, clock, this.#hub, new FieldsProtocol());
+    this.#fields = new EmbeddedFields(bounds, clock, this.#hub, fieldsProtocol ?? new FieldsProtocol());
   }
 
   /** Hashes of fields with versions of their own; see `FieldsStore`. */

@@ -70,7 +70,7 @@ export function hashStamp(base: EntryVersion, revision: bigint): EntryVersion {
  *
  * A hash is a value, too: {@link hashes} keeps every promise of a {@link CacheStore}, with the payload of `joinFields` and {@link hashStamp} as its version. Its base
  * (a version without a minor part) is what was loaded; floors, invalidations and sweeps are compared with the base. Beyond those promises:
- * - a whole hash that replaces another one, and an invalidation or sweep where no sync feeds the namespace, leave fields (and tombstones of fields) that are stamped above it.
+ * - a whole hash that replaces another one, and an invalidation or sweep where no sync feeds the namespace, leave fields (and tombstones of fields) that are stamped above it; that is a step of the new base, so that nobody takes what was given for what stands.
  * - `setFields` compares each field with its own version, or with the base where it has none: above it is written, equal is `duplicate`, below `stale`. A deleted field leaves
  *   a tombstone, which counts as its version. A step that wrote something adds one to the revision, and publishes the new stamp.
  * - In a synced namespace `setFields` never creates: on nothing it is `absent` and publishes the highest version given, on a lease it raises the floor to that one (`deferred`). The

@@ -19,6 +19,7 @@ export {
 export { LossyChannelTransport } from './twins/lossy.channel-transport.js';
 export { LossyInvalidationBus } from './twins/lossy.bus.js';
 export { type StoreWeather, UnreliableCacheStore } from './twins/unreliable.store.js';
+export { type FieldRule, withoutFieldRule } from './twins/without-field-rule.js';
 export { type CacheRule, withoutRule } from './twins/without-rule.js';
 export { type CachingReplica, type TwoReplicas, twoReplicasContract } from './two-replicas.contract.js';
 export type { FieldsStoreSubject } from './fields-store.checks.js';

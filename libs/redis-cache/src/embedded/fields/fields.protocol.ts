@@ -49,7 +49,7 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
     write: EntryWrite<HashContent>,
     token: string | undefined,
   ): Step<SetOutcome, HashContent> {
-    return this.#withNewerFields(state, write.version, super.set(state, write, token));
+    return this.withNewerFields(state, write.version, super.set(state, write, token));
   }
 
   override refresh(
@@ -57,7 +57,7 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
     brought: BroughtValue<HashContent>,
     rules: ChangeRules,
   ): Step<ChangeOutcome, HashContent> {
-    return this.#withNewerFields(state, brought.version, super.refresh(state, brought, rules));
+    return this.withNewerFields(state, brought.version, super.refresh(state, brought, rules));
   }
 
   override invalidate(
@@ -68,26 +68,24 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
     own?: boolean,
   ): Step<ChangeOutcome, HashContent> {
     const step = super.invalidate(state, version, rules, nowMs, own);
-    return rules.synced ? step : this.#withNewerFields(state, version, step);
+    return rules.synced ? step : this.withNewerFields(state, version, step);
   }
 
   override sweep(state: HashState, version: EntryVersion, rules: ChangeRules): Step<'swept' | 'kept', HashContent> {
     const step = super.sweep(state, version, rules);
-    return rules.synced ? step : this.#withNewerFields(state, version, step);
+    return rules.synced ? step : this.withNewerFields(state, version, step);
   }
 
   /** Fields by their own versions. */
   setFields(state: HashState | undefined, request: FieldsRequest): FieldsStep {
     if (request.synced && state?.kind !== 'value' && state?.kind !== 'negative') {
-      const newest = request.fields.reduce((max, { version }) => EntryVersion.max(max, version), EntryVersion.ZERO);
-      const step = this.refresh(state, { version: newest, payload: NOTHING }, { synced: true });
-      return { ...step, outcome: step.outcome === 'deferred' ? 'deferred' : 'absent', fields: [] };
+      return this.foundNoHash(state, request);
     }
     const base = state === undefined ? EntryVersion.ZERO : state.kind === 'lease' ? state.floor : state.version;
     const content = state?.kind === 'value' ? state.payload : NOTHING;
     const fields = liveFields(content, request.nowMs);
     const outcomes = request.fields.map(({ name, version }) =>
-      fieldOutcome(version, fields.get(name)?.version ?? base),
+      fieldOutcome(version, this.standing(fields.get(name), base)),
     );
     const above = outcomes.filter((outcome) => outcome === 'applied').length;
     if (above === 0 || (request.atomic && above < outcomes.length)) {
@@ -102,7 +100,24 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
     if (fields.size > request.maxFields) {
       return { outcome: 'full', next: state, life: 'kept', fields: [] };
     }
-    return this.#written(state, base, { revision: content.revision + 1n, fields }, request.synced, outcomes);
+    return this.#written(state, base, { revision: this.counted(content.revision), fields }, request.synced, outcomes);
+  }
+
+  /** Rule: in a synced namespace a change of fields creates no hash, and raises the floor of a load under way. */
+  protected foundNoHash(state: HashState | undefined, { fields }: FieldsRequest): FieldsStep {
+    const newest = fields.reduce((max, { version }) => EntryVersion.max(max, version), EntryVersion.ZERO);
+    const step = this.refresh(state, { version: newest, payload: NOTHING }, { synced: true });
+    return { ...step, outcome: step.outcome === 'deferred' ? 'deferred' : 'absent', fields: [] };
+  }
+
+  /** Rule: a field is compared with its own version, or with the base where it has none. */
+  protected standing(field: HashField | undefined, base: EntryVersion): EntryVersion {
+    return field?.version ?? base;
+  }
+
+  /** Rule: every step that wrote something counts, for the version of a field orders nothing but that field. */
+  protected counted(revision: bigint): bigint {
+    return revision + 1n;
   }
 
   /** Rule: where there was no hash, the count of its steps begins anew, so nothing from before may be compared with it. */
@@ -122,8 +137,8 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
     return { outcome: 'created', next, life, fields, publish: { action: 'evict', version: null } };
   }
 
-  /** Rule: what replaces a hash says nothing about fields that are stamped above it. */
-  #withNewerFields<TOutcome>(
+  /** Rule: what replaces a hash says nothing about fields that are stamped above it. That they stay is a step: what was given is not what stands. */
+  protected withNewerFields<TOutcome>(
     state: HashState | undefined,
     version: EntryVersion,
     step: Step<TOutcome, HashContent>,
@@ -137,9 +152,10 @@ export class FieldsProtocol extends EntryProtocol<HashContent> {
     }
     const { next } = step;
     const fields = new Map([...(next?.kind === 'value' ? next.payload.fields : []), ...newer]);
+    const revision = this.counted(version.compare(state.version) > 0 ? 0n : state.payload.revision);
     return {
       ...step,
-      next: { kind: 'value', version, payload: { revision: 0n, fields } },
+      next: { kind: 'value', version, payload: { revision, fields } },
       life: next?.kind === 'tombstone' ? 'longest' : step.life,
     };
   }

@@ -83,7 +83,10 @@ local function payload() return '' end
 local function add(fields, from)
   for i = from, #fields, 2 do redis.call('HSET', key, fields[i], fields[i + 1]) end
 end
-local function hashHead(version, expiry) return '1H' .. version .. expiry .. '0000000000' end
+local function hashHead(version, expiry)
+  local steps = version > ver and 0 or tonumber(string.sub(cur, 61, 70))
+  return '1H' .. version .. expiry .. string.format('%010.0f', steps + 1)
+end
 local function store(version, ttl, at)
   local newer, text = above(version), ARGV[at]
   put(#newer > 0 and hashHead(version, string.sub(text, 48, 60)) or text, ttl)
