@@ -22,6 +22,19 @@ import {
 } from './partitioned-queue.options.js';
 import { startCounting } from './queue-counters.js';
 
+/** An item whose handler is done. */
+interface HeldItem<TKey, TItem> {
+  readonly lane: KeyLane<TKey, TItem>;
+  readonly node: LaneItem<TItem>;
+  readonly context: PartitionedItemContext<TKey>;
+}
+
+/** Items that are held until the same promise settles, as where one receipt is for many: they need one callback. */
+interface HeldGroup<TKey, TItem> {
+  readonly until: HeldUntil['heldUntil'];
+  readonly items: HeldItem<TKey, TItem>[];
+}
+
 /** Items between two looks at the clock: a look takes about as long as a small handler. */
 const ITEMS_PER_LOOK = 8;
 
@@ -64,6 +77,7 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
   #runners = 0;
   #inFlight = 0;
   #held = 0;
+  #lastHeld: HeldGroup<TKey, TItem> | undefined;
   #retrying = 0;
   #drain: Drain<KeyedItem<TKey, TItem>> | undefined;
 
@@ -359,25 +373,38 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     lane.state = 'held';
     this.#inFlight--;
     this.#held++;
+    const item = { lane, node, context };
+    if (this.#lastHeld?.until === heldUntil) {
+      this.#lastHeld.items.push(item);
+      return;
+    }
+    const group: HeldGroup<TKey, TItem> = { until: heldUntil, items: [item] };
+    this.#lastHeld = group;
     heldUntil.then(
-      (answer) => this.#letGo(lane, () => this.#handled(lane, node, context, answer)),
-      (error: unknown) => this.#letGo(lane, () => this.#failed(lane, node, context, error)),
+      (answer) => this.#letGo(group, (one) => this.#handled(one.lane, one.node, one.context, answer)),
+      (error: unknown) => this.#letGo(group, (one) => this.#failed(one.lane, one.node, one.context, error)),
     );
   }
 
   /** @param end what the handler's own end would have been. */
-  #letGo(lane: KeyLane<TKey, TItem>, end: () => void): void {
-    if (this.#state === 'stopped') {
-      return;
+  #letGo(group: HeldGroup<TKey, TItem>, end: (item: HeldItem<TKey, TItem>) => void): void {
+    if (this.#lastHeld === group) {
+      this.#lastHeld = undefined;
     }
-    this.#held--;
-    this.#inFlight++;
-    lane.state = 'running';
-    end();
-    if (lane.state === 'running') {
-      this.#ready.push(lane);
-      this.#schedule();
+    for (const item of group.items) {
+      if (this.#state === 'stopped') {
+        return;
+      }
+      const { lane } = item;
+      this.#held--;
+      this.#inFlight++;
+      lane.state = 'running';
+      end(item);
+      if (lane.state === 'running') {
+        this.#ready.push(lane);
+      }
     }
+    this.#schedule();
     this.#stopWhenDone();
     this.#askForMore();
   }

@@ -61,6 +61,26 @@ describe('AutoConcurrentPartitionedQueue: an item whose handler is done and whos
     expect(calls.open[0]?.context.attempt).toBe(2);
   });
 
+  it('has its end in common with others that wait for the same', async () => {
+    const { clock, calls, errors, queue, running } = heldQueue({ concurrency: 1 });
+    const receipt = later();
+    ['a', 'b', 'b', 'c'].forEach((key, item) => queue.tryEnqueue(key, item));
+    for (let n = 0; n < 3; n++) {
+      await clock.settle();
+      calls.next().answer(receipt);
+    }
+    await clock.settle();
+    expect([running(), queue.stats.inFlight]).toEqual([[], 3]);
+    receipt.fail(new RangeError('no'));
+    await clock.settle();
+    expect(errors).toEqual([new RangeError('no'), new RangeError('no'), new RangeError('no')]);
+    expect(running()).toEqual(['b2']);
+    // It has ended already: whoever comes later does not wait.
+    calls.next().answer(receipt);
+    await clock.settle();
+    expect(queue.stats).toMatchObject({ failed: 4, size: 0, inFlight: 0 });
+  });
+
   it('is waited for by a drain, which also handles what is behind it; one that never ends is reported', async () => {
     const { clock, calls, queue, running } = heldQueue();
     const receipt = later();
