@@ -357,6 +357,7 @@ describe("mistakes have SQL Server's numbers", () => {
     'SELECT id FROM stock EXCEPT SELECT 1',
     'SELECT a.id FROM stock a FULL JOIN stock b ON a.id = b.id',
     'SET ROWCOUNT 5',
+    'WITH s AS (SELECT 1 AS a) DELETE FROM stock',
   ])('says that it does not know what SQL Server knows: %s', async (sql) => {
     const { session } = await setUp(STOCK);
     const [error] = (await ask(session, sql)).errors;

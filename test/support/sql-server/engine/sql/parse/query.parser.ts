@@ -27,6 +27,9 @@ export class QueryParser {
 
   query(): Query {
     const commonTables = this.#commonTables();
+    if (commonTables.length > 0 && this.cursor.isKeyword('INSERT', 'UPDATE', 'DELETE', 'MERGE')) {
+      throw unsupported(`a common table expression before ${this.cursor.token.keyword}`);
+    }
     const body = this.#body();
     const orderBy = this.cursor.acceptSequence('ORDER', 'BY') ? this.cursor.list(() => this.#orderItem()) : [];
     const { offset, fetch } = this.#offset(orderBy.length > 0);
