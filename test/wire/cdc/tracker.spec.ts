@@ -1,7 +1,7 @@
 import { Injectable, Logger, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { CdcModule, CdcRegistry, OnTableChange, type RowChange, TableNotTrackedError } from '@smartpulse/cdc';
-import { SqlServerStatementError } from '@smartpulse/cdc/sql-server';
+import { SecondaryReplicaError, SqlServerStatementError } from '@smartpulse/cdc/sql-server';
 import { ResilienceModule } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -169,6 +169,18 @@ describe('a statement on SQL Server', () => {
     await pool.close();
   });
 
+  it('goes to where the database is after a failover, instead of asking its old primary for ever', async () => {
+    const { source } = shop.replica();
+    await source.state([TABLE]);
+    shop.database.role = 'readable secondary';
+    const error: unknown = await source.state([TABLE]).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SecondaryReplicaError);
+    const before = shop.server.acceptedConnections;
+    shop.database.role = 'primary';
+    await source.state([TABLE]);
+    expect(shop.server.acceptedConnections).toBeGreaterThan(before);
+  });
+
   it('has the number of a login that failed, and of a database that cannot be opened', async () => {
     const wrong = shop.replica({ url: shop.url.replace('/shop', '/nowhere') });
     const error: unknown = await wrong.source.state([TABLE]).catch((thrown: unknown) => thrown);
@@ -176,6 +188,20 @@ describe('a statement on SQL Server', () => {
     expect(error).toBeInstanceOf(SqlServerStatementError);
     expect(error).toMatchObject({ failure: { class: 'connection', number: 4060 } });
     expect(String(error)).not.toContain('any@');
+  });
+});
+
+describe('a stamped reader on SQL Server', () => {
+  it('passes on why a read failed, also when the connection is gone before it can be rolled back', async () => {
+    const { stampedReader } = shop.replica();
+    const planned = new Error('planned');
+    const read = stampedReader?.read(async () => {
+      shop.server.cut();
+      await expect.poll(() => shop.server.openConnections).toBe(0);
+      throw planned;
+    });
+    await expect(read).rejects.toBe(planned);
+    expect((await stampedReader?.read(async () => 7))?.value).toBe(7);
   });
 });
 

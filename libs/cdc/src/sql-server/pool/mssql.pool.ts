@@ -1,6 +1,7 @@
 import type Mssql from 'mssql';
 import type { config, ConnectionPool, Request } from 'mssql';
 import { Logger } from '@nestjs/common';
+import { readDriverError } from '../errors/driver-error.js';
 import { SqlServerDriverMissingError } from '../sql-server.errors.js';
 import type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } from '../statements/statement.js';
 import type { SqlServerTarget } from './connection-target.js';
@@ -59,6 +60,9 @@ export class MssqlPool extends SqlServerPool {
       if (signal?.aborted === true) {
         throw signal.reason;
       }
+      if (readDriverError(error).messages.some(({ number }) => MOVED.includes(number))) {
+        this.#reconnect();
+      }
       throw this.#logins.explain(error);
     }
   }
@@ -93,6 +97,17 @@ export class MssqlPool extends SqlServerPool {
     } finally {
       signal?.removeEventListener('abort', cancel);
     }
+  }
+
+  /** The database is elsewhere: connections to where it was would answer the same for ever. */
+  #reconnect(): void {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    opening
+      ?.then(({ pool }) => pool.close())
+      .catch((error: unknown) => {
+        this.#logger.debug(`The old pool did not close (${error instanceof Error ? error.name : typeof error}).`);
+      });
   }
 
   #open(): Promise<Open> {
@@ -146,6 +161,9 @@ export class MssqlPool extends SqlServerPool {
     };
   }
 }
+
+/** Read-only, secondary, not in its availability group (any more): a failover looks like that from its old primary. */
+const MOVED: readonly number[] = [976, 978, 983, 3906, 22117];
 
 /** @throws SqlServerDriverMissingError */
 async function loadMssql(): Promise<MssqlDriver> {

@@ -1,5 +1,6 @@
 import { checkOptions } from '@smartpulse/resilience';
-import type { DataSource as TypeOrmDataSource, EntityManager } from 'typeorm';
+import { Logger } from '@nestjs/common';
+import type { DataSource as TypeOrmDataSource, EntityManager, QueryRunner } from 'typeorm';
 import { z } from 'zod';
 import type { ChangeVersion } from '../../change/change-version.js';
 import { type Stamped, StampedReader } from '../../stamp/stamped.reader.js';
@@ -39,6 +40,7 @@ const optionsSchema = z.strictObject({
  */
 export class SqlServerStampedReader extends StampedReader<EntityManager> {
   override readonly isolation: 'snapshot' | 'statement';
+  readonly #logger = new Logger(SqlServerStampedReader.name);
   readonly #statements: SqlServerStatements;
   readonly #template: TypeOrmDataSource;
   readonly #poolSize: number;
@@ -78,7 +80,7 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
         await runner.commitTransaction();
         return { stamp, value };
       } catch (error) {
-        await runner.rollbackTransaction();
+        await this.#rollBack(runner);
         throw error;
       }
     } finally {
@@ -98,6 +100,15 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
     this.#opening = undefined;
     const dataSource = await opening;
     await dataSource?.destroy();
+  }
+
+  /** The server may have rolled back already, or be gone: neither may hide why. */
+  async #rollBack(runner: QueryRunner): Promise<void> {
+    try {
+      await runner.rollbackTransaction();
+    } catch (error) {
+      this.#logger.debug(`The transaction was over (${error instanceof Error ? error.name : typeof error}).`);
+    }
   }
 
   #stampSql(): string {
@@ -135,6 +146,8 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
   }
 
   async #connect(): Promise<TypeOrmDataSource> {
+    // Says what is missing in this package's own errors, and adds the bookkeeping where that is wanted.
+    await this.current();
     const { DataSource } = await import('typeorm');
     const { options } = this.#template;
     if (options.type !== 'mssql') {
