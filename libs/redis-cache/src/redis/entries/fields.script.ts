@@ -1,4 +1,4 @@
-import { DEFER, HASH } from './scripts.js';
+import { DEFER, HASH_HEADER } from './scripts.js';
 
 /**
  * Fields of one hash, each by its own version: the step `setFields` of `FieldsProtocol`.
@@ -9,7 +9,7 @@ import { DEFER, HASH } from './scripts.js';
  * The life of a field is in its text, and judged by the server's clock: that holds on every server. Where fields can expire by themselves (Redis 7.4), that frees their memory
  * at once; elsewhere they leave with the hash, or when it gets full.
  */
-export const SET_FIELDS = `${HASH}${DEFER}
+export const SET_FIELDS = `${HASH_HEADER}${DEFER}
 local synced, atomic, most, ttl, expiry = ARGV[3] == '1', ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local newest, base, FIRST, NEVER = ARGV[8], ARGV[9], 10, '0000000000000'
 local found = kind == 'H' or kind == 'N'
@@ -21,15 +21,19 @@ if synced and not found then
   return { 'absent', newest, {} }
 end
 
-local time = redis.call('TIME')
-local now = string.format('%013.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local now
 local function field(name)
   local text = kind == 'H' and redis.call('HGET', key, name)
   return text and string.sub(text, 1, 1) == '1' and text
 end
 local function over(text)
   local ends = string.sub(text, 48, 60)
-  return ends ~= NEVER and ends <= now
+  if ends == NEVER then return false end
+  if not now then
+    local time = redis.call('TIME')
+    now = string.format('%013.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  end
+  return ends <= now
 end
 local function outcomes(above, others)
   local list = {}
@@ -40,12 +44,15 @@ end
 if kind ~= '' then base = ver end
 local revision = kind == 'H' and tonumber(string.sub(cur, 61, 70)) or 0
 local function stamp() return string.sub(base, 1, 35) .. string.format('%010.0f', revision) end
-local told, written = {}, 0
+local told, written, added = {}, 0, 0
 for i = FIRST, #ARGV, 3 do
   local text, version = field(ARGV[i]), ARGV[i + 1]
   local stands = text and not over(text) and string.sub(text, 3, 47) or base
   local outcome = version > stands and 'applied' or version == stands and 'duplicate' or 'stale'
-  if outcome == 'applied' then written = written + 1 end
+  if outcome == 'applied' then
+    written = written + 1
+    if not text then added = added + 1 end
+  end
   told[#told + 1] = outcome
 end
 if written == 0 or (atomic and written < #told) then
@@ -53,20 +60,19 @@ if written == 0 or (atomic and written < #told) then
   return { 'unchanged', kind ~= '' and stamp() or false, outcomes(told, 'held') }
 end
 
-local function many()
-  local count = kind == 'H' and redis.call('HLEN', key) - 1 or 0
-  for i = 1, #told do
-    if told[i] == 'applied' and not field(ARGV[FIRST + (i - 1) * 3]) then count = count + 1 end
-  end
-  return count
-end
-if many() > most and kind == 'H' then
+local many = added + (kind == 'H' and redis.call('HLEN', key) - 1 or 0)
+if many > most and kind == 'H' then
+  -- Those whose life is over count no more; one that is written anew is added.
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if all[i] ~= '' and over(all[i + 1]) then redis.call('HDEL', key, all[i]) end
   end
+  many = redis.call('HLEN', key) - 1
+  for i = 1, #told do
+    if told[i] == 'applied' and not field(ARGV[FIRST + (i - 1) * 3]) then many = many + 1 end
+  end
 end
-if many() > most then
+if many > most then
   tell('void', '-')
   return { 'full', kind ~= '' and stamp() or false, {} }
 end

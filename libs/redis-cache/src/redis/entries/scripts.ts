@@ -54,15 +54,19 @@ local function settle()
 end
 `;
 
+/** Of a hash, what every script on one begins with. */
+export const HASH_HEADER = `${TELL}
+local cur = redis.call('HGET', key, '') or ''
+${HEADER}
+local function mark(text) redis.call('HSET', key, '', text) end
+`;
+
 /**
  * An entry is a hash: the field without a name is the header, which ends in the revision; the others are a header and a payload each. `store` and `leave` keep the
  * fields that are stamped above the version.
  */
-export const HASH = `${TELL}
-local cur = redis.call('HGET', key, '') or ''
-${HEADER}
+export const HASH = `${HASH_HEADER}
 local function whole() return redis.call('HGETALL', key) end
-local function mark(text) redis.call('HSET', key, '', text) end
 local function put(text, ttl)
   redis.call('DEL', key)
   redis.call('HSET', key, '', text)
