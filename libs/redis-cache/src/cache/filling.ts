@@ -46,7 +46,7 @@ class KeptEntry<T> implements FirstLevelEntry<T> {
     readonly version: EntryVersion,
     readonly expiresAtMs: number,
     readonly bytes: number,
-    readonly refreshAtMs: number | undefined,
+    public refreshAtMs: number | undefined,
     readonly tags: readonly TagStamp[] | undefined,
   ) {}
 

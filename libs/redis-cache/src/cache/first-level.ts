@@ -7,8 +7,8 @@ export interface FirstLevelEntry<T> {
   readonly version: EntryVersion;
   /** On the clock's monotonic scale. */
   readonly expiresAtMs: number;
-  /** From when on a reader has it loaded anew; `undefined`: never. */
-  readonly refreshAtMs?: number | undefined;
+  /** From when on a reader has it loaded anew; `undefined`: never. Who has tried in vain sets it so. */
+  refreshAtMs?: number | undefined;
   /** It holds as long as these do. */
   readonly tags?: readonly TagStamp[] | undefined;
   /** Roughly what it takes in memory: the size of its encoded form. */
@@ -99,14 +99,6 @@ export class FirstLevel<T> {
     this.#makeRoom(bytes);
     this.#slots.set(key, { entry, bytes, used: false });
     this.#bytes += bytes;
-  }
-
-  /** Puts an entry of the same size in the place of this one, if it still stands. */
-  replace(key: string, entry: FirstLevelEntry<T>, by: FirstLevelEntry<T>): void {
-    const slot = this.#slots.get(key);
-    if (slot?.entry === entry) {
-      this.#slots.set(key, { ...slot, entry: by });
-    }
   }
 
   drop(key: string): void {

@@ -50,7 +50,8 @@ export class KeyLoads<T> {
       .refresh(Math.max(1, entry.expiresAtMs - clock.monotonic(), refreshLeadMs(this.parts)))
       .catch((error: unknown) => this.parts.onRefreshFailed(error))
       .finally(() => {
-        view.postponeRefresh(key, entry);
+        // Whoever tried in vain does not try again before it reads the entry anew.
+        entry.refreshAtMs = undefined;
         view.end(load.flight);
         this.#refreshing.delete(key);
         this.#running.delete(running);

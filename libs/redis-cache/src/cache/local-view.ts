@@ -144,11 +144,6 @@ export class LocalView<T> {
     this.#takeOut(this.#loads.get(key));
   }
 
-  /** A reader had this entry loaded anew, in vain: it does not begin again before it reads the entry anew. */
-  postponeRefresh(key: string, entry: FirstLevelEntry<T>): void {
-    this.#entries.replace(key, entry, { ...entry, refreshAtMs: undefined });
-  }
-
   /** Something about the whole namespace was learned that has no version of a key: nobody joins what began before. */
   takeOutAll(): void {
     for (const load of this.#loads.values()) {
