@@ -65,8 +65,8 @@ export const bareRedis: Open = async ({ url, prefix }) => {
         stamp.toString(),
         '0',
         '',
-        text,
         TTL_MS,
+        text,
       );
       return Array.isArray(reply) ? String(reply[0]) : 'none';
     },

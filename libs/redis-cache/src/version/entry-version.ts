@@ -23,6 +23,9 @@ export class EntryVersion {
   /** Lower than every version that a source can give. */
   static readonly ZERO = new EntryVersion(0n, 0n, 0n);
 
+  /** Made once: a version that is written is told of, too. */
+  #text: string | undefined;
+
   /** @throws {@link InvalidEntryVersionError} when a part is negative or too large. */
   constructor(
     readonly epoch: bigint,
@@ -74,11 +77,11 @@ export class EntryVersion {
 
   /** The text form: 45 decimal digits. */
   toString(): string {
-    return (
+    this.#text ??=
       String(this.epoch).padStart(EPOCH_DIGITS, '0') +
       String(this.version).padStart(VERSION_DIGITS, '0') +
-      String(this.minor).padStart(MINOR_DIGITS, '0')
-    );
+      String(this.minor).padStart(MINOR_DIGITS, '0');
+    return this.#text;
   }
 
   toJSON(): string {

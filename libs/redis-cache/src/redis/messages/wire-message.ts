@@ -53,12 +53,13 @@ export function readMessage(text: string): WireMessage | undefined {
   if (!isAction(action)) {
     return undefined;
   }
-  const named = /^(.*)\.(\d+)$/s.exec(key);
+  const dot = key.lastIndexOf('.');
+  const isNamed = dot >= 0 && /^\d+$/.test(key.slice(dot + 1));
   return {
     kind: 'news',
     origin,
-    message: { source, action, key: named?.[1] ?? key, version: readVersion(version) ?? null },
-    generation: named === null ? undefined : Number(named[2]),
+    message: { source, action, key: isNamed ? key.slice(0, dot) : key, version: readVersion(version) ?? null },
+    generation: isNamed ? Number(key.slice(dot + 1)) : undefined,
   };
 }
 
