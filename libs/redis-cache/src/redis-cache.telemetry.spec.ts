@@ -29,7 +29,7 @@ function recordingMeter() {
   const batch = new Set<BatchObservableCallback>();
   const single = new Set<ObservableCallback>();
   const names = new Map<Observable, string>();
-  const durations: unknown[] = [];
+  const records: unknown[][] = [];
   const observable = (name: string): Observable => {
     const made: Observable = {
       addCallback: (callback) => void single.add(callback),
@@ -39,7 +39,7 @@ function recordingMeter() {
     return made;
   };
   const meter = Object.assign(createNoopMeter(), {
-    createHistogram: () => ({ record: (...recorded: unknown[]) => void durations.push(recorded) }),
+    createHistogram: (name: string) => ({ record: (...recorded: unknown[]) => void records.push([name, ...recorded]) }),
     createObservableGauge: observable,
     createObservableCounter: observable,
     addBatchObservableCallback: (callback: BatchObservableCallback) => void batch.add(callback),
@@ -57,7 +57,7 @@ function recordingMeter() {
     }
     return seen;
   };
-  return { read, durations, callbacks: () => batch.size + single.size };
+  return { read, records, callbacks: () => batch.size + single.size };
 }
 
 describe('CacheTelemetry', () => {
@@ -86,6 +86,7 @@ describe('CacheTelemetry', () => {
     await new Promise((resolve) => setImmediate(resolve));
     await cache.set('a', 'y', new EntryVersion(1n, 2n));
     await cache.set('a', 'z', version);
+    await cache.sweep(version);
     const during = await meter.read();
     fail(new Error('no database'));
     await failed;
@@ -98,6 +99,10 @@ describe('CacheTelemetry', () => {
       [`${CACHE_INSTRUMENTS.cas} prices declined`]: 1,
       [`${CACHE_INSTRUMENTS.gaps} prices`]: 0,
       [`${CACHE_INSTRUMENTS.l1Evictions} prices`]: 0,
+      [`${CACHE_INSTRUMENTS.l1Flushes} prices start`]: 1,
+      // By the sweep itself, and by its message.
+      [`${CACHE_INSTRUMENTS.l1Flushes} prices sweep`]: 2,
+      [`${CACHE_INSTRUMENTS.l1Flushes} prices distrust`]: 0,
       [`${CACHE_INSTRUMENTS.channelMessages} published`]: 1,
       [`${CACHE_INSTRUMENTS.channelMessages} handled`]: 1,
       [CACHE_INSTRUMENTS.channelGaps]: 0,
@@ -105,7 +110,11 @@ describe('CacheTelemetry', () => {
     for (const [name, value] of Object.entries(during)) {
       expect(after[name], name).toBeGreaterThanOrEqual(value);
     }
-    expect(meter.durations).toHaveLength(2);
+    expect(meter.records.filter(([name]) => name === CACHE_INSTRUMENTS.loadDuration)).toHaveLength(2);
+    expect(meter.records.filter(([name]) => name === CACHE_INSTRUMENTS.payloadSize)).toEqual([
+      [CACHE_INSTRUMENTS.payloadSize, 3, { namespace: 'prices' }],
+      [CACHE_INSTRUMENTS.payloadSize, 3, { namespace: 'prices' }],
+    ]);
     expect(meter.callbacks()).toBeGreaterThanOrEqual(2);
     await module.close();
     expect(meter.callbacks()).toBe(0);

@@ -1,5 +1,5 @@
 import { type BatchObservableCallback, metrics, type Observable, type ObservableResult } from '@opentelemetry/api';
-import type { CacheStats } from './cache/cache.stats.js';
+import type { CacheStats, FlushReason } from './cache/cache.stats.js';
 import type { CacheRegistry } from './registry/cache.registry.js';
 
 /** The instruments of this package. Attributes: `namespace`, and what the text says; never a key. */
@@ -22,6 +22,10 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   invalidations: 'cache.invalidations',
   /** Calls that the store failed. */
   storeFailures: 'cache.store.failures',
+  /** Size of each payload that the store took, bytes. */
+  payloadSize: 'cache.payload.size',
+  /** From leaving this process to coming back to it, of its signs of life on the backplane, seconds. No `namespace`. Redis only. */
+  backplaneLag: 'cache.backplane.lag',
   /** Times that messages may have been lost. */
   gaps: 'cache.backplane.gaps',
   /** Entries in the first level. */
@@ -30,7 +34,7 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   l1Bytes: 'cache.l1.bytes',
   /** Entries that left the first level because it was full. */
   l1Evictions: 'cache.l1.evictions',
-  /** Drops of the whole first level. */
+  /** Drops of the whole first level; `reason` start, distrust (messages may have been lost), sweep or close. */
   l1Flushes: 'cache.l1.flushes',
   /** Messages of the channel; `outcome` published, publishFailures, received, handled, failed or dropped. No `namespace`. */
   channelMessages: 'cache.channel.messages',
@@ -40,7 +44,7 @@ export const CACHE_INSTRUMENTS = Object.freeze({
 
 type CounterName = Exclude<
   keyof typeof CACHE_INSTRUMENTS,
-  'loadDuration' | 'l1Entries' | 'l1Bytes' | 'channelMessages' | 'channelGaps'
+  'loadDuration' | 'payloadSize' | 'backplaneLag' | 'l1Entries' | 'l1Bytes' | 'channelMessages' | 'channelGaps'
 >;
 type Reading = readonly [CounterName, Readonly<Record<string, string>>, number];
 
@@ -76,6 +80,8 @@ export class CacheTelemetry {
     const entries = meter.createObservableGauge(CACHE_INSTRUMENTS.l1Entries);
     const bytes = meter.createObservableGauge(CACHE_INSTRUMENTS.l1Bytes, { unit: 'By' });
     const duration = meter.createHistogram(CACHE_INSTRUMENTS.loadDuration, { unit: 's' });
+    const payload = meter.createHistogram(CACHE_INSTRUMENTS.payloadSize, { unit: 'By' });
+    const lag = meter.createHistogram(CACHE_INSTRUMENTS.backplaneLag, { unit: 's' });
     const observe: BatchObservableCallback = (result) => {
       for (const cache of this.registry.list()) {
         const stats = cache.stats();
@@ -99,9 +105,11 @@ export class CacheTelemetry {
     meter.addBatchObservableCallback(observe, instruments);
     entries.addCallback(observeEntries);
     bytes.addCallback(observeBytes);
-    const forget = this.registry.observeLoads((namespace, durationMs) =>
-      duration.record(durationMs / 1_000, { namespace }),
-    );
+    const forget = this.registry.observe({
+      loaded: (namespace, durationMs) => duration.record(durationMs / 1_000, { namespace }),
+      stored: (namespace, stored) => payload.record(stored, { namespace }),
+      lagged: (lagMs) => lag.record(lagMs / 1_000),
+    });
     this.#stop = () => {
       meter.removeBatchObservableCallback(observe, instruments);
       entries.removeCallback(observeEntries);
@@ -115,6 +123,8 @@ export class CacheTelemetry {
     this.#stop = undefined;
   }
 }
+
+const FLUSH_REASONS = ['start', 'distrust', 'sweep', 'close'] as const satisfies readonly FlushReason[];
 
 function readings(stats: CacheStats): readonly Reading[] {
   return [
@@ -135,7 +145,7 @@ function readings(stats: CacheStats): readonly Reading[] {
     ['invalidations', { direction: 'out' }, stats.changesSent],
     ['invalidations', { direction: 'in' }, stats.messagesReceived],
     ['storeFailures', {}, stats.storeFailures],
-    ['l1Flushes', {}, stats.l1Flushes],
+    ...FLUSH_REASONS.map((reason): Reading => ['l1Flushes', { reason }, stats.l1FlushReasons[reason]]),
     ['l1Evictions', {}, stats.l1Evictions],
     ['gaps', {}, stats.gaps],
   ];

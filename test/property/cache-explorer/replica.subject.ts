@@ -182,6 +182,7 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
         listener.onTrusted();
         return { close: async () => {} };
       },
+      observeLag: () => () => {},
     });
     return subject;
   }
@@ -459,9 +460,9 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
       }
       return accepted;
     };
-    view.flush = () => {
+    view.flush = (reason) => {
       this.#generation++;
-      flush();
+      flush(reason);
     };
     return view;
   }

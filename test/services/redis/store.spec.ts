@@ -45,6 +45,20 @@ describe.each(programs)('on Redis $version', (program) => {
     await subject.close();
   });
 
+  it('tells how long its signs of life take to come back, until nobody asks', async () => {
+    const subject = await redisSubject(siteOf(server));
+    const lagsMs: number[] = [];
+    const forget = subject.bus.observeLag((lagMs) => lagsMs.push(lagMs));
+    await subject.bus.subscribe(CHANNEL, { onMessage: () => {}, onTrusted: () => {}, onUntrusted: () => {} });
+    await expect.poll(() => lagsMs.length, { timeout: 15_000 }).toBeGreaterThan(1);
+    forget();
+    const told = lagsMs.length;
+    await subject.published();
+    expect(lagsMs).toHaveLength(told);
+    expect(lagsMs.every((lagMs) => lagMs > 0 && lagMs < 15_000)).toBe(true);
+    await subject.close();
+  });
+
   it(`answers, leaves and publishes what the store in memory does, for ${RUNS} random lists of requests`, async () => {
     const redis = await redisSubject(siteOf(server));
     const clock = new VirtualClock();

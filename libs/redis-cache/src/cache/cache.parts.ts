@@ -36,6 +36,8 @@ export interface CacheParts<T> {
   readonly closing: AbortSignal;
   /** Told how long each loader took, in milliseconds. */
   onLoaded(durationMs: number): void;
+  /** Told the size of each payload that the store took, in bytes. */
+  onStored(bytes: number): void;
   /** Told why a value could not be loaded anew before its end, which no caller is. */
   onRefreshFailed(error: unknown): void;
 }

@@ -1,3 +1,6 @@
+/** Why the first level was dropped: the first subscription stood, another one did after messages may have been lost, a sweep, the end. */
+export type FlushReason = 'start' | 'distrust' | 'sweep' | 'close';
+
 /** What a cache counted since it was opened, in plain integers. */
 export interface CacheStats {
   /** Answers from the first level. */
@@ -60,6 +63,8 @@ export interface CacheStats {
   l1Bytes: number;
   /** Times that the whole first level was dropped. */
   l1Flushes: number;
+  /** The same by their reasons. */
+  l1FlushReasons: Readonly<Record<FlushReason, number>>;
   /** Entries that left the first level because it was full. */
   l1Evictions: number;
 }
@@ -98,6 +103,7 @@ export function emptyStats(): CacheStats {
     l1Entries: 0,
     l1Bytes: 0,
     l1Flushes: 0,
+    l1FlushReasons: { start: 0, distrust: 0, sweep: 0, close: 0 },
     l1Evictions: 0,
   };
 }

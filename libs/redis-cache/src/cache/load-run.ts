@@ -322,6 +322,7 @@ export class LoadRun<T> {
       view.stamp(this.load, version);
       view.learn(flight.key, version, flight);
       const negative = loaded.value === undefined;
+      this.parts.onStored(encoded.bytes);
       fillFirstLevel(this.parts, flight, { ...encoded, negative, version, ttlMs: lives.ttlMs }, own);
       if (!behind) {
         return this.#own({ ...loaded, version }, encoded.shown.value, false);

@@ -48,7 +48,7 @@ describe('LocalView', () => {
     view.evict('e');
     view.fill(evicted, entry(9));
     expect(view.inspect('e')).toBeUndefined();
-    view.flush();
+    view.flush('sweep');
     view.fill(flushed, entry(9));
     expect(view.inspect('f')).toBeUndefined();
   });
@@ -96,7 +96,7 @@ describe('LocalView', () => {
     view.evict('k');
     expect(view.shared('k')).toBeUndefined();
     load(view);
-    view.flush();
+    view.flush('sweep');
     expect(view.shared('k')).toBeUndefined();
   });
 });

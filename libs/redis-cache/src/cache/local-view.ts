@@ -1,5 +1,6 @@
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
+import type { FlushReason } from './cache.stats.js';
 import { FirstLevel, type FirstLevelBounds, type FirstLevelEntry } from './first-level.js';
 
 /** A read or load under way: what was learned about its key since it began. */
@@ -12,6 +13,15 @@ export interface Flight {
   /** `false` after an eviction: it has no stamp, so nothing read before it may stay. */
   mayFill: boolean;
   readonly generation: number;
+}
+
+/** What a {@link LocalView} counted. */
+export interface LocalViewCounts {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly flushes: Readonly<Record<FlushReason, number>>;
+  readonly evictions: number;
+  readonly takenOut: number;
 }
 
 /** A load that later callers of the same process may join. */
@@ -35,7 +45,8 @@ export class LocalView<T> {
   readonly #flights = new Map<string, Flight | Set<Flight>>();
   readonly #loads = new Map<string, SharedLoad<T>>();
   #generation = 0;
-  #flushes = 0;
+  readonly #flushes: Record<FlushReason, number> = { start: 0, distrust: 0, sweep: 0, close: 0 };
+  #started = false;
   #takenOut = 0;
   #untrustedSinceMs: number | undefined = 0;
 
@@ -44,11 +55,11 @@ export class LocalView<T> {
   }
 
   /** Entries and bytes of the first level, flushes and evictions of it, loads taken out. */
-  get counts(): { entries: number; bytes: number; flushes: number; evictions: number; takenOut: number } {
+  get counts(): LocalViewCounts {
     return {
       entries: this.#entries.size,
       bytes: this.#entries.bytes,
-      flushes: this.#flushes,
+      flushes: { ...this.#flushes },
       evictions: this.#entries.evictions,
       takenOut: this.#takenOut,
     };
@@ -158,14 +169,15 @@ export class LocalView<T> {
 
   /** The subscription stands (again): everything from before it is dropped, also what is still in flight. */
   trust(): void {
-    this.flush();
+    this.flush(this.#started ? 'distrust' : 'start');
+    this.#started = true;
     this.#untrustedSinceMs = undefined;
   }
 
   /** Drops the first level; what is in flight never fills it. */
-  flush(): void {
+  flush(reason: FlushReason): void {
     this.#generation++;
-    this.#flushes++;
+    this.#flushes[reason]++;
     this.#entries.clear();
     this.#loads.clear();
   }

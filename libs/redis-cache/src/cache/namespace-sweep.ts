@@ -64,7 +64,7 @@ export class NamespaceSweep<T> {
       cursor = reply.cursor ?? undefined;
     } while (cursor !== undefined);
     // The own message may come later: nothing from before may be shown from here on, nor fill.
-    view.flush();
+    view.flush('sweep');
     waiters.wakeAll();
     return removed;
   }

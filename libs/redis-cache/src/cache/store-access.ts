@@ -142,6 +142,7 @@ export class StoreAccess<T> {
       return;
     }
     stats.applied++;
+    this.parts.onStored(encoded.bytes);
     if (isUsable(current) && current.version.compare(version) > 0) {
       // A hash keeps fields that are newer: what stands is above what was given, and is not what was given.
       this.#learnFrom(flight, current);

@@ -20,6 +20,8 @@ export interface VersionedCacheParts<T> {
   readonly freeze?: boolean | undefined;
   /** Told how long each loader took, in milliseconds. */
   readonly onLoaded?: ((durationMs: number) => void) | undefined;
+  /** Told the size of each payload that the store took, in bytes. */
+  readonly onStored?: ((bytes: number) => void) | undefined;
   /** Told why a value could not be loaded anew before its end, which no caller is. */
   readonly onRefreshFailed?: ((error: unknown) => void) | undefined;
   /** What the replica believes, by its rules. Default: a {@link LocalView}. */

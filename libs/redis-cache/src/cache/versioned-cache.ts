@@ -92,6 +92,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       timing: new LoadTiming(),
       keepsOld: options.keepsOld ?? true,
       onLoaded: options.onLoaded ?? ((): void => {}),
+      onStored: options.onStored ?? ((): void => {}),
       onRefreshFailed: options.onRefreshFailed ?? ((): void => {}),
     };
     this.#loads = new KeyLoads(this.#parts);
@@ -378,7 +379,8 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       storeFailures: store.failures,
       l1Entries: entries,
       l1Bytes: bytes,
-      l1Flushes: flushes,
+      l1Flushes: flushes.start + flushes.distrust + flushes.sweep + flushes.close,
+      l1FlushReasons: flushes,
       l1Evictions: evictions,
     };
   }
@@ -391,7 +393,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
     }
     this.#closing.abort(new CacheClosedError(this.name));
     view.distrust(clock.monotonic());
-    view.flush();
+    view.flush('close');
     gate.close();
     waiters.wakeAll();
     store.close();
@@ -442,7 +444,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
     const { view, names, waiters, stats, tags } = this.#parts;
     stats.messagesReceived++;
     if (message.action === 'flush') {
-      view.flush();
+      view.flush('sweep');
       waiters.wakeAll();
       return;
     }

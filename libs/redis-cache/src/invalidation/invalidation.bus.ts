@@ -39,4 +39,12 @@ export interface InvalidationSubscription {
 export abstract class InvalidationBus {
   /** Resolves when the subscription is acknowledged; calls `onTrusted` before it resolves. */
   abstract subscribe(channel: string, listener: InvalidationListener): Promise<InvalidationSubscription>;
+
+  /**
+   * Adds somebody who wants to know how long messages take, in milliseconds: from leaving this process to coming back to it, so that one clock measures. Answers how
+   * to take it out again. A bus that does not know tells nothing.
+   */
+  observeLag(_observer: (lagMs: number) => void): () => void {
+    return () => {};
+  }
 }

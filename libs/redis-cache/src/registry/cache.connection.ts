@@ -72,7 +72,7 @@ export class CacheConnection {
   }
 
   /** What every cache of this app is made with. */
-  parts(): Omit<VersionedCacheParts<never>, 'namespace' | 'onLoaded' | 'onRefreshFailed' | 'view'> {
+  parts(): Omit<VersionedCacheParts<never>, 'namespace' | 'onLoaded' | 'onStored' | 'onRefreshFailed' | 'view'> {
     const { store, prefix, nodeId, freeze, clock, random, breaker } = this;
     return { store, prefix, nodeId, freeze, clock, random, breaker };
   }

@@ -9,8 +9,17 @@ import type { FieldsNamespace } from '../namespace/define-fields-cache.js';
 import { UnknownCacheError } from '../redis-cache.errors.js';
 import type { CacheConnection } from './cache.connection.js';
 
-/** Told how long a loader of a namespace took, in milliseconds. */
-export type LoadObserver = (namespace: string, durationMs: number) => void;
+/** Told what happens in the caches of an app, by the name of the namespace. */
+export interface CacheObserver {
+  /** How long a loader took, in milliseconds. */
+  loaded(namespace: string, durationMs: number): void;
+  /** How large a payload is that the store took, in bytes. */
+  stored(namespace: string, bytes: number): void;
+  /** How long a message of the backplane takes to come back, in milliseconds. */
+  lagged(lagMs: number): void;
+}
+
+type Hooks = Pick<VersionedCacheParts<never>, 'onLoaded' | 'onStored' | 'onRefreshFailed'>;
 
 /** A cache whatever it holds, and whoever gives its versions: to look at, not to write to. */
 export type ListedCache = VersionedCache<unknown, never>;
@@ -27,7 +36,7 @@ interface OpenCache {
 export class CacheRegistry {
   readonly #logger = new Logger(CacheRegistry.name);
   readonly #caches = new Map<string, OpenCache>();
-  readonly #observers = new Set<LoadObserver>();
+  readonly #observers = new Set<CacheObserver>();
   #connected = false;
 
   constructor(private readonly connection: CacheConnection) {}
@@ -128,10 +137,14 @@ export class CacheRegistry {
     return Array.from(this.#caches.values(), ({ cache }) => cache);
   }
 
-  /** Adds somebody who wants to know how long loaders take; answers how to take it out again. */
-  observeLoads(observer: LoadObserver): () => void {
+  /** Adds somebody who wants to know what happens; answers how to take it out again. */
+  observe(observer: CacheObserver): () => void {
     this.#observers.add(observer);
-    return () => void this.#observers.delete(observer);
+    const forgetLag = this.connection.bus.observeLag((lagMs) => observer.lagged(lagMs));
+    return () => {
+      this.#observers.delete(observer);
+      forgetLag();
+    };
   }
 
   /** Subscribes every namespace; resolves when all subscriptions stand. */
@@ -153,10 +166,7 @@ export class CacheRegistry {
     return known;
   }
 
-  #opened<T>(
-    namespace: CacheNamespace<T>,
-    make: (hooks: Pick<VersionedCacheParts<never>, 'onLoaded' | 'onRefreshFailed'>) => Omit<OpenCache, 'namespace'>,
-  ): OpenCache {
+  #opened<T>(namespace: CacheNamespace<T>, make: (hooks: Hooks) => Omit<OpenCache, 'namespace'>): OpenCache {
     const { name } = namespace;
     const known = this.#caches.get(name);
     if (known !== undefined) {
@@ -172,11 +182,8 @@ export class CacheRegistry {
     const open: OpenCache = {
       namespace,
       ...make({
-        onLoaded: (durationMs) => {
-          for (const observer of this.#observers) {
-            observer(name, durationMs);
-          }
-        },
+        onLoaded: (durationMs) => this.#observers.forEach((observer) => observer.loaded(name, durationMs)),
+        onStored: (bytes) => this.#observers.forEach((observer) => observer.stored(name, bytes)),
         onRefreshFailed: (error) =>
           this.#logger.debug(
             `A value of the cache "${name}" could not be loaded anew before its end (${String(error)}).`,

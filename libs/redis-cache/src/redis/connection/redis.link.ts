@@ -68,6 +68,8 @@ export class RedisLink {
   #fence: Timer | undefined;
   #closing: Promise<void> | undefined;
 
+  /** When this process last gave a sign of life, lane by lane, on the clock's monotonic scale. */
+  beatsMs: ReadonlyMap<string, number> = new Map();
   /** The numbers of this process's messages. */
   readonly sequences: ChannelSequences;
 
@@ -456,6 +458,8 @@ export class RedisLink {
   /** By every lane, so that the last message of each is missed if it was lost, and a lane that is cut off falls silent. */
   async #beat(): Promise<void> {
     const channels = new Set([...this.#channels, ...this.sequences.channels]);
+    const nowMs = this.#options.clock.monotonic();
+    this.beatsMs = new Map(this.#servers.lanes.map(({ name }) => [name, nowMs]));
     const beats = this.#servers.lanes.flatMap(({ name, redis }) =>
       [...channels].map((channel) =>
         redis.publish(channel, plainMessage(this.sequences.last(channel, PROCESS_SOURCE, name), 'heartbeat')),

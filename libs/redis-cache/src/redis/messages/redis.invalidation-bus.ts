@@ -31,6 +31,7 @@ export class RedisInvalidationBus extends InvalidationBus {
   readonly #clock: Clock;
   readonly #silentMs: number;
   readonly #lanes = new LaneWatch();
+  readonly #observers = new Set<(lagMs: number) => void>();
   /** Losses so far: an acknowledgement that comes after one is of no use. */
   #losses = 0;
   #silence: Timer | undefined;
@@ -67,6 +68,12 @@ export class RedisInvalidationBus extends InvalidationBus {
     }
     this.#watchSilence();
     return { close: () => this.#leave(channel, listener) };
+  }
+
+  /** By the signs of life of this process, one for each channel every `heartbeatMs`. */
+  override observeLag(observer: (lagMs: number) => void): () => void {
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
   }
 
   async #leave(channel: Channel, listener: InvalidationListener): Promise<void> {
@@ -135,7 +142,7 @@ export class RedisInvalidationBus extends InvalidationBus {
     const message = channel && readMessage(text);
     const lane = message && this.#link.sequences.laneOf(message.origin);
     if (lane !== undefined) {
-      this.#lanes.hear(lane, this.#clock.monotonic());
+      this.#cameBack(lane, message?.kind === 'heartbeat');
     }
     if (channel === undefined || message === undefined || !channel.trusted) {
       return;
@@ -144,6 +151,15 @@ export class RedisInvalidationBus extends InvalidationBus {
       this.#flush(channel, 'A message of the backplane is missing.');
     }
     this.#pass(channel, message);
+  }
+
+  #cameBack(lane: string, isBeat: boolean): void {
+    const nowMs = this.#clock.monotonic();
+    const sentMs = isBeat ? this.#link.beatsMs.get(lane) : undefined;
+    this.#lanes.hear(lane, nowMs);
+    if (sentMs !== undefined) {
+      this.#observers.forEach((observer) => observer(nowMs - sentMs));
+    }
   }
 
   #pass(channel: Channel, message: WireMessage): void {
