@@ -105,7 +105,12 @@ async function withBroker<T>(
     memoryMiB: 1_024,
     immediate: isImmediate,
     // What every subscription so far has acknowledged may be deleted, and the next round would wait for it in vain.
-    properties: { defaultRetentionTimeInMinutes: '60', defaultRetentionSizeInMB: '-1' },
+    // At these rates it would split the namespace in the middle of a round, and take the topics away to do so.
+    properties: {
+      defaultRetentionTimeInMinutes: '60',
+      defaultRetentionSizeInMB: '-1',
+      loadBalancerEnabled: 'false',
+    },
   });
   const settings: Settings = { ...LIMITS, serviceUrl: broker.serviceUrl, webSocketUrl: broker.webSocketUrl };
   const started: Contestant[] = [...NODE_WAYS, PERMITS_ONLY]

@@ -243,6 +243,10 @@ class FrameStream {
 
   #frame(head: Buffer): void {
     const { name } = decodeCommand(head, 0, 4 + head.readUInt32BE(0));
+    if (name === 'closeProducer' || name === 'closeConsumer') {
+      // It has no way back, and would wait for ever.
+      throw new Error(`The broker took the topic away: ${name}`);
+    }
     if (name === 'ping') {
       this.send('pong', {});
     } else if (name !== 'pong') {
