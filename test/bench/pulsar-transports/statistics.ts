@@ -9,7 +9,11 @@ export interface Spread {
 
 export function spread(values: readonly number[]): Spread {
   const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.round((sorted.length - 1) * share)] ?? Number.NaN;
+  const at = (share: number): number => {
+    const place = (sorted.length - 1) * share;
+    const below = sorted[Math.floor(place)] ?? Number.NaN;
+    return below + ((sorted[Math.ceil(place)] ?? Number.NaN) - below) * (place % 1);
+  };
   return { lower: at(0.25), median: at(0.5), upper: at(0.75) };
 }
 
