@@ -19,7 +19,8 @@ export interface Flight {
 export interface LocalViewCounts {
   readonly entries: number;
   readonly bytes: number;
-  readonly flushes: Readonly<Record<FlushReason, number>>;
+  readonly flushes: number;
+  readonly flushReasons: Readonly<Record<FlushReason, number>>;
   readonly evictions: number;
   readonly takenOut: number;
 }
@@ -59,7 +60,8 @@ export class LocalView<T> {
     return {
       entries: this.#entries.size,
       bytes: this.#entries.bytes,
-      flushes: { ...this.#flushes },
+      flushes: this.#generation,
+      flushReasons: { ...this.#flushes },
       evictions: this.#entries.evictions,
       takenOut: this.#takenOut,
     };

@@ -372,15 +372,15 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
   /** What was counted since the cache was opened. */
   stats(): CacheStats {
     const { stats, store, view } = this.#parts;
-    const { entries, bytes, flushes, evictions, takenOut } = view.counts;
+    const { entries, bytes, flushes, flushReasons, evictions, takenOut } = view.counts;
     return {
       ...stats,
       takenOut,
       storeFailures: store.failures,
       l1Entries: entries,
       l1Bytes: bytes,
-      l1Flushes: flushes.start + flushes.distrust + flushes.sweep + flushes.close,
-      l1FlushReasons: flushes,
+      l1Flushes: flushes,
+      l1FlushReasons: flushReasons,
       l1Evictions: evictions,
     };
   }
