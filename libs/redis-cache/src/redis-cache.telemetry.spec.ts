@@ -97,6 +97,8 @@ describe('CacheTelemetry', () => {
       [`${CACHE_INSTRUMENTS.lease} prices acquired`]: 2,
       [`${CACHE_INSTRUMENTS.cas} prices applied`]: 2,
       [`${CACHE_INSTRUMENTS.cas} prices declined`]: 1,
+      [`${CACHE_INSTRUMENTS.earlyRefreshes} prices`]: 0,
+      [`${CACHE_INSTRUMENTS.tagsInvalidated} prices`]: 0,
       [`${CACHE_INSTRUMENTS.gaps} prices`]: 0,
       [`${CACHE_INSTRUMENTS.l1Evictions} prices`]: 0,
       [`${CACHE_INSTRUMENTS.l1Flushes} prices start`]: 1,

@@ -12,6 +12,10 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   stale: 'cache.stale',
   /** Loads that failed and were answered with the last known value; also counted in {@link stale}. */
   failSafes: 'cache.failsafe.activations',
+  /** Values loaded anew before their life ended. */
+  earlyRefreshes: 'cache.early_refreshes',
+  /** Tags that this process invalidated. */
+  tagsInvalidated: 'cache.tags.invalidated',
   /** Duration of loaders, seconds. */
   loadDuration: 'cache.load.duration',
   /** Sets; `result` applied, of others than loaders declined, of loaders refused or unstored. */
@@ -67,6 +71,8 @@ export class CacheTelemetry {
           'negatives',
           'stale',
           'failSafes',
+          'earlyRefreshes',
+          'tagsInvalidated',
           'cas',
           'lease',
           'invalidations',
@@ -135,6 +141,8 @@ function readings(stats: CacheStats): readonly Reading[] {
     ['negatives', {}, stats.negativeHits],
     ['stale', {}, stats.staleAnswers],
     ['failSafes', {}, stats.failSafes],
+    ['earlyRefreshes', {}, stats.earlyRefreshes],
+    ['tagsInvalidated', {}, stats.tagsInvalidated],
     ['cas', { result: 'applied' }, stats.applied],
     ['cas', { result: 'declined' }, stats.declined],
     ['cas', { result: 'refused' }, stats.refused],

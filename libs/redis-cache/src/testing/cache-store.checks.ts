@@ -80,17 +80,7 @@ export class Checks {
 
   /** Goes on until the sweep has ended; answers what was removed and in how many calls. */
   async sweeps(request: SweepRequest, between?: () => Promise<void>): Promise<{ swept: number; calls: number }> {
-    let swept = 0;
-    let cursor: string | undefined;
-    for (let calls = 1; ; calls++) {
-      const reply = await this.store.sweep(request, cursor);
-      swept += reply.swept;
-      if (reply.cursor === null) {
-        return { swept, calls };
-      }
-      cursor = reply.cursor;
-      await between?.();
-    }
+    return await sweepAll(this.store, request, between);
   }
 
   async published(...expected: readonly string[]): Promise<void> {
@@ -111,3 +101,22 @@ export type Check = (
   title: string,
   body: (checks: Checks, subject: CacheStoreSubject) => Promise<void>,
 ) => ContractCase;
+
+/** Sweeps until the end, in as many calls as it takes: a cluster needs at least one for each of its servers. */
+export async function sweepAll(
+  store: CacheStore,
+  request: SweepRequest,
+  between?: () => Promise<void>,
+): Promise<{ swept: number; calls: number }> {
+  let swept = 0;
+  let cursor: string | undefined;
+  for (let calls = 1; ; calls++) {
+    const reply = await store.sweep(request, cursor);
+    swept += reply.swept;
+    if (reply.cursor === null) {
+      return { swept, calls };
+    }
+    cursor = reply.cursor;
+    await between?.();
+  }
+}

@@ -13,7 +13,8 @@ import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
 import { SingleServers } from './single.servers.js';
-import { messageHead, type MessageOrigin, plainMessage } from '../messages/wire-message.js';
+import { headOf, type SentMessage, SentMessages, type Told } from '../messages/sent-messages.js';
+import { messageHead, plainMessage } from '../messages/wire-message.js';
 
 /** What a {@link RedisLink} is made of. */
 export interface RedisLinkOptions {
@@ -72,12 +73,14 @@ export class RedisLink {
   beatsMs: ReadonlyMap<string, number> = new Map();
   /** The numbers of this process's messages. */
   readonly sequences: ChannelSequences;
+  readonly #messages: SentMessages;
 
   /** @throws ConfigurationError when the client is none of `ioredis`. */
   constructor(options: RedisLinkOptions) {
     const { random, clock, url = '', client, prefix, connectTimeoutMs, heartbeatMs } = options;
     this.#options = options;
     this.sequences = new ChannelSequences(random.id());
+    this.#messages = new SentMessages(this.sequences, this.#logger);
     this.#target = client === undefined ? targetOfUrl(url) : targetOfClient(client);
     this.#generation = new ServerGeneration({
       prefix,
@@ -191,70 +194,60 @@ export class RedisLink {
   }
 
   /** Runs a script on a key that publishes on a channel. Its number is taken when it is sent: what was not sent is not missed. */
-  async tell(
+  tell(
     name: ScriptName,
     key: string,
-    origin: { readonly channel: string; readonly source: string },
+    { channel, source }: Told,
     ...parameters: readonly (string | number)[]
   ): Promise<unknown> {
-    return await this.#telling(key, origin, 1, (redis, [head = '']) => {
-      if (CHANGES.has(name)) {
-        this.#changes.note(key, origin.channel, this.#options.clock.monotonic());
-      }
-      return this.#script(redis, name, [this.stored(key)], [origin.channel, head, ...parameters]);
-    });
+    let sent: SentMessage | undefined;
+    // No async function: it is on the way of every set.
+    return this.#servers
+      .run(key, (redis) => {
+        sent ??= this.#begin(redis, key, channel, source);
+        if (CHANGES.has(name)) {
+          this.#changes.note(key, channel, this.#options.clock.monotonic());
+        }
+        return this.#script(redis, name, [this.stored(key)], [channel, headOf(sent), ...parameters]);
+      })
+      .then(
+        (reply) => {
+          this.#messages.end(channel, sent);
+          return reply;
+        },
+        (error: unknown) => {
+          this.#messages.end(channel, sent, error);
+          throw error;
+        },
+      );
   }
 
   /** Like {@link tell}, for a script of many keys, all in one slot. Each key has a message of its own; its head comes before the parameters of that key. */
   async tellAll(
     keys: readonly [string, ...string[]],
-    origin: { readonly channel: string; readonly source: string },
+    { channel, source }: Told,
     common: readonly string[],
     parameters: readonly (readonly (string | number)[])[],
   ): Promise<unknown> {
-    return await this.#telling(keys[0], origin, keys.length, (redis, heads) =>
-      this.#script(
-        redis,
-        SCRIPT_OF_MANY,
-        [keys.length, ...keys.map((key) => this.stored(key))],
-        [origin.channel, ...common, ...parameters.flatMap((own, index) => [heads[index] ?? '', ...own])],
-      ),
-    );
-  }
-
-  async #telling(
-    key: string,
-    { channel, source }: { readonly channel: string; readonly source: string },
-    messages: number,
-    send: (redis: Redis, heads: readonly string[]) => Promise<unknown>,
-  ): Promise<unknown> {
-    let sent: { readonly origins: readonly MessageOrigin[]; readonly lane: string; readonly redis: Redis } | undefined;
+    const sent: SentMessage[] = [];
+    let failure: unknown;
     try {
-      return await this.#servers.run(key, (redis) => {
-        if (sent === undefined) {
-          const lane = this.#servers.laneOf(key);
-          const origins = Array.from({ length: messages }, () => this.sequences.begin(channel, source, lane));
-          sent = { origins, lane, redis };
-        }
-        return send(redis, sent.origins.map(messageHead));
+      return await this.#servers.run(keys[0], (redis) => {
+        keys.slice(sent.length).forEach((key) => sent.push(this.#begin(redis, key, channel, source)));
+        const own = parameters.flatMap((some, index) => [headOf(sent[index]), ...some]);
+        const names = [keys.length, ...keys.map((key) => this.stored(key))];
+        return this.#script(redis, SCRIPT_OF_MANY, names, [channel, ...common, ...own]);
       });
     } catch (error) {
-      if (sent !== undefined && isRefusal(error)) {
-        // They were used for nothing, and nobody is to miss them.
-        for (const origin of sent.origins) {
-          sent.redis
-            .publish(channel, plainMessage(origin, 'void'))
-            .catch((refusal: unknown) => this.#logger.debug(`Redis did not answer (${String(refusal)}).`));
-        }
-      }
+      failure = error;
       throw error;
     } finally {
-      if (sent !== undefined) {
-        for (const origin of sent.origins) {
-          this.sequences.end(channel, sent.lane, origin);
-        }
-      }
+      sent.forEach((one) => this.#messages.end(channel, one, failure));
     }
+  }
+
+  #begin(redis: Redis, key: string, channel: string, source: string): SentMessage {
+    return this.#messages.begin(redis, this.#servers.laneOf(key), channel, source);
   }
 
   /** Runs a script on a key that is no entry of the cache: its name stands as it is, in every life of the server. */
@@ -385,18 +378,17 @@ export class RedisLink {
     );
   }
 
-  async #script(
+  #script(
     redis: Redis,
     name: ScriptName,
     keys: readonly (string | number)[],
     parameters: readonly (string | number)[],
   ): Promise<unknown> {
     const command: unknown = Reflect.get(redis, name);
-    if (typeof command !== 'function') {
-      throw new TypeError(`The script ${name} is not defined.`);
+    if (!isCommand(command)) {
+      return Promise.reject(new TypeError(`The script ${name} is not defined.`));
     }
-    const reply: unknown = await command.call(redis, ...keys, ...parameters);
-    return reply;
+    return command.call(redis, ...keys, ...parameters);
   }
 
   #begun(): void {
@@ -491,7 +483,6 @@ export class RedisLink {
 /** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
 const PROCESS_SOURCE = '-';
 
-/** The server answered that it does not do it: it is full, for example. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError';
+function isCommand(command: unknown): command is (...parameters: readonly (string | number)[]) => Promise<unknown> {
+  return typeof command === 'function';
 }

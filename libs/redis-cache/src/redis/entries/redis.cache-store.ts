@@ -199,14 +199,13 @@ export class RedisCacheStore extends CacheStore {
   }
 
   /** Runs a script that publishes. */
-  async #tell(
+  #tell(
     name: ScriptName,
     key: string,
     origin: StoreOrigin,
     parameters: readonly (string | number)[],
   ): Promise<readonly unknown[]> {
-    const reply = await this.link.tell(name, key, origin, ...parameters);
-    return Array.isArray(reply) ? reply : [];
+    return this.link.tell(name, key, origin, ...parameters).then(listOf);
   }
 
   #read(stored: unknown): StoredEntry | undefined {
@@ -220,6 +219,10 @@ export class RedisCacheStore extends CacheStore {
   #expiry(ttlMs: number): string {
     return expiryText(this.link.nowMs() + ttlMs);
   }
+}
+
+function listOf(reply: unknown): readonly unknown[] {
+  return Array.isArray(reply) ? reply : [];
 }
 
 /** No channel: nothing is published, and no number used. */
