@@ -3,14 +3,7 @@ import type { GivenVersion, KeptValue, LeaseReply, SetReply, StoredEntry } from 
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loaded, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import {
-  type DecodedValue,
-  type EncodedValue,
-  type EntryCodec,
-  isTooLarge,
-  isUsable,
-  type UsableEntry,
-} from './entry.codec.js';
+import { type EncodedValue, type EntryCodec, isTooLarge, isUsable, type UsableEntry } from './entry.codec.js';
 import { checkLives } from './entry-lives.js';
 import { checkTags, type EntryOptions } from './entry-options.js';
 import { fillFirstLevel, storedLives } from './filling.js';
@@ -144,7 +137,9 @@ export class LoadRun<T> {
     if (reply.kind === 'hit') {
       return await this.#take(reply.entry, wakeUp);
     }
-    await this.#keep(reply.kept);
+    if (reply.kept !== undefined) {
+      await this.#keep(reply.kept);
+    }
     if (reply.kind === 'leased') {
       stats.leasesAcquired++;
       return await this.#loadUnderLease(token, reply.floor);
@@ -161,7 +156,11 @@ export class LoadRun<T> {
     if (decoded === false) {
       return await this.#replaceUndecodable();
     }
-    if (!(await this.#holds(decoded))) {
+    const holds = decoded.tags === undefined || (await this.#holds(decoded.tags));
+    if (holds === 'unknown') {
+      return await this.#loadUnstored();
+    }
+    if (!holds) {
       return await this.#passOver(entry, wakeUp);
     }
     this.#outdated = false;
@@ -180,8 +179,16 @@ export class LoadRun<T> {
     return { value, version, level: 'l2', stale: !accepted };
   }
 
-  async #holds({ tags }: DecodedValue<T>): Promise<boolean> {
-    return tags === undefined || (await this.parts.tags.check(tags));
+  /** `unknown`: the store failed between the entry and its tags. */
+  async #holds(tags: readonly TagStamp[]): Promise<boolean | 'unknown'> {
+    try {
+      return await this.parts.tags.check(tags);
+    } catch (error) {
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+      return 'unknown';
+    }
   }
 
   /** Its tags were invalidated. Who has asked for the lease over it and did not get it waits for the one that did. */
@@ -196,11 +203,14 @@ export class LoadRun<T> {
   }
 
   /** A value that stays while it is loaded anew may answer where the load does not. */
-  async #keep(entry: KeptValue | undefined): Promise<void> {
+  async #keep(entry: KeptValue): Promise<void> {
     const { codec, view } = this.parts;
-    const decoded = entry === undefined || this.#outdated ? false : codec.decode(entry);
-    if (entry === undefined || decoded === false || !(await this.#holds(decoded))) {
-      this.#kept = undefined;
+    const decoded = this.#outdated ? false : codec.decode(entry);
+    this.#kept = undefined;
+    if (decoded === false) {
+      return;
+    }
+    if (decoded.tags !== undefined && (await this.#holds(decoded.tags)) !== true) {
       return;
     }
     const { version } = entry;
@@ -263,7 +273,20 @@ export class LoadRun<T> {
     }
   }
 
-  /** `encoded` undefined: the value is too large to store. A failure gives the lease back. */
+  /** `false`: the store failed, so that what is loaded cannot be kept. The loader goes on. */
+  async #addTags(stamps: TagStamp[], tags: readonly string[]): Promise<boolean> {
+    try {
+      stamps.push(...(await this.parts.tags.read(tags)));
+      return true;
+    } catch (error) {
+      if (!CacheStoreUnavailableError.is(error)) {
+        throw error;
+      }
+      return false;
+    }
+  }
+
+  /** `encoded` undefined: the value cannot be stored. A failure gives the lease back. */
   async #loadAndEncode(
     token: string,
     floor: EntryVersion,
@@ -272,14 +295,19 @@ export class LoadRun<T> {
     let loaded: Loaded<T, GivenVersion> | undefined;
     try {
       this.#loaderRuns++;
+      let isTagged = true;
       loaded = await runLoader(this.parts, this.loader, floor, async (...tags) => {
         checkTags('LoadContext.tag', this.parts.namespace, [...stamps.map(({ tag }) => tag), ...tags].slice(1));
-        stamps.push(...(await this.parts.tags.read(tags)));
+        isTagged = (await this.#addTags(stamps, tags)) && isTagged;
       });
       if (loaded.version !== 'next') {
         this.parts.view.stamp(this.load, loaded.version);
       }
       checkLives('Loader', loaded);
+      if (!isTagged) {
+        this.parts.stats.unstored++;
+        return { loaded, encoded: undefined };
+      }
       return { loaded, encoded: this.parts.codec.encode(loaded.value, stamps) };
     } catch (error) {
       if (loaded !== undefined && isTooLarge(error)) {

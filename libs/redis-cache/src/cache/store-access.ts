@@ -10,7 +10,7 @@ import type {
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import { type EncodedValue, isUsable } from './entry.codec.js';
+import { type DecodedValue, type EncodedValue, isUsable, type UsableEntry } from './entry.codec.js';
 import type { EntryOptions } from './entry-options.js';
 import { fillFirstLevel, storedLives } from './filling.js';
 import type { Flight } from './local-view.js';
@@ -37,7 +37,8 @@ export class StoreAccess<T> {
     checkCacheKey(key);
     const flight = view.begin(key);
     try {
-      return await this.#hitOf(flight, await reads.get(names.stored(key)));
+      const hit = this.#hitOf(flight, await reads.get(names.stored(key)));
+      return hit instanceof Promise ? await hit : hit;
     } finally {
       view.end(flight);
     }
@@ -56,8 +57,9 @@ export class StoreAccess<T> {
     }
   }
 
-  async #hitOf(flight: Flight, entry: StoredEntry | undefined): Promise<CacheHit<T> | undefined> {
-    const { stats, codec, tags } = this.parts;
+  /** A promise only where tags have to be looked at: this is the way of every hit of the second level. */
+  #hitOf(flight: Flight, entry: StoredEntry | undefined): CacheHit<T> | undefined | Promise<CacheHit<T> | undefined> {
+    const { stats, codec } = this.parts;
     this.#learnFrom(flight, entry);
     const decoded = isUsable(entry) && codec.decode(entry);
     if (!isUsable(entry) || decoded === false) {
@@ -65,13 +67,28 @@ export class StoreAccess<T> {
       stats.undecodable += isUsable(entry) ? 1 : 0;
       return undefined;
     }
-    if (decoded.tags !== undefined && !(await tags.check(decoded.tags))) {
-      stats.misses++;
-      return undefined;
+    return decoded.tags === undefined
+      ? this.#show(flight, entry, decoded)
+      : this.#showIfTagged(flight, entry, decoded, decoded.tags);
+  }
+
+  async #showIfTagged(
+    flight: Flight,
+    entry: UsableEntry,
+    decoded: DecodedValue<T>,
+    stamps: readonly TagStamp[],
+  ): Promise<CacheHit<T> | undefined> {
+    if (await this.parts.tags.check(stamps)) {
+      return this.#show(flight, entry, decoded);
     }
-    const { version, ttlMs } = entry;
-    const { value, bytes, tags: stamps } = decoded;
-    const found = { shown: decoded, negative: value === undefined, version, ttlMs, bytes, tags: stamps };
+    this.parts.stats.misses++;
+    return undefined;
+  }
+
+  #show(flight: Flight, { version, ttlMs }: UsableEntry, decoded: DecodedValue<T>): CacheHit<T> {
+    const { stats } = this.parts;
+    const { value, bytes, tags } = decoded;
+    const found = { shown: decoded, negative: value === undefined, version, ttlMs, bytes, tags };
     fillFirstLevel(this.parts, flight, found, {});
     stats.l2Hits++;
     stats.negativeHits += value === undefined ? 1 : 0;
@@ -80,9 +97,9 @@ export class StoreAccess<T> {
 
   /** A set without a lease. */
   async write(key: string, value: T | undefined, version: GivenVersion, options: EntryOptions): Promise<SetReply> {
-    const { view, store, names, origin, codec } = this.parts;
+    const { view, store, names, origin, codec, namespace } = this.parts;
     checkCacheKey(key);
-    const encoded = codec.encode(value, await this.tagsOf(options));
+    const encoded = codec.encode(value, namespace.tagged ? await this.tagsOf(options) : []);
     const lives = storedLives(this.parts, value, options);
     const flight = view.begin(key);
     try {

@@ -159,6 +159,27 @@ describe('VersionedCache: tags', () => {
     expect(await cache.get('k')).toMatchObject({ value: { text: 'v1' } });
   });
 
+  it('loads without storing where the store fails between an entry and its tags, or when the loader names one', async () => {
+    const { cache, store } = await replicas.add(TAGGED);
+    const other = await replicas.add(TAGGED);
+    await other.cache.getOrLoad('k', async () => loaded(1), { tags: ['red'] });
+    const stamp = store.stamp.bind(store);
+    store.stamp = () => Promise.reject(new Error('The connection was reset.'));
+    expect(await cache.getOrLoad('k', async () => loaded(1), { tags: ['red'] })).toMatchObject({ stale: true });
+    store.stamp = async (key, ttlMs) => {
+      if (key.includes('author')) {
+        throw new Error('The connection was reset.');
+      }
+      return await stamp(key, ttlMs);
+    };
+    const named = await cache.getOrLoad('l', async (context) => {
+      await context.tag('author:7');
+      return loaded(2);
+    });
+    expect(named).toMatchObject({ value: { text: 'v2' }, level: 'source' });
+    expect(await cache.get('l')).toBeUndefined();
+  });
+
   it('refuses tags where the namespace has none, tags that cannot be names, and too many of them', async () => {
     const { cache } = await replicas.add({ synced: false });
     await expect(cache.set('k', { text: 'x' }, at(1), { tags: ['red'] })).rejects.toThrow(/tagged: true/);

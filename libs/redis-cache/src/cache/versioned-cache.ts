@@ -264,7 +264,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
     const { store, origin, codec, namespace } = this.#parts;
     this.#checkOpen();
     checkEntryOptions('VersionedCache.refresh', namespace, options);
-    const stamps = await this.#access.tagsOf(options);
+    const stamps = namespace.tagged ? await this.#access.tagsOf(options) : [];
     return await this.#access.change(key, version, (storedKey) => {
       const { payload } = codec.encode(value, stamps);
       if (payload === null || value === undefined) {
