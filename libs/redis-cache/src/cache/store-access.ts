@@ -51,7 +51,7 @@ export class StoreAccess<T> {
     const flights = keys.map((key) => view.begin(key));
     try {
       const entries = await store.getMany(keys.map((key) => names.stored(key)));
-      return await Promise.all(flights.map((flight, index) => this.#hitOf(flight, entries[index])));
+      return await Promise.all(flights.map(async (flight, index) => this.#hitOf(flight, entries[index])));
     } finally {
       flights.forEach((flight) => view.end(flight));
     }
