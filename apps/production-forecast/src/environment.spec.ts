@@ -41,7 +41,9 @@ describe('readEnvironment', () => {
     'redis+sentinel://app:hunter2@one,two:26380/main/3',
     'rediss+cluster://one:7000,two:7000',
   ])('takes Redis at %s', (url) => {
-    expect(readEnvironment({ REDIS_URL: url }).cache).toEqual({ url });
+    expect(readEnvironment({ REDIS_URL: url }).cache).toEqual({ url, freeze: true });
+    const production = { NODE_ENV: 'production', ALLOW_EMBEDDED: 'pulsar,database' };
+    expect(readEnvironment({ ...production, REDIS_URL: url }).cache).toEqual({ url, freeze: false });
   });
 
   it.each(['redis://', 'redis://host name', 'redis+replicas://hunter2', 'http://hunter2'])(

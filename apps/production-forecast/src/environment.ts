@@ -39,7 +39,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   return {
     port: environment.port('PORT'),
     broker: readBroker(environment.url('pulsar'), env),
-    cache: readCache(environment.url('redis')),
+    cache: readCache(environment.url('redis'), env),
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
   };
 }
@@ -75,7 +75,7 @@ export function readBroker(url: string, env: NodeJS.ProcessEnv): BrokerAddress |
  *
  * @throws ConfigurationError that names the variable, and never a value.
  */
-export function readCache(url: string): CacheAddress | undefined {
+export function readCache(url: string, env: NodeJS.ProcessEnv): CacheAddress | undefined {
   if (url.startsWith('memory:')) {
     return undefined;
   }
@@ -89,5 +89,5 @@ export function readCache(url: string): CacheAddress | undefined {
       'Correct the variables and start again.',
     );
   }
-  return { url };
+  return { url, freeze: env['NODE_ENV'] !== 'production' };
 }

@@ -115,7 +115,9 @@ function pulsarOptions({ broker }: ProductionForecastParts): PulsarModuleOptions
     : broker;
 }
 
-function cacheOptions({ cacheServer }: ProductionForecastParts): Pick<RedisCacheModuleOptions, 'url' | 'server'> {
+function cacheOptions({
+  cacheServer,
+}: ProductionForecastParts): Pick<RedisCacheModuleOptions, 'url' | 'server' | 'freeze'> {
   return cacheServer instanceof EmbeddedCacheServer ? { url: 'memory://', server: cacheServer } : cacheServer;
 }
 

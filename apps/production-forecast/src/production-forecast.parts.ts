@@ -21,6 +21,8 @@ export type BrokerAddress = Pick<PulsarModuleOptions, 'url' | 'namespace' | 'tok
 export interface CacheAddress {
   /** `redis://[user:password@]host[:port][/database]`, or another form of `RedisCacheModuleOptions.url`. */
   readonly url: string;
+  /** Freeze what readers share, so that a mistaken change fails at once; it costs time where values are large. Default `true`. */
+  readonly freeze?: boolean | undefined;
 }
 
 /**

@@ -29,7 +29,7 @@ export function readDemoEnvironment(env: NodeJS.ProcessEnv): DemoEnvironment {
     port: environment.port('PORT'),
     notificationPort: environment.port('NOTIFICATION_PORT'),
     broker: readBroker(env['PULSAR_URL'] || 'memory://', env),
-    cache: readCache(env['REDIS_URL'] || 'memory://'),
+    cache: readCache(env['REDIS_URL'] || 'memory://', env),
     dataFile: env['DEMO_DATA'] || undefined,
   };
 }

@@ -32,7 +32,7 @@ export class ForecastDatabase {
   static async open({ name, file, cache, installation, clock }: ForecastDatabaseOptions): Promise<ForecastDatabase> {
     // A database in memory ends with its process: what is known of it is of no use for long.
     const lifeMs = file === undefined || file === ':memory:' ? DAY_MS : undefined;
-    const records = cache && (await openRecordStore({ ...cache, prefix: ownName(installation), lifeMs, clock }));
+    const records = cache && (await openRecordStore({ url: cache.url, prefix: ownName(installation), lifeMs, clock }));
     const outside = records && new OutsideCopy(records, clock);
     try {
       const database = EmbeddedDatabase.open({ name, file, clock, outsideEpoch: await outside?.epochOf(name) });
