@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Peer } from '../support/pulsar-peers/peer.ts';
 // What the contestants import, so that it is built: from '@smartpulse/pulsar', from '@smartpulse/pulsar-wire'.
 import { type Heap, type Job, type Latency, type Settings, type Throughput } from './pulsar-transports/job.ts';
-import { cpuMsOf, type Spread, ratios, rounded, shown, slope, spread, table } from './pulsar-transports/statistics.ts';
+import { cpuMsOf, type Spread, ratios, rounded, shown, slope, spread, table } from './statistics.ts';
 import { measureWebSocketLimit, reportWebSocketLimit } from './pulsar-transports/websocket-limit.ts';
 
 // The support of the tests names its own files as they are called when they are built.

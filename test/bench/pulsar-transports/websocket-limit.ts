@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Job, Throughput } from './job.ts';
-import { cpuMsOf, rounded, spread, table } from './statistics.ts';
+import { cpuMsOf, rounded, spread, table } from '../statistics.ts';
 
 /** Who takes part, as the benchmark started it. */
 interface Asked {

@@ -1,0 +1,305 @@
+// Change capture on SQL Server, over the wire: the real driver against the TDS test server, which is a process of its own.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { availableParallelism, loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { RowChange } from '@smartpulse/cdc';
+import { Follower } from './cdc/follower.ts';
+import { type Job, nowNs, type Opened, quietTables, STOCK, type Written } from './cdc/job.ts';
+import { cpuMsOf, rounded, shown, slope, type Spread, spread } from './statistics.ts';
+
+registerHooks({
+  resolve: (specifier, context, next) =>
+    next(
+      specifier.startsWith('.') && context.parentURL?.endsWith('.ts') ? specifier.replace(/\.js$/, '.ts') : specifier,
+      context,
+    ),
+});
+const { Peer } = await import('../support/pulsar-peers/peer.ts');
+
+/** `CDC_BENCH="--drain=100000 --only=drain" npm run bench -- cdc` makes it smaller. */
+const { values: options } = parseArgs({
+  args: (process.env['CDC_BENCH'] ?? '').split(' ').filter((word) => word !== ''),
+  options: {
+    only: { type: 'string', multiple: true, default: ['idle', 'burst', 'drain', 'lag'] },
+    tables: { type: 'string', default: '50' },
+    rounds: { type: 'string', default: '5' },
+    drain: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '5' },
+  },
+});
+const TABLES = Number(options.tables);
+const ROUNDS = Number(options.rounds);
+const DRAIN = Number(options.drain);
+const SECONDS = Number(options.seconds);
+const WARM_UP_ROUNDS = 1;
+/** Commits to a handler, so often in a round. */
+const BURSTS = 40;
+const SLICES = 10;
+const DEADLINE_MS = 300_000;
+/** Never by itself: only when it is nudged. */
+const WHEN_NUDGED = { minIntervalMs: 600_000, maxIntervalMs: 600_000 };
+
+/** A figure of the design beside what was seen. */
+interface Figure {
+  readonly name: string;
+  readonly seen: string;
+  readonly target: string;
+  readonly met: boolean | null;
+}
+
+const loadBefore = loadavg()[0];
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const server = Peer.start({
+  name: 'the SQL test server',
+  command: process.execPath,
+  args: [
+    '--experimental-transform-types',
+    '--disable-warning=ExperimentalWarning',
+    '--max-old-space-size=6000',
+    fileURLToPath(new URL('./cdc/server.ts', import.meta.url)),
+  ],
+});
+const ask = <T>(job: Job): Promise<T> => server.ask<T>(job, DEADLINE_MS);
+const figures: Figure[] = [];
+const details: Record<string, unknown> = {};
+try {
+  const { port, pid } = await ask<Opened>({ kind: 'open', quietTables: TABLES });
+  const parts: Readonly<Record<string, () => Promise<unknown>>> = {
+    idle: () => idle(port, pid),
+    burst: () => burst(port, pid),
+    lag: () => lag(port, pid),
+    drain: () => drain(port, pid),
+  };
+  for (const [name, part] of Object.entries(parts)) {
+    if (options.only.includes(name)) {
+      details[name] = await part();
+    }
+  }
+  report();
+} finally {
+  await server.close();
+}
+
+/** Nothing changes, and every table is polled each 250 ms. */
+async function idle(port: number, pid: number): Promise<unknown> {
+  const every = { minIntervalMs: 250, maxIntervalMs: 250 };
+  await using follower = await Follower.start(port, 'idle', quietTables(TABLES), every, () => {});
+  const probesMs: number[] = [];
+  const rounds: { cpuShare: number; serverShare: number; perSecond: Record<string, number> }[] = [];
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+    follower.pool.take();
+    const watch = stopwatch(pid);
+    await new Promise((resolve) => setTimeout(resolve, SECONDS * 1_000));
+    const { ms, cpuMs, serverCpuMs } = watch();
+    const taken = follower.pool.take();
+    if (round >= 0) {
+      probesMs.push(...(taken.get('lookAtSource') ?? []));
+      const perSecond = Object.fromEntries([...taken].map(([name, times]) => [name, rounded(times.length / SECONDS)]));
+      rounds.push({ cpuShare: (cpuMs / ms) * 100, serverShare: (serverCpuMs / ms) * 100, perSecond });
+    }
+  }
+  const cpu = spread(rounds.map(({ cpuShare }) => cpuShare));
+  const probes = percentiles(probesMs);
+  const looks = spread(rounds.map(({ perSecond }) => perSecond['lookAtSource'] ?? 0));
+  const tables = `no change, ${TABLES} tables each 250 ms`;
+  figures.push(
+    figure(`${tables}: client's share of a core`, `${shown(cpu)} %`, '1 %', cpu.median < 1),
+    figure(`${tables}: probes a second`, shown(looks), '4 (one for all tables)', looks.median < 5),
+    figure(`${tables}: a probe, p50 / p99`, shownPercentiles(probes), '5 ms', probes.p99Ms < 5),
+  );
+  return { cpu, probes, rounds };
+}
+
+/** From a commit, and the nudge that follows it, to the handler. */
+async function burst(port: number, pid: number): Promise<unknown> {
+  let handled = 0;
+  let resolve = (): void => {};
+  let wanted = 0;
+  const count = (changes: readonly RowChange[]): void => {
+    handled += changes.length;
+    if (handled >= wanted) {
+      resolve();
+    }
+  };
+  await using follower = await Follower.start(port, 'burst', [STOCK], WHEN_NUDGED, count);
+  const results: Record<string, unknown> = {};
+  for (const [changes, perTransaction, targetMs] of [
+    [100, 1, 50],
+    [1_000, 10, 150],
+  ] as const) {
+    const timesMs: number[] = [];
+    const watch = stopwatch(pid);
+    for (let round = -BURSTS / 2; round < ROUNDS * BURSTS; round++) {
+      const { version } = await ask<Written>({ kind: 'commit', rows: changes, perTransaction });
+      wanted = handled + changes;
+      const { promise: all, resolve: done } = Promise.withResolvers<void>();
+      resolve = done;
+      const startedMs = performance.now();
+      follower.registry.pollNow(STOCK);
+      await all;
+      if (round >= 0) {
+        timesMs.push(performance.now() - startedMs);
+      }
+      await follower.reached(version);
+    }
+    const { cpuMs, serverCpuMs } = watch();
+    const seen = percentiles(timesMs);
+    const name = `${changes} changes to the handler after the poll starts, p50 / p99`;
+    figures.push(figure(name, shownPercentiles(seen), `${targetMs} ms`, seen.p99Ms < targetMs));
+    const polls = ROUNDS * BURSTS + BURSTS / 2;
+    results[changes] = { ...seen, cpuMsEach: rounded(cpuMs / polls), serverCpuMsEach: rounded(serverCpuMs / polls) };
+  }
+  return results;
+}
+
+/** From a commit to the handler while changes come evenly. */
+async function lag(port: number, pid: number): Promise<unknown> {
+  const PER_SECOND = 500;
+  const results: Record<string, unknown> = {};
+  for (const [name, tuning] of [
+    ['defaults', {}],
+    ['minIntervalMs 20', { minIntervalMs: 20 }],
+  ] as const) {
+    let lagsMs: number[] = [];
+    const note = (changes: readonly RowChange[]): void => {
+      const now = nowNs();
+      for (const { row } of changes) {
+        lagsMs.push(Number(now - BigInt(row?.['at'] as number)) / 1_000_000);
+      }
+    };
+    const tuned = { ...tuning, bootstrap: 'never' } as const;
+    await using follower = await Follower.start(port, `lag-${Object.keys(tuning).length}`, [STOCK], tuned, note);
+    const rounds: { p50Ms: number; p99Ms: number; cpuShare: number; serverShare: number }[] = [];
+    for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+      lagsMs = [];
+      const watch = stopwatch(pid);
+      const { version } = await ask<Written>({ kind: 'steady', perSecond: PER_SECOND, seconds: SECONDS });
+      const { ms, cpuMs, serverCpuMs } = watch();
+      await follower.reached(version);
+      if (round >= 0) {
+        rounds.push({ ...percentiles(lagsMs), cpuShare: (cpuMs / ms) * 100, serverShare: (serverCpuMs / ms) * 100 });
+      }
+    }
+    const of = (key: keyof (typeof rounds)[number]): Spread => spread(rounds.map((round) => round[key]));
+    const title = `commit to handler at ${PER_SECOND} changes/s, ${name}`;
+    figures.push(
+      figure(`${title}: p50 ms`, shown(of('p50Ms'), 1)),
+      figure(`${title}: p99 ms`, shown(of('p99Ms'), 1)),
+      figure(
+        `${title}: share of a core, client / server`,
+        `${shown(of('cpuShare'), 1)} / ${shown(of('serverShare'), 1)} %`,
+      ),
+    );
+    results[name] = rounds;
+  }
+  return results;
+}
+
+/** Everything that was committed while nobody read. */
+async function drain(port: number, pid: number): Promise<unknown> {
+  let handled = 0;
+  const samples: { changes: number; ms: number; cpuMs: number; serverCpuMs: number; heapBytes: number }[] = [];
+  let watch = stopwatch(pid);
+  let startedAt = Number.POSITIVE_INFINITY;
+  const count = (changes: readonly RowChange[]): void => {
+    handled += changes.length;
+    const slice = Math.floor((handled - startedAt) / (DRAIN / SLICES));
+    if (slice > samples.length) {
+      const taken = watch();
+      collect();
+      samples.push({ changes: handled - startedAt, ...taken, heapBytes: process.memoryUsage().heapUsed });
+    }
+  };
+  await using follower = await Follower.start(port, 'drain', [STOCK], { ...WHEN_NUDGED, bootstrap: 'never' }, count);
+  startedAt = handled;
+  const { version } = await ask<Written>({ kind: 'commit', rows: DRAIN, perTransaction: 100 });
+  collect();
+  watch = stopwatch(pid);
+  follower.registry.pollNow(STOCK);
+  await follower.reached(version, DEADLINE_MS);
+  const total = watch();
+  const slices = samples.map((sample, index) => {
+    const before = samples[index - 1] ?? { changes: 0, ms: 0, cpuMs: 0, serverCpuMs: 0 };
+    const changes = sample.changes - before.changes;
+    return {
+      perSecond: changes / ((sample.ms - before.ms) / 1_000),
+      cpuUs: ((sample.cpuMs - before.cpuMs) * 1_000) / changes,
+      serverCpuUs: ((sample.serverCpuMs - before.serverCpuMs) * 1_000) / changes,
+    };
+  });
+  const perSecond = spread(slices.map((slice) => slice.perSecond));
+  const growth = slope(samples.map(({ changes, heapBytes }) => [changes, heapBytes] as const));
+  const cpuUs = spread(slices.map((slice) => slice.cpuUs));
+  const serverCpuUs = spread(slices.map((slice) => slice.serverCpuUs));
+  const heapMb = (samples.at(-1)?.heapBytes ?? Number.NaN) / 1e6;
+  const title = `drain of ${DRAIN.toLocaleString('en')} changes`;
+  figures.push(
+    figure(`${title}: rows a second, of each tenth`, shown(perSecond, 0), '20,000', perSecond.median >= 20_000),
+    figure(`${title}: CPU µs a row, client`, shown(cpuUs, 1)),
+    figure(`${title}: CPU µs a row, server`, shown(serverCpuUs, 1)),
+    figure(
+      `${title}: heap, bytes a row / MB at the end`,
+      `${growth.toFixed(2)} / ${heapMb.toFixed(1)}`,
+      'flat',
+      growth < 8,
+    ),
+  );
+  return { total, slices, samples };
+}
+
+function figure(name: string, seen: string, target = '', met: boolean | null = null): Figure {
+  return { name, seen, target, met };
+}
+
+function percentiles(values: readonly number[]): { readonly p50Ms: number; readonly p99Ms: number } {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+  return { p50Ms: rounded(at(0.5)), p99Ms: rounded(at(0.99)) };
+}
+
+function shownPercentiles({ p50Ms, p99Ms }: { readonly p50Ms: number; readonly p99Ms: number }): string {
+  return `${p50Ms} / ${p99Ms} ms`;
+}
+
+/** Time, and processor time of this process and of the server. */
+function stopwatch(serverPid: number) {
+  const startedMs = performance.now();
+  const cpuStarted = process.cpuUsage();
+  const serverStartedMs = cpuMsOf(serverPid);
+  return () => {
+    const { user, system } = process.cpuUsage(cpuStarted);
+    return {
+      ms: performance.now() - startedMs,
+      cpuMs: (user + system) / 1_000,
+      serverCpuMs: cpuMsOf(serverPid) - serverStartedMs,
+    };
+  };
+}
+
+function report(): void {
+  const load = { before: loadBefore, after: loadavg()[0] };
+  console.log(
+    `\ncdc: SQL Server change tracking over the wire, client and server on this machine (median and quartiles of ${ROUNDS})`,
+  );
+  console.table(
+    Object.fromEntries(
+      figures.map(({ name, seen, target, met }) => [
+        name,
+        { seen, target, '': met === null ? '' : met ? 'met' : 'MISSED' },
+      ]),
+    ),
+  );
+  console.log(
+    `Load of the machine: ${load.before?.toFixed(2)} before, ${load.after?.toFixed(2)} after, on ${availableParallelism()} processors.`,
+  );
+  const folder = new URL('./results/', import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  const result = { name: 'cdc', node: process.version, cpus: availableParallelism(), load, options, figures, details };
+  writeFileSync(new URL('cdc.json', folder), `${JSON.stringify(result, null, 2)}\n`);
+}
