@@ -1,5 +1,6 @@
 import { UnsupportedOperationError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
+import { Fifo } from '../collections/fifo.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import { InvalidMessageIdError } from '../pulsar-wire.errors.js';
 import type { ConsumerListener, WireConsumer } from './consumer.options.js';
@@ -27,7 +28,7 @@ interface Partition {
  */
 export class PartitionedConsumer implements WireConsumer {
   readonly #partitions: Partition[] = [];
-  readonly #queue: { readonly partition: Partition; readonly message: ReceivedMessage }[] = [];
+  readonly #queue = new Fifo<{ readonly partition: Partition; readonly message: ReceivedMessage }>();
   readonly #inactive = new Set<number>();
   #allowed = 0;
   #draining = false;
@@ -119,7 +120,7 @@ export class PartitionedConsumer implements WireConsumer {
         'Seek by publish time, or to MessageId.earliest or MessageId.latest.',
       );
     }
-    for (const { partition } of this.#queue.splice(0)) {
+    for (const { partition } of this.#queue.takeAll()) {
       partition.queued--;
     }
     await Promise.all(this.#partitions.map(({ consumer }) => consumer.seek(target)));
@@ -136,13 +137,13 @@ export class PartitionedConsumer implements WireConsumer {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#queue.length = 0;
+    this.#queue.takeAll();
     await this.#closeAll();
   }
 
   async unsubscribe(): Promise<void> {
     this.#closed = true;
-    this.#queue.length = 0;
+    this.#queue.takeAll();
     await Promise.all(this.#partitions.map(({ consumer }) => consumer.unsubscribe()));
   }
 

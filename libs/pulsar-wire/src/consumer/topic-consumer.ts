@@ -6,6 +6,7 @@ import {
   WireClosedError,
 } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
+import { Fifo } from '../collections/fifo.js';
 import { type Attachable, Attachment } from '../connection/attachment.js';
 import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broker-error.js';
 import type { Connection } from '../connection/connection.js';
@@ -26,7 +27,6 @@ import { CursorPlace, type SeekTarget } from './cursor-place.js';
 import { EntryReader } from './entry-reader.js';
 import type { HandedOutId } from './handed-out-id.js';
 import { PermitWindow } from './permit-window.js';
-import { ReadyQueue } from './ready-queue.js';
 import type { ReceivedMessage } from './received-message.js';
 import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
 import type { TopicEnd } from './topic-end.js';
@@ -44,7 +44,8 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   readonly #timers: RedeliveryTimers;
   readonly #timeouts: AckTimeouts | undefined;
   readonly #ordered: boolean;
-  readonly #queue = new ReadyQueue();
+  /** Received and not handed out yet. */
+  readonly #queue = new Fifo<ReceivedMessage>();
   #draining = false;
   #connection: Connection | undefined;
   /** Counts redeliveries of everything: what an ordered subscription sent before the last one is stale. */
@@ -459,7 +460,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   }
 
   #clearQueue(): void {
-    for (const { payload } of this.#queue.clear()) {
+    for (const { payload } of this.#queue.takeAll()) {
       this.#window.dropped(payload.byteLength);
     }
   }

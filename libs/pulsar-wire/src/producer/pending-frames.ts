@@ -50,56 +50,6 @@ export interface PendingFrame {
   isSentAgain: boolean;
 }
 
-/** Frames in the order in which they were sent; receipts come in the same order. */
-export class PendingFrames {
-  #frames: PendingFrame[] = [];
-  #head = 0;
-
-  get size(): number {
-    return this.#frames.length - this.#head;
-  }
-
-  get first(): PendingFrame | undefined {
-    return this.#frames[this.#head];
-  }
-
-  push(frame: PendingFrame): void {
-    this.#frames.push(frame);
-  }
-
-  shift(): PendingFrame | undefined {
-    const frame = this.#frames[this.#head];
-    if (frame !== undefined) {
-      this.#head++;
-      if (this.#head > 1_024 && this.#head * 2 > this.#frames.length) {
-        this.#frames = this.#frames.slice(this.#head);
-        this.#head = 0;
-      } else if (this.#head === this.#frames.length) {
-        this.#frames = [];
-        this.#head = 0;
-      }
-    }
-    return frame;
-  }
-
-  /** All of them, oldest first; none is left. */
-  takeAll(): readonly PendingFrame[] {
-    const all = this.#frames.slice(this.#head);
-    this.#frames = [];
-    this.#head = 0;
-    return all;
-  }
-
-  *[Symbol.iterator](): Iterator<PendingFrame> {
-    for (let index = this.#head; index < this.#frames.length; index++) {
-      const frame = this.#frames[index];
-      if (frame !== undefined) {
-        yield frame;
-      }
-    }
-  }
-}
-
 /** Whether a SEND frame still is what its checksum says: if so, the damage happened on the way. */
 export function isIntact(frame: Buffer): boolean {
   const at = 8 + frame.readUInt32BE(4);

@@ -5,6 +5,7 @@ import { type Attachable, Attachment } from '../connection/attachment.js';
 import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broker-error.js';
 import type { Connection } from '../connection/connection.js';
 import type { ProducerPort } from '../connection/ports.js';
+import { Fifo } from '../collections/fifo.js';
 import { ACCESS_MODE } from '../protocol/command/enumerations.js';
 import type { CommandFields, CommandInput } from '../protocol/command/commands.js';
 import type { SendReceipt } from '../protocol/frame/hot-commands.js';
@@ -12,7 +13,7 @@ import { FRAME_HEADROOM_BYTES } from '../protocol/frame/frame-reader.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { MessageTooLargeError, type WireError } from '../pulsar-wire.errors.js';
 import { Batcher, type BatcherOptions } from './batcher.js';
-import { isIntact, type PendingFrame, PendingFrames, type Senders } from './pending-frames.js';
+import { isIntact, type PendingFrame, type Senders } from './pending-frames.js';
 import type { WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
 import { SendQueue } from './send-queue.js';
 
@@ -40,7 +41,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   readonly #id: number;
   readonly #attachment: Attachment;
   readonly #batcher: Batcher;
-  readonly #frames = new PendingFrames();
+  /** In the order in which they were sent; receipts come in the same order. */
+  readonly #frames = new Fifo<PendingFrame>();
   readonly #queue: SendQueue;
   #connection: Connection | undefined;
   #name: string | undefined;

@@ -1,4 +1,5 @@
 import { UnsupportedOperationError, WaitAbortedError, WireClosedError } from '../client/client.errors.js';
+import { Fifo } from '../collections/fifo.js';
 import type { ConsumerListener, WireConsumer } from '../consumer/consumer.options.js';
 import type { SeekTarget } from '../consumer/cursor-place.js';
 import type { HandedOutId } from '../consumer/handed-out-id.js';
@@ -19,7 +20,7 @@ export interface ReaderSource extends Pick<WireConsumer, 'ackCumulative' | 'clos
 
 /** A {@link WireReader} over a consumer without a durable cursor. */
 export class TopicReader implements WireReader {
-  readonly #queue: ReceivedMessage[] = [];
+  readonly #queue = new Fifo<ReceivedMessage>();
   readonly #waiting = new Set<Waiting>();
   /** The last message taken, by the number of its partition. */
   readonly #taken = new Map<number, HandedOutId>();
@@ -106,7 +107,7 @@ export class TopicReader implements WireReader {
   }
 
   async hasNext(): Promise<boolean> {
-    if (this.#queue.length > 0) {
+    if (this.#queue.size > 0) {
       return true;
     }
     const ends = await this.#open().ends();
@@ -121,7 +122,7 @@ export class TopicReader implements WireReader {
     await source.seek(target);
     this.#start = target;
     this.#taken.clear();
-    const dropped = this.#queue.splice(0).length;
+    const dropped = this.#queue.takeAll().length;
     if (dropped > 0) {
       source.permit(dropped);
     }
@@ -165,7 +166,7 @@ export class TopicReader implements WireReader {
 
   #end(cause: Error): void {
     this.#ended ??= cause;
-    this.#queue.length = 0;
+    this.#queue.takeAll();
     for (const waiting of this.#waiting) {
       waiting.reject(cause);
     }

@@ -1,0 +1,60 @@
+/** Slots of a new queue; a power of two, as every later size is. */
+const FIRST_SLOTS = 16;
+
+/**
+ * First in, first out, in a ring that grows: a steady stream through it allocates nothing, and what has left it is referenced no more. An array with
+ * a moving head holds on to what it gave out for as long as it is never empty, and a busy queue never is.
+ */
+export class Fifo<T extends object> {
+  #slots: (T | undefined)[] = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
+  #head = 0;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The next to leave. */
+  get first(): T | undefined {
+    return this.#slots[this.#head];
+  }
+
+  push(item: T): void {
+    if (this.#size === this.#slots.length) {
+      const items = [...this];
+      this.#slots = items.concat(new Array<T>(items.length));
+      this.#slots.fill(undefined, items.length);
+      this.#head = 0;
+    }
+    this.#slots[(this.#head + this.#size) & (this.#slots.length - 1)] = item;
+    this.#size++;
+  }
+
+  shift(): T | undefined {
+    const item = this.#slots[this.#head];
+    if (item !== undefined) {
+      this.#slots[this.#head] = undefined;
+      this.#head = (this.#head + 1) & (this.#slots.length - 1);
+      this.#size--;
+    }
+    return item;
+  }
+
+  /** Takes all of them, the first first, and gives the room back. */
+  takeAll(): readonly T[] {
+    const items = [...this];
+    this.#slots = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
+    this.#head = 0;
+    this.#size = 0;
+    return items;
+  }
+
+  *[Symbol.iterator](): Iterator<T> {
+    for (let index = 0; index < this.#size; index++) {
+      const item = this.#slots[(this.#head + index) & (this.#slots.length - 1)];
+      if (item !== undefined) {
+        yield item;
+      }
+    }
+  }
+}
