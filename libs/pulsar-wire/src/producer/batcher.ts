@@ -56,6 +56,8 @@ export class Batcher {
   readonly #frames: SendFrameEncoder;
   readonly #compressor = new Compressor();
   readonly #compression: number;
+  /** Its batch is looked up for each message without a key. */
+  #unkeyed: OpenBatch | undefined;
   #nextId = 0n;
   #linger: Timer | undefined;
   #turnScheduled = false;
@@ -102,7 +104,7 @@ export class Batcher {
       this.#sealAlone(message, bytes, resolve, reject);
       return;
     }
-    const batch = this.#batchFor(message, hasKey);
+    const batch = hasKey ? this.#batchOf(message) : (this.#unkeyed ??= this.#open(UNKEYED));
     if (!this.#joins(batch, sequenceId)) {
       this.sealAll();
     }
@@ -137,7 +139,7 @@ export class Batcher {
       this.#seal(batch);
     }
     if (this.#batches.size > MAX_IDLE_BATCHES) {
-      this.#batches.clear();
+      this.#forgetBatches();
     }
   }
 
@@ -151,8 +153,13 @@ export class Batcher {
         open.push(batch.senders);
       }
     }
-    this.#batches.clear();
+    this.#forgetBatches();
     return open;
+  }
+
+  #forgetBatches(): void {
+    this.#batches.clear();
+    this.#unkeyed = undefined;
   }
 
   /** Chosen ids rise within a batch, and are never beside ids that are counted on. */
@@ -166,26 +173,27 @@ export class Batcher {
       : batch.firstId !== undefined && sequenceId > batch.lastId;
   }
 
-  #batchFor({ key, orderingKey }: WireMessage, hasKey: boolean): OpenBatch {
-    const name = hasKey ? (orderingKey === undefined ? `k${key}` : `o${textOf(orderingKey)}`) : UNKEYED;
-    let batch = this.#batches.get(name);
-    if (batch === undefined) {
-      batch = {
-        // A broker may take less than what the option allows.
-        writer: new BatchWriter(
-          Math.min(this.options.maxBytes, this.origin().maxMessageBytes),
-          hasKey ? 1_024 : 4_096,
-          this.memory.take,
-        ),
-        key,
-        orderingKey,
-        senders: new Senders(),
-        acceptedAtMs: 0,
-        firstId: undefined,
-        lastId: -1n,
-      };
-      this.#batches.set(name, batch);
-    }
+  #batchOf({ key, orderingKey }: WireMessage): OpenBatch {
+    const name = orderingKey === undefined ? `k${key}` : `o${textOf(orderingKey)}`;
+    return this.#batches.get(name) ?? this.#open(name, key, orderingKey);
+  }
+
+  #open(name: string, key?: string, orderingKey?: Uint8Array): OpenBatch {
+    const batch: OpenBatch = {
+      // A broker may take less than what the option allows.
+      writer: new BatchWriter(
+        Math.min(this.options.maxBytes, this.origin().maxMessageBytes),
+        name === UNKEYED ? 4_096 : 1_024,
+        this.memory.take,
+      ),
+      key,
+      orderingKey,
+      senders: new Senders(),
+      acceptedAtMs: 0,
+      firstId: undefined,
+      lastId: -1n,
+    };
+    this.#batches.set(name, batch);
     return batch;
   }
 
