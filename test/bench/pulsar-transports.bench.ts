@@ -24,7 +24,7 @@ const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
 
 const LIMITS = { window: 5_000, batchMessages: 1_000, batchBytes: 131_072, lingerMs: 1 };
 const SIZES = [
-  { bytes: 100, messages: 100_000 },
+  { bytes: 100, messages: 200_000 },
   { bytes: 1_024, messages: 100_000 },
 ] as const;
 /** Ways that are ten times slower, so that a run takes about as long: through the broker's WebSocket service and through the official addon. */
@@ -32,12 +32,15 @@ const SLOW_WAYS = [
   { name: /^WebSocket/, messages: 6_000 },
   { name: /^native/, messages: 10_000 },
 ];
-const WARM_UP_ROUNDS = 2;
+/** Compilers need some seconds of a job until they know it. */
+const WARM_UP_ROUNDS = 4;
 /** Many short ones: what else the machine does changes within seconds, and a comparison is of contestants in the same round. */
 const ROUNDS = 24;
 const LATENCY = { messages: 2_000, bytes: 100, perSecond: 1_000, warmUpRounds: 1, rounds: 3 };
 /** No round begins later than this after the start of the throughput runs, so that all takes less than six minutes on a slow machine, too. */
 const BUDGET_MS = 150_000;
+/** Each run publishes and consumes: a million messages in all. */
+const HEAP = { messages: 100_000, bytes: 100, runs: 5 };
 
 const WIRE = 'wire client, bare';
 const FLOOR = 'node:net, frames made before';
@@ -85,8 +88,9 @@ if (!java.available) {
   absent.set(JAVA, java.reason);
 }
 const loadBefore = loadavg()[0];
-const { throughput, webSocketLimit } = await withBroker(false, async (contestants, brokerPid) => ({
+const { throughput, heapPoints, webSocketLimit } = await withBroker(false, async (contestants, brokerPid) => ({
   throughput: await measureThroughput(contestants, brokerPid),
+  heapPoints: await measureHeap(contestants),
   webSocketLimit: await measureWebSocketLimit(contestants, topicOf('consume-100'), 100, brokerPid),
 }));
 const latency = await withBroker(true, measureLatency);
@@ -123,8 +127,6 @@ async function withBroker<T>(
         args: [
           ...process.execArgv,
           '--expose-gc',
-          // The collections for the heap figures would else throw compiled code away that the next job of its kind needs.
-          '--no-flush-bytecode',
           fileURLToPath(new URL('./pulsar-transports/contestant.ts', import.meta.url)),
           name,
           JSON.stringify(settings),
@@ -153,11 +155,8 @@ async function withBroker<T>(
   }
 }
 
-interface Measured {
-  /** By case; a round each, in the order of the rounds. */
-  readonly figures: Map<string, Round[]>;
-  readonly heap: [number, number][];
-}
+/** By case; a round each, in the order of the rounds. */
+type Figures = Map<string, Round[]>;
 
 /** One run of one contestant, per message. */
 interface Round {
@@ -168,7 +167,7 @@ interface Round {
 
 async function measureThroughput(all: readonly Contestant[], brokerPid: number | undefined) {
   const contestants = all.filter(({ name }) => name !== PERMITS_ONLY);
-  const results = new Map<string, Measured>(contestants.map(({ name }) => [name, { figures: new Map(), heap: [] }]));
+  const results = new Map<string, Figures>(contestants.map(({ name }) => [name, new Map()]));
   const cases = SIZES.flatMap(({ bytes, messages }): ThroughputCase[] => {
     const count = (name: string): number => SLOW_WAYS.find((way) => way.name.test(name))?.messages ?? messages;
     return [
@@ -199,20 +198,44 @@ async function measureThroughput(all: readonly Contestant[], brokerPid: number |
           await readOnce(contestants, { ...turn, subscription: `before-${turn.subscription}` });
         }
         const brokerStartedMs = cpuMsOf(brokerPid);
-        const { ms, cpuMs, heapBytes } = await peer.ask<Throughput & Heap>(turn);
+        const { ms, cpuMs } = await peer.ask<Throughput>(turn);
         const { messages } = turn;
         const brokerMs = cpuMsOf(brokerPid) - brokerStartedMs;
-        const result = results.get(name);
-        if (round >= 0 && result !== undefined) {
+        if (round >= 0) {
           const perMessage = { ms: ms / messages, cpuMs: cpuMs / messages, brokerMs: brokerMs / messages };
-          result.figures.set(title, [...(result.figures.get(title) ?? []), perMessage]);
-          result.heap.push([(result.heap.at(-1)?.[0] ?? 0) + messages, heapBytes]);
+          const figures = results.get(name);
+          figures?.set(title, [...(figures.get(title) ?? []), perMessage]);
         }
       }
     }
     rounds = Math.max(0, round + 1);
   }
   return { rounds, titles: cases.map(({ title }) => title), results };
+}
+
+/** What stays on the heap: published and consumed messages in turns, each time collected and looked at. */
+async function measureHeap(all: readonly Contestant[]) {
+  const contestants = all.filter(({ name }) => name !== FLOOR && name !== PERMITS_ONLY);
+  const results = new Map<string, (readonly [messages: number, bytes: number])[]>();
+  for (const { name, peer } of contestants) {
+    const points: (readonly [number, number])[] = [];
+    const messages = SLOW_WAYS.find((way) => way.name.test(name))?.messages ?? HEAP.messages;
+    for (let run = 0; run <= HEAP.runs; run++) {
+      // The first one brings everything up to its size.
+      await peer.ask({ kind: 'publish', topic: topicOf(`heap-${name}`), messages, bytes: HEAP.bytes });
+      await peer.ask({
+        kind: 'consume',
+        topic: topicOf(`heap-${name}`),
+        subscription: slug(`heap-${run}`),
+        messages,
+        bytes: HEAP.bytes,
+      });
+      const { heapBytes } = await peer.ask<Heap>({ kind: 'heap' });
+      points.push([2 * run * messages, heapBytes]);
+    }
+    results.set(name, points);
+  }
+  return results;
 }
 
 /** Each round another begins, and each second round goes the other way: who comes after whom finds the broker at work on what that one left. */
@@ -259,7 +282,7 @@ function report(): void {
   const name = 'pulsar-transports';
   const { rounds, titles, results } = throughput;
   const tables = titles.map((title) => {
-    const roundsOf = (contestant: string): readonly Round[] => results.get(contestant)?.figures.get(title) ?? [];
+    const roundsOf = (contestant: string): readonly Round[] => results.get(contestant)?.get(title) ?? [];
     const rows = [...results.keys()].map((contestant) => {
       const all = roundsOf(contestant);
       return {
@@ -282,7 +305,7 @@ function report(): void {
     }));
     return { title, rows, pairs };
   });
-  const heap = [...results].map(([contestant, { heap: points }]) => ({
+  const heap = [...heapPoints].map(([contestant, points]) => ({
     name: contestant,
     bytesPerMessage: rounded(slope(points)),
     lastMiB: rounded((points.at(-1)?.[1] ?? Number.NaN) / 1_048_576),
@@ -312,7 +335,7 @@ function report(): void {
     }));
   }
   reportWebSocketLimit(webSocketLimit);
-  console.log('\nHeap after garbage collection, over all rounds');
+  console.log('\nHeap after garbage collection, a million messages published and consumed');
   table(heap, (row) => ({ 'growth, bytes per message': row.bytesPerMessage, 'MiB at the end': row.lastMiB }));
   console.log(
     `\nPublish to receive at ${LATENCY.perSecond} msg/s of ${LATENCY.bytes} B, on a broker that stores and delivers at once`,

@@ -31,7 +31,8 @@ const LIMITS = {
   lingerMs: 1,
 };
 const BYTES = 100;
-const WARM_UP_ROUNDS = 2;
+/** Compilers need some seconds of a job until they know it. */
+const WARM_UP_ROUNDS = 4;
 const ROUNDS = 5;
 /** No round begins later than this after the first. */
 const BUDGET_MS = 150_000;
@@ -125,8 +126,6 @@ async function withBroker<T>(
       args: [
         ...process.execArgv,
         '--expose-gc',
-        // The collections between the runs would else throw compiled code away that the next run needs.
-        '--no-flush-bytecode',
         fileURLToPath(new URL('./pulsar/contestant.ts', import.meta.url)),
         name,
         JSON.stringify(settings),
@@ -209,7 +208,7 @@ async function measurePeers(contestants: Contestants) {
 async function measureHeap(contestants: Contestants) {
   const points: [number, number][] = [];
   for (let run = 1 - HEAP.warmUpRuns; run <= HEAP.runs; run++) {
-    const { heapBytes } = await askOf<Heap>(contestants, HEAP.subject, {
+    await askOf(contestants, HEAP.subject, {
       kind: 'both',
       topic: topicOf('heap'),
       subscription: 'heap',
@@ -217,6 +216,7 @@ async function measureHeap(contestants: Contestants) {
       bytes: BYTES,
     });
     if (run > 0) {
+      const { heapBytes } = await askOf<Heap>(contestants, HEAP.subject, { kind: 'heap' });
       points.push([run * HEAP.messages, heapBytes]);
     }
   }

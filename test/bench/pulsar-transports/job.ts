@@ -12,6 +12,8 @@ export interface Settings {
 /** One run of one contestant. */
 export type Job =
   | { readonly kind: 'open' }
+  /** Collects, and says what is left: never before a run that is measured, which would begin with the heap of a process that has just started. */
+  | { readonly kind: 'heap' }
   | { readonly kind: 'publish'; readonly topic: string; readonly messages: number; readonly bytes: number }
   | {
       readonly kind: 'consume';
@@ -44,7 +46,7 @@ export interface Latency {
   readonly p99Ms: number;
 }
 
-/** What is left on the heap after a run, garbage collected. */
+/** What is left on the heap, garbage collected. */
 export interface Heap {
   readonly heapBytes: number;
 }

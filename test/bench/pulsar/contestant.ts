@@ -24,15 +24,13 @@ async function answerTo(job: Job): Promise<object> {
     if (subject === undefined) {
       throw new Error(`There is no subject "${name}"`);
     }
-    // What earlier runs left is no part of this one.
-    globalThis.gc?.();
-    return { ...(await run(subject, job)), ...heap() };
+    return await run(subject, job);
   } catch (error) {
     return error instanceof NotHere ? { notHere: error.message } : { error: String(error) };
   }
 }
 
-async function run(of: Subject, job: Job): Promise<Taken | Latency | object> {
+async function run(of: Subject, job: Job): Promise<Taken | Latency | Heap | object> {
   switch (job.kind) {
     case 'fill':
     case 'publish':
@@ -52,6 +50,8 @@ async function run(of: Subject, job: Job): Promise<Taken | Latency | object> {
       of.record?.(job.messages);
       return stop();
     }
+    case 'heap':
+      return heap();
     case 'open':
       break;
   }

@@ -37,6 +37,8 @@ export type Job =
   | ({ readonly kind: 'both'; readonly subscription: string } & Amount)
   | ({ readonly kind: 'latency'; readonly subscription: string; readonly perSecond: number } & Amount)
   | { readonly kind: 'record'; readonly messages: number }
+  /** Collects, and says what is left: never before a run that is measured, which would begin with the heap of a process that has just started. */
+  | { readonly kind: 'heap' }
   /** A producer made, used once, awaited and closed for each message: what a pool saves. */
   | ({ readonly kind: 'unpooled' } & Amount)
   /** One message after the other through the pool, each awaited. */
@@ -55,7 +57,7 @@ export interface Latency {
   readonly p99Ms: number;
 }
 
-/** What is left on the heap after a run, garbage collected. */
+/** What is left on the heap, garbage collected. */
 export interface Heap {
   readonly heapBytes: number;
 }

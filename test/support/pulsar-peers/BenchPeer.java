@@ -58,11 +58,15 @@ public final class BenchPeer {
     private void run(JsonNode job, ObjectNode answer) throws Exception {
         switch (job.get("kind").asText()) {
             case "open" -> { }
+            case "heap" -> heap(answer);
             case "publish" -> publish(job, answer);
             case "consume" -> consume(job, answer);
             case "latency" -> latency(job, answer);
             default -> throw new IllegalArgumentException("unknown job " + job);
         }
+    }
+
+    private static void heap(ObjectNode answer) {
         System.gc();
         answer.put("heapBytes", ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed());
     }

@@ -6,7 +6,7 @@ const FIRST_SLOTS = 16;
  * a moving head holds on to what it gave out for as long as it is never empty, and a busy queue never is.
  */
 export class Fifo<T extends object> {
-  #slots: (T | undefined)[] = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
+  #slots: (T | undefined)[] = free(FIRST_SLOTS);
   #head = 0;
   #size = 0;
 
@@ -21,9 +21,7 @@ export class Fifo<T extends object> {
 
   push(item: T): void {
     if (this.#size === this.#slots.length) {
-      const items = [...this];
-      this.#slots = items.concat(new Array<T>(items.length));
-      this.#slots.fill(undefined, items.length);
+      this.#slots = [...this, ...free<T>(this.#size)];
       this.#head = 0;
     }
     this.#slots[(this.#head + this.#size) & (this.#slots.length - 1)] = item;
@@ -43,7 +41,7 @@ export class Fifo<T extends object> {
   /** Takes all of them, the first first, and gives the room back. */
   takeAll(): readonly T[] {
     const items = [...this];
-    this.#slots = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
+    this.#slots = free(FIRST_SLOTS);
     this.#head = 0;
     this.#size = 0;
     return items;
@@ -57,4 +55,8 @@ export class Fifo<T extends object> {
       }
     }
   }
+}
+
+function free<T>(count: number): (T | undefined)[] {
+  return Array.from({ length: count }, () => undefined);
 }
