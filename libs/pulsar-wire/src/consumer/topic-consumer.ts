@@ -44,8 +44,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   readonly #timers: RedeliveryTimers;
   readonly #timeouts: AckTimeouts | undefined;
   readonly #ordered: boolean;
-  /** Received and not handed out yet. */
-  readonly #queue = new Fifo<ReceivedMessage>();
+  readonly #waiting = new Fifo<ReceivedMessage>();
   #draining = false;
   #connection: Connection | undefined;
   /** Counts redeliveries of everything: what an ordered subscription sent before the last one is stale. */
@@ -82,7 +81,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
 
   /** Messages received and not handed out: what a batch brought beyond the permits. */
   get queued(): number {
-    return this.#queue.size;
+    return this.#waiting.size;
   }
 
   /** Subscribes. @throws {@link WireError} */
@@ -360,7 +359,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     }
     this.#draining = true;
     while (this.#window.allowed > 0 && this.#closing === undefined) {
-      const message = this.#queue.shift();
+      const message = this.#waiting.shift();
       if (message === undefined) {
         break;
       }
@@ -369,7 +368,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     }
     this.#draining = false;
     if (this.#connection !== undefined && this.#closing === undefined && !this.#seeking) {
-      const due = this.#window.takeDue(this.#queue.size);
+      const due = this.#window.takeDue(this.#waiting.size);
       if (due > 0) {
         this.#connection.send('flow', { consumerId: this.#id, messagePermits: due });
       }
@@ -379,7 +378,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   #enqueue(messages: readonly ReceivedMessage[]): void {
     for (const message of messages) {
       if (!this.#place.isTooEarly(message)) {
-        this.#queue.push(message);
+        this.#waiting.push(message);
         this.#window.queued(message.payload.byteLength);
       }
     }
@@ -460,7 +459,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
   }
 
   #clearQueue(): void {
-    for (const { payload } of this.#queue.takeAll()) {
+    for (const { payload } of this.#waiting.takeAll()) {
       this.#window.dropped(payload.byteLength);
     }
   }
