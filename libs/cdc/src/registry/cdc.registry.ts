@@ -26,7 +26,7 @@ export class CdcRegistry {
 
   constructor(parts: TrackerParts, tuning: TrackerTuning = {}) {
     this.#parts = parts;
-    this.#look = new SharedLook(parts.source);
+    this.#look = new SharedLook(parts.source, parts.clock);
     this.#tuning = tuning;
   }
 

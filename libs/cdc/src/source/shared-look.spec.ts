@@ -16,7 +16,7 @@ function watched() {
 describe('SharedLook', () => {
   it('answers all who ask in one instant from one look, and each later one from a look of its own', async () => {
     const { lab, looks } = watched();
-    const look = new SharedLook(lab.source);
+    const look = new SharedLook(lab.source, lab.clock);
     const answers = await Promise.all([look.at(LAB_TABLE), look.at('dbo.other'), look.at(LAB_TABLE)]);
     await look.at(LAB_TABLE);
 
@@ -26,7 +26,7 @@ describe('SharedLook', () => {
 
   it('never answers from a look that had begun: a commit before the question is seen', async () => {
     const { lab } = watched();
-    const look = new SharedLook(lab.source);
+    const look = new SharedLook(lab.source, lab.clock);
     const state = lab.source.state.bind(lab.source);
     let second: ReturnType<typeof look.at> | undefined;
     lab.source.state = async (tables) => {
@@ -42,7 +42,7 @@ describe('SharedLook', () => {
 
   it('fails for those who shared it, and not for the next', async () => {
     const { lab } = watched();
-    const look = new SharedLook(lab.source);
+    const look = new SharedLook(lab.source, lab.clock);
     const state = lab.source.state.bind(lab.source);
     lab.source.state = () => Promise.reject(new Error('down'));
     const failed = await Promise.allSettled([look.at(LAB_TABLE), look.at('dbo.other')]);
@@ -70,5 +70,73 @@ describe('SharedLook', () => {
 
     expect(looks).toEqual([['dbo.other', LAB_TABLE]]);
     await Promise.all(trackers.map((tracker) => tracker.stop()));
+  });
+
+  it('comes to be one look for all trackers of one interval, however they began', async () => {
+    const { lab, looks } = watched();
+    const registry = lab.registry();
+    const every = { minIntervalMs: 1_000, maxIntervalMs: 1_000, heartbeatIntervalMs: 86_400_000 };
+    const trackers = [];
+    for (const consumer of ['a', 'b', 'c', 'd', 'e', 'f']) {
+      const tracker = lab.track({ consumer, ...every }, registry);
+      tracker.start();
+      trackers.push(tracker);
+      await lab.clock.advance(170);
+    }
+    await lab.clock.advance(5_000);
+    looks.length = 0;
+    await lab.clock.advance(20_000);
+
+    expect(looks.length).toBeLessThanOrEqual(21);
+    for (const { counts } of trackers.map((tracker) => tracker.snapshot())) {
+      expect(counts.idlePolls).toBeGreaterThanOrEqual(20);
+    }
+    await Promise.all(trackers.map((tracker) => tracker.stop()));
+  });
+
+  it('takes nobody with it who was told less than half of its interval ago', async () => {
+    const { lab, looks } = watched();
+    const look = new SharedLook(lab.source, lab.clock);
+    const boarded: string[] = [];
+    const ride = (table: string, fromMs: number) => look.ride({ table, fromMs, board: () => boarded.push(table) });
+    ride('dbo.other', lab.clock.monotonic());
+    ride('dbo.later', lab.clock.monotonic() + 1);
+    const leave = ride('dbo.gone', lab.clock.monotonic());
+    leave();
+    await look.at(LAB_TABLE);
+    await look.at(LAB_TABLE);
+
+    expect(boarded).toEqual(['dbo.other']);
+    expect(looks).toEqual([['dbo.other', LAB_TABLE], [LAB_TABLE]]);
+  });
+
+  it('sees a commit that a tracker was nudged for while a look of another one was under way', async () => {
+    const { lab } = watched();
+    const registry = lab.registry();
+    const slow = { minIntervalMs: 1_000, maxIntervalMs: 1_000, heartbeatIntervalMs: 86_400_000 };
+    const [first, second] = ['a', 'b'].map((consumer) => lab.track({ consumer, ...slow }, registry));
+    first?.start();
+    await lab.clock.advance(400);
+    second?.start();
+    await lab.clock.advance(5_000);
+    const state = lab.source.state.bind(lab.source);
+    let told = false;
+    lab.source.state = (tables) => {
+      const seen = state(tables);
+      if (!told) {
+        told = true;
+        // The other one has been told of this look, and has not begun with it.
+        queueMicrotask(() => {
+          lab.write(1);
+          lab.pollSignal.nudge([LAB_TABLE]);
+        });
+      }
+      return seen;
+    };
+    await lab.clock.until(() => told);
+    await lab.clock.settle();
+
+    expect([first, second].map((tracker) => tracker?.snapshot().version)).toEqual([1n, 1n]);
+    await Promise.all([first?.stop(), second?.stop()]);
   });
 });

@@ -116,7 +116,11 @@ describe('what can go wrong between a database and its reader', () => {
     await lab.clock.until(() => counted().every((reasons) => reasons.length === 2));
 
     expect(lab.source.epoch).toBe(2n);
-    expect(counted().flat().sort()).toEqual(['epochChanged', 'firstStart', 'firstStart', 'sourceRolledBack']);
+    // Who saw it in one look with the other raises nothing anew: the epoch is the one that the first of them made.
+    for (const reasons of counted()) {
+      expect(reasons).toContain('firstStart');
+      expect(reasons.some((reason) => reason === 'sourceRolledBack' || reason === 'epochChanged')).toBe(true);
+    }
     await tracker.stop();
     await other.stop();
   });

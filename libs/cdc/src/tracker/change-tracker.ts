@@ -5,7 +5,7 @@ import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { Lease, Leadership } from '../leadership/leadership.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
-import type { ChangeSource, FailureKind } from '../source/change.source.js';
+import type { ChangeSource, FailureKind, SourceState } from '../source/change.source.js';
 import { SharedLook } from '../source/shared-look.js';
 import { Deferred } from './deferred.js';
 import { LeaseDesk } from './lease-desk.js';
@@ -74,9 +74,11 @@ export class ChangeTracker {
   #failureKind: FailureKind | null = null;
   #caughtUpAtMs: number | undefined;
   #resync: Deferred | undefined;
+  /** A look that another tracker began while this one waited. */
+  #looked: Promise<SourceState> | undefined;
 
   /** @param look what it shares with the other trackers of its registry. */
-  constructor(options: ResolvedTrackerOptions, parts: TrackerParts, look: SharedLook = new SharedLook(parts.source)) {
+  constructor(options: ResolvedTrackerOptions, parts: TrackerParts, look = new SharedLook(parts.source, parts.clock)) {
     this.#options = options;
     this.#parts = parts;
     this.#look = look;
@@ -347,10 +349,11 @@ export class ChangeTracker {
     const { clock } = this.#parts;
     let step: StepResult;
     try {
-      this.#pace.begin();
+      const looked = this.#pace.begin() ? undefined : this.#looked;
+      this.#looked = undefined;
       const beganAtMs = clock.monotonic();
       const phase = feed.checkpoint?.phase.kind === 'bootstrap' ? 'scan' : 'page';
-      step = await feed.step();
+      step = await feed.step(looked);
       this.#onPoll?.({ phase, durationMs: clock.monotonic() - beganAtMs });
     } catch (error) {
       if (error instanceof FencedSignal) {
@@ -384,7 +387,22 @@ export class ChangeTracker {
       this.#tally.idlePolls += 1;
       this.#pace.idled();
     }
-    await this.#pace.wait(Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs)), rest);
+    await this.#rest(Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs)), rest);
+  }
+
+  /** Waits for the next poll, in whose second half it also takes what another tracker looks at. */
+  async #rest(delayMs: number, signal: AbortSignal): Promise<void> {
+    const fromMs = this.#parts.clock.monotonic() + delayMs / 2;
+    await this.#pace.wait(delayMs, signal, (wake) =>
+      this.#look.ride({
+        table: this.table,
+        fromMs,
+        board: (state) => {
+          this.#looked = state;
+          wake();
+        },
+      }),
+    );
   }
 
   #retentionUsed(caughtUpAgoMs: number | null): number | null {

@@ -34,9 +34,15 @@ export class PollPace {
     this.#wake?.();
   }
 
-  /** A poll begins: it covers every nudge up to now. */
-  begin(): void {
+  /**
+   * A poll begins: it covers every nudge up to now.
+   *
+   * @returns whether there was one: what was read before it does not count then.
+   */
+  begin(): boolean {
+    const nudged = this.#nudged;
     this.#nudged = false;
+    return nudged;
   }
 
   /** The poll found something. */
@@ -55,8 +61,12 @@ export class PollPace {
     return Math.min(this.#options.maxIntervalMs, Math.max(this.#options.minIntervalMs, spread));
   }
 
-  /** Resolves after `delayMs`, at a nudge, or when `signal` aborts; leaves no timer and no listener. */
-  async wait(delayMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves after `delayMs`, at a nudge, when `signal` aborts, or when something else wakes it; leaves no timer and no listener.
+   *
+   * @param listen is told how to wake it, and answers how to end that.
+   */
+  async wait(delayMs: number, signal: AbortSignal, listen: (wake: () => void) => () => void = alone): Promise<void> {
     if (this.#nudged || signal.aborted) {
       return;
     }
@@ -64,12 +74,17 @@ export class PollPace {
       const done = (): void => {
         timer.cancel();
         signal.removeEventListener('abort', done);
+        unlisten();
         this.#wake = undefined;
         resolve();
       };
       const timer = this.#clock.setTimer(delayMs, done);
+      const unlisten = listen(done);
       signal.addEventListener('abort', done, { once: true });
       this.#wake = done;
     });
   }
 }
+
+/** Nothing else wakes it. */
+const alone = () => (): void => {};

@@ -7,7 +7,7 @@ import {
 } from '../cdc.errors.js';
 import type { Checkpoint, CheckpointPhase, CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { ResyncReason } from '../sink/change.sink.js';
-import type { ChangePage, ChangeSource } from '../source/change.source.js';
+import type { ChangePage, ChangeSource, SourceState } from '../source/change.source.js';
 import type { SharedLook } from '../source/shared-look.js';
 import { type Circumstances, judge, positionOf, type Seen, seenIn } from './judge.js';
 import { type Position, positionAfter, tieDepthAfter } from './keyset.js';
@@ -125,8 +125,13 @@ export class TableFeed {
     this.#pageWasFull = false;
   }
 
-  /** One page or chunk. @throws what the ports throw, {@link FencedSignal}, or the tenure's abort reason. */
-  async step(): Promise<StepResult> {
+  /**
+   * One page or chunk.
+   *
+   * @param looked a look that began after the last step, in place of one of its own.
+   * @throws what the ports throw, {@link FencedSignal}, or the tenure's abort reason.
+   */
+  async step(looked?: Promise<SourceState>): Promise<StepResult> {
     const checkpoint = this.#checkpoint ?? (await this.#open());
     if (checkpoint === undefined) {
       return { result: 'behind', moved: true };
@@ -136,7 +141,7 @@ export class TableFeed {
     }
     const { phase } = checkpoint;
     if (phase.kind === 'streaming') {
-      return this.#stream(checkpoint, { version: phase.version, cursor: phase.cursor });
+      return this.#stream(checkpoint, { version: phase.version, cursor: phase.cursor }, looked);
     }
     return this.#catchUp === undefined ? this.#scan(checkpoint, phase) : this.#catch(checkpoint, phase, this.#catchUp);
   }
@@ -167,11 +172,15 @@ export class TableFeed {
     return stored;
   }
 
-  async #stream(checkpoint: Checkpoint, position: Position): Promise<StepResult> {
+  async #stream(
+    checkpoint: Checkpoint,
+    position: Position,
+    looked: Promise<SourceState> | undefined,
+  ): Promise<StepResult> {
     const pageSize = this.#pageLimit.rows;
     if (!this.#pageWasFull) {
       await this.#describeWhenDue();
-      const seen = await this.#look();
+      const seen = await this.#look(looked);
       const reason = this.#judge(checkpoint, position, seen);
       if (reason !== null) {
         return this.#lose(reason, checkpoint);
@@ -337,10 +346,10 @@ export class TableFeed {
     this.#known = checkpoint;
   }
 
-  async #look(): Promise<Seen> {
+  async #look(looked?: Promise<SourceState>): Promise<Seen> {
     const { source, look } = this.#parts;
     const { table } = this.#options;
-    const { epoch, currentVersion, tables, retentionMs = null } = await this.#ask(look.at(table));
+    const { epoch, currentVersion, tables, retentionMs = null } = await this.#ask(looked ?? look.at(table));
     this.#retentionMs = retentionMs;
     const state = tables.get(table);
     if (state === undefined || state === null) {

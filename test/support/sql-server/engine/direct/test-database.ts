@@ -119,9 +119,7 @@ export class TestDatabase {
 
   /** What CHANGETABLE(CHANGES …) would tell a reader at `after`, in the order of versions. */
   changes(name: string, after: bigint): readonly NetChange[] {
-    return netChanges(this.#table(name).tracking?.log ?? [], after, this.version).toSorted(
-      (a, b) => Number(a.version - b.version) || 0,
-    );
+    return [...netChanges(this.#table(name).tracking?.log ?? [], after, this.version)];
   }
 
   trackingOf(name: string): TrackingState | undefined {

@@ -20,7 +20,11 @@ export interface PendingChange extends ChangeRecord {
   readonly tracking: TableTracking;
 }
 
-/** A committed change. All changes of a transaction have one version. */
+/** A committed change. All changes of a transaction have one version. Those of one key are chained, so that folding looks at no others. */
 export interface Change extends ChangeRecord {
   readonly version: bigint;
+  /** The one before it of the same key, as long as that is in the log. */
+  readonly previous: Change | undefined;
+  /** The one after it of the same key; a log that went on has more than the reader of a snapshot may see. */
+  next: Change | undefined;
 }

@@ -14,45 +14,47 @@ export interface NetChange {
 }
 
 /**
- * Folds the changes above `after` and at or below `upTo` into one for each key. What happened is told relative to `after`: a row that came
- * after it is an insert, whatever became of it since; a row that was there, was deleted and came again is an update.
+ * Folds the changes above `after` and at or below `upTo` into one for each key, in the order of versions and one at a time: a reader of a page
+ * stops after it. What happened is told relative to `after`: a row that came after it is an insert, whatever became of it since; a row
+ * that was there, was deleted and came again is an update.
  */
-export function netChanges(log: readonly Change[], after: bigint, upTo: bigint): readonly NetChange[] {
-  const byKey = new Map<string, Change[]>();
+export function* netChanges(log: readonly Change[], after: bigint, upTo: bigint): Generator<NetChange> {
   for (let at = firstAbove(log, after); at < log.length; at++) {
     const change = log[at] as Change;
     if (change.version > upTo) {
-      break;
+      return;
     }
-    const known = byKey.get(change.key);
-    if (known === undefined) {
-      byKey.set(change.key, [change]);
-    } else {
-      known.push(change);
+    if (change.next === undefined || change.next.version > upTo) {
+      yield fold(change, after);
     }
   }
-  return [...byKey.values()].map(fold);
 }
 
-function fold(changes: readonly Change[]): NetChange {
-  const first = changes[0] as Change;
-  const last = changes.at(-1) as Change;
+/** @param last of its key that the reader sees. */
+function fold(last: Change, after: bigint): NetChange {
+  let first = last;
+  let created = last.operation === 'I' ? last : undefined;
+  const columns: (readonly number[] | null)[] = [last.columns];
+  for (let at = last.previous; at !== undefined && at.version > after; at = at.previous) {
+    first = at;
+    created ??= at.operation === 'I' ? at : undefined;
+    columns.push(at.columns);
+  }
   const operation = last.operation === 'D' ? 'D' : first.operation === 'I' ? 'I' : 'U';
-  const created = operation === 'D' ? undefined : changes.findLast((change) => change.operation === 'I');
   return {
     version: last.version,
-    creationVersion: created?.version ?? null,
+    creationVersion: operation === 'D' ? null : (created?.version ?? null),
     operation,
-    columns: operation === 'U' ? unionMask(changes) : null,
+    columns: operation === 'U' ? unionMask(columns) : null,
     context: last.context,
     keyValues: last.keyValues,
   };
 }
 
 /** One change that does not tell its columns makes all of them unknown. */
-function unionMask(changes: readonly Change[]): Uint8Array | null {
+function unionMask(told: readonly (readonly number[] | null)[]): Uint8Array | null {
   const ids = new Set<number>();
-  for (const { columns } of changes) {
+  for (const columns of told) {
     if (columns === null) {
       return null;
     }

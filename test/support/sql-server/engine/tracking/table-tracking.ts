@@ -1,4 +1,3 @@
-import { type SqlValue } from '../../seam.js';
 import { type Change, type ChangeRecord } from './change.js';
 
 /** Change tracking of one table: when it began, how far it is cleaned up, and the log. */
@@ -8,8 +7,8 @@ export class TableTracking {
   #cleanupVersion = 0n;
   /** In the order of versions. Grows in place; clean-up and truncate put another in its place. */
   #log: Change[] = [];
-  /** How each key was first written: a rewrite that only changes case keeps it. */
-  #spellings = new Map<string, readonly SqlValue[]>();
+  /** The last change of each key in the log. How a key was first written stays: a rewrite that only changes case keeps it. */
+  #lasts = new Map<string, Change>();
 
   constructor(options: { readonly tracksColumns: boolean; readonly beginVersion: bigint }) {
     this.tracksColumns = options.tracksColumns;
@@ -34,34 +33,43 @@ export class TableTracking {
   }
 
   append(version: bigint, record: ChangeRecord): void {
-    const keyValues = this.#spellings.get(record.key) ?? record.keyValues;
-    this.#spellings.set(record.key, keyValues);
     const { operation, key, columns, context } = record;
-    this.#log.push({ version, operation, key, keyValues, columns, context });
+    const previous = this.#lasts.get(key);
+    const keyValues = previous?.keyValues ?? record.keyValues;
+    const change: Change = { version, operation, key, keyValues, columns, context, previous, next: undefined };
+    if (previous !== undefined) {
+      previous.next = change;
+    }
+    this.#lasts.set(key, change);
+    this.#log.push(change);
   }
 
   /** Forgets changes up to and including a version. Never goes back. */
   cleanUp(upTo: bigint): void {
     if (upTo > this.#cleanupVersion) {
       this.#cleanupVersion = upTo;
-      this.#log = this.#log.filter(({ version }) => version > upTo);
-      this.#spellings = new Map(this.#log.map(({ key, keyValues }) => [key, keyValues]));
+      this.#rewrite(this.#log.filter(({ version }) => version > upTo));
     }
   }
 
   /** Truncate: the log is empty, and what was before cannot be told any more. */
   restart(version: bigint): void {
     this.#beginVersion = version;
-    this.#log = [];
-    this.#spellings = new Map();
+    this.#rewrite([]);
   }
 
   /** The same tracking, to go on from elsewhere: a backup. */
   copy(): TableTracking {
     const copy = new TableTracking({ tracksColumns: this.tracksColumns, beginVersion: this.#beginVersion });
     copy.#cleanupVersion = this.#cleanupVersion;
-    copy.#log = [...this.#log];
-    copy.#spellings = new Map(this.#spellings);
+    copy.#rewrite(this.#log);
     return copy;
+  }
+
+  /** A log of its own: who reads the one of before goes on reading that one, with its chains. */
+  #rewrite(changes: readonly Change[]): void {
+    this.#log = [];
+    this.#lasts = new Map();
+    changes.forEach((change) => this.append(change.version, change));
   }
 }

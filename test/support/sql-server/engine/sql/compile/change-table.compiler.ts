@@ -12,14 +12,14 @@ import { assertAllowed, assertPrimary, assertReadable } from '../../security/per
 import { type Column } from '../../storage/column.js';
 import { type Table } from '../../storage/table.js';
 import { type Change } from '../../tracking/change.js';
-import { netChanges } from '../../tracking/net-changes.js';
+import { type NetChange, netChanges } from '../../tracking/net-changes.js';
 import { type TableTracking } from '../../tracking/table-tracking.js';
 import { BIGINT, nchar, varbinary } from '../../values/value-type.js';
 import { type Expression, type TableSource } from '../parse/ast.js';
 import { into } from './conversion.js';
 import { type ExpressionCompiler } from './expression.compiler.js';
 import { type Run } from './frame.js';
-import { type LeafReader } from './row-source.js';
+import { type LeafReader, type LeafRow } from './row-source.js';
 import { type ScopeColumn } from './scope.js';
 import { snapshotOf } from './table-access.js';
 
@@ -54,19 +54,18 @@ export function changesReader(
         const { log, upTo } = visibleLog(table, frame.run);
         const after = since(frame) as bigint | null;
         // NULL is everything. A version below zero is nothing, as one above the current version is.
-        return (after !== null && after < 0n ? [] : netChanges(log, after ?? 0n, upTo)).map((change) => ({
-          row: [
-            change.version,
-            change.creationVersion,
-            change.operation,
-            change.columns,
-            change.context,
-            ...change.keyValues,
-          ],
-        }));
+        return after !== null && after < 0n ? [] : changeRows(netChanges(log, after ?? 0n, upTo));
       },
+      // By SYS_CHANGE_VERSION.
+      sortedBy: 0,
     },
   };
+}
+
+function* changeRows(changes: Iterable<NetChange>): Generator<LeafRow> {
+  for (const { version, creationVersion, operation, columns, context, keyValues } of changes) {
+    yield { row: [version, creationVersion, operation, columns, context, ...keyValues] };
+  }
 }
 
 /** `CHANGETABLE(VERSION table, (columns), (values))`. @throws 208, 22104, 22105, 22103, 22110, 22111, 22112, 229 */

@@ -16,6 +16,7 @@ import { type Environment } from './environment.js';
 import { type CompiledQuery, ExpressionCompiler, type ExpressionHook } from './expression.compiler.js';
 import { type Compiled, type Frame, newFrame, type Run } from './frame.js';
 import { FromCompiler } from './from.compiler.js';
+import { Leaf, type RowSource } from './row-source.js';
 import { Scope } from './scope.js';
 import { writtenOut } from './select-list.js';
 
@@ -40,6 +41,8 @@ interface Limits {
 interface Body {
   readonly columns: CompiledQuery['columns'];
   readonly orderings: readonly Ordering[];
+  /** Rows come in the order of the first of them. */
+  readonly presorted: boolean;
   readonly produce: (run: Run, parent: Frame | undefined) => Iterable<Produced>;
   readonly top: Limits | undefined;
 }
@@ -103,6 +106,7 @@ function compileUnion(
   return {
     columns,
     orderings: orderBy.map(({ descending }, at) => ({ descending, type: types[outputs[at] ?? 0] ?? BIGINT })),
+    presorted: false,
     top: undefined,
     *produce(run, parent) {
       const seen = new Set<string>();
@@ -178,6 +182,7 @@ class SelectCompiler {
         type: typeof one === 'number' ? (types[one] as ValueType) : one.type,
         descending: orderBy[at]?.descending ?? false,
       })),
+      presorted: grouping === undefined && typeof sorters[0] === 'object' && this.#isSorted(source, orderBy[0]),
       top: this.#top(),
       *produce(run, parent) {
         const seen = new Set<string>();
@@ -194,6 +199,20 @@ class SelectCompiler {
         }
       },
     };
+  }
+
+  /** Whether a source gives its rows in this order by itself. */
+  #isSorted(source: RowSource | undefined, first: OrderItem | undefined): boolean {
+    if (
+      !(source instanceof Leaf) ||
+      source.sortedBy === undefined ||
+      first?.value.kind !== 'column' ||
+      first.descending
+    ) {
+      return false;
+    }
+    const place = this.#scope.resolve(first.value.parts);
+    return place.depth === 0 && place.source === source.index && place.column === source.sortedBy;
   }
 
   #top(): Limits | undefined {
@@ -343,7 +362,7 @@ function outputOf(
 }
 
 function* sortedAndCut(
-  { orderings, produce }: Body,
+  { orderings, presorted, produce }: Body,
   limits: Limits | undefined,
   run: Run,
   parent: Frame | undefined,
@@ -363,7 +382,10 @@ function* sortedAndCut(
   }
   let at = 0;
   let last: Produced | undefined;
-  for (const row of orderings.length === 0 ? produce(run, parent) : [...produce(run, parent)].sort(compare)) {
+  const [first] = orderings;
+  const produced = produce(run, parent);
+  const rows = presorted && first !== undefined ? untilEnough(produced, to, first.type) : produced;
+  for (const row of first === undefined ? rows : [...rows].sort(compare)) {
     if (at >= to && !(limits?.withTies === true && last !== undefined && compare(last, row) === 0)) {
       return;
     }
@@ -375,6 +397,20 @@ function* sortedAndCut(
     if (at >= to && limits?.withTies !== true) {
       return;
     }
+  }
+}
+
+/** The first rows and all that are equal to the last of them in what they are sorted by: no other can be among the first. */
+function* untilEnough(rows: Iterable<Produced>, count: number, type: ValueType): Generator<Produced> {
+  let given = 0;
+  let last: Produced | undefined;
+  for (const row of rows) {
+    if (given >= count && last !== undefined && compareValues(last.keys[0] ?? null, row.keys[0] ?? null, type) !== 0) {
+      return;
+    }
+    yield row;
+    given++;
+    last = row;
   }
 }
 

@@ -31,6 +31,8 @@ export interface LeafReader {
   };
   /** Whether rows depend on sources beside it (APPLY), so that nothing may be remembered. */
   readonly lateral?: boolean;
+  /** The column in whose ascending order {@link all} gives its rows, one at a time: who has enough may stop. */
+  readonly sortedBy?: number;
 }
 
 /** `column = value`, where the value is known before the leaf is read. */
@@ -53,6 +55,11 @@ export class Leaf implements RowSource {
     private readonly reader: LeafReader,
   ) {
     this.sources = [index];
+  }
+
+  /** The column by which its rows are sorted already. */
+  get sortedBy(): number | undefined {
+    return this.reader.sortedBy;
   }
 
   *run(frame: Frame): Generator {
