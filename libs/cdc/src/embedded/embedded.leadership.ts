@@ -107,7 +107,7 @@ export class EmbeddedLeadership extends Leadership {
                   fence,
                 ),
           );
-          return renewed === 0 ? 'taken' : 'renewed';
+          return renewed === 0 ? 'taken' : { renewedSinceMs: sinceMs };
         } catch (error) {
           this.#logger.error(`The lease of "${resource}" could not be renewed.`, error);
           return 'failed';

@@ -13,12 +13,12 @@ export interface LeaseGrant {
 }
 
 /**
- * What became of a renewal. `taken`: another holds it. `surplus`: another replica gets it, which has less than its share. `failed`: it will
+ * What became of a renewal. Renewed, it lives on from the monotonic time before the store was asked. `taken`: another holds it. `surplus`: another replica gets it, which has less than its share. `failed`: it will
  * not succeed any more; a rejection says that it may.
  */
-export type LeaseRenewal = 'renewed' | 'taken' | 'surplus' | 'failed';
+export type LeaseRenewal = { readonly renewedSinceMs: number } | 'taken' | 'surplus' | 'failed';
 
-const ENDS: Readonly<Record<Exclude<LeaseRenewal, 'renewed'>, string>> = Object.freeze({
+const ENDS: Readonly<Record<Extract<LeaseRenewal, string>, string>> = Object.freeze({
   taken: 'another replica holds it',
   surplus: 'another replica gets it, which has less than its share',
   failed: 'it could not be renewed',
@@ -48,6 +48,7 @@ export class KeptLease implements Lease {
   #renewal: Timer | undefined;
   #deadline: Timer | undefined;
   #freed = false;
+  #sinceMs: number;
 
   /** @param onEnd called once, when it ends for whatever reason. */
   constructor(clock: Clock, grant: LeaseGrant, record: LeaseRecord, onEnd: (lease: KeptLease) => void) {
@@ -57,7 +58,8 @@ export class KeptLease implements Lease {
     this.#grant = grant;
     this.#record = record;
     this.#onEnd = onEnd;
-    this.#hold(grant.sinceMs);
+    this.#sinceMs = grant.sinceMs;
+    this.#hold();
   }
 
   get signal(): AbortSignal {
@@ -82,15 +84,24 @@ export class KeptLease implements Lease {
     }
   }
 
-  #hold(sinceMs: number): void {
+  /** The store was asked at `sinceMs` to let it live, by whomever, and does. */
+  renewed(sinceMs: number): void {
+    if (!this.#ended.signal.aborted && sinceMs > this.#sinceMs) {
+      this.#sinceMs = sinceMs;
+      this.#hold();
+    }
+  }
+
+  #hold(): void {
     const { ttlMs } = this.#grant;
-    const elapsedMs = this.#clock.monotonic() - sinceMs;
+    const elapsedMs = this.#clock.monotonic() - this.#sinceMs;
     this.#deadline?.cancel();
     this.#deadline = this.#clock.setTimer((ttlMs * 5) / 6 - elapsedMs, () => this.end('it was not renewed in time'));
     this.#renewIn(ttlMs / 3 - elapsedMs);
   }
 
   #renewIn(delayMs: number): void {
+    this.#renewal?.cancel();
     this.#renewal = this.#clock.setTimer(delayMs, () => {
       this.#renew().catch((error: unknown) => {
         this.#logger.warn(
@@ -104,13 +115,12 @@ export class KeptLease implements Lease {
   }
 
   async #renew(): Promise<void> {
-    const sinceMs = this.#clock.monotonic();
     const renewal = await this.#record.renew(this.#ended.signal);
     if (this.#ended.signal.aborted) {
       return;
     }
-    if (renewal === 'renewed') {
-      this.#hold(sinceMs);
+    if (typeof renewal === 'object') {
+      this.renewed(renewal.renewedSinceMs);
       return;
     }
     this.end(ENDS[renewal]);

@@ -1,16 +1,17 @@
 import { hostname } from 'node:os';
 import type { Clock, Random } from '@smartpulse/resilience';
-import { KeptLease, type LeaseGrant, type LeaseRecord } from '../../leadership/kept-lease.js';
+import { KeptLease, type LeaseGrant, type LeaseRenewal } from '../../leadership/kept-lease.js';
 import { type Lease, Leadership } from '../../leadership/leadership.js';
-import { bigintIn, firstOf } from '../pool/cells.js';
+import { bigintIn, firstOf, setOf, textIn } from '../pool/cells.js';
 import type { SqlServerAnswer } from '../pool/sql-server.pool.js';
 import type { SqlServerStatements } from '../pool/sql-server.statements.js';
 import {
   askForLease,
   leaveReplicas,
   type LeaseRequest,
+  MOST_LEASES_PER_RENEWAL,
   releaseLease,
-  renewLease,
+  renewLeases,
   takeLease,
 } from '../statements/leases.js';
 
@@ -25,10 +26,18 @@ export interface SqlServerLeadershipOptions {
   readonly owner?: string | undefined;
 }
 
+/** One renewal of many leases. */
+interface Round {
+  readonly sinceMs: number;
+  readonly leases: ReadonlySet<KeptLease>;
+  readonly answer: Promise<SqlServerAnswer>;
+}
+
 /**
  * Leases in a table, on the server's clock, spread over the replicas: each takes its share of the tables (their number divided by the
  * replicas that live, rounded up) and leaves the rest to others, takes what nobody else took for the life of a lease, and gives one back at
- * each renewal while it has more than its share. There is no lock for all of them, so no replica waits for another.
+ * each renewal while it has more than its share. There is no lock for all of them, so no replica waits for another. All leases of a replica
+ * are renewed by one statement.
  */
 export class SqlServerLeadership extends Leadership {
   readonly #options: SqlServerLeadershipOptions;
@@ -36,6 +45,7 @@ export class SqlServerLeadership extends Leadership {
   readonly #held = new Set<KeptLease>();
   #gaveBackAtMs = Number.NEGATIVE_INFINITY;
   #asked = false;
+  #round: Round | undefined;
 
   constructor(options: SqlServerLeadershipOptions) {
     super();
@@ -72,33 +82,67 @@ export class SqlServerLeadership extends Leadership {
   }
 
   #keep(grant: LeaseGrant): Lease {
-    const lease = new KeptLease(this.#options.clock, grant, this.#record(grant), (ended) => this.#held.delete(ended));
+    const { statements, clock } = this.#options;
+    const lease: KeptLease = new KeptLease(
+      clock,
+      grant,
+      {
+        renew: () => this.#renew(lease),
+        free: async () => {
+          await statements.run(releaseLease({ ...this.#request(grant.resource), fence: grant.fence }));
+        },
+      },
+      (ended) => this.#held.delete(ended),
+    );
     this.#held.add(lease);
     return lease;
   }
 
-  #record({ resource, fence }: LeaseGrant): LeaseRecord {
-    const { statements, clock, ttlMs } = this.#options;
-    const request = { ...this.#request(resource), fence };
-    return {
-      renew: async () => {
-        const answer = await statements.run(renewLease(request));
-        if (firstOf(answer, 0) === undefined) {
-          return 'taken';
-        }
-        const { share, held } = shareIn(answer, 1);
-        // One at a time: all leases renew at about the same time, and each of them sees the same surplus.
-        if (held <= share || clock.monotonic() - this.#gaveBackAtMs < ttlMs / 2) {
-          return 'renewed';
-        }
-        this.#gaveBackAtMs = clock.monotonic();
-        return 'surplus';
-      },
-      free: async () => {
-        await statements.run(releaseLease(request));
-      },
-    };
+  /** Renews a lease, and all others with it: their own times to renew come to be one time. */
+  async #renew(lease: KeptLease): Promise<LeaseRenewal> {
+    const { clock, ttlMs } = this.#options;
+    const running = this.#round;
+    const round = running?.leases.has(lease) === true ? running : this.#begin(lease);
+    const answer = await round.answer;
+    if (!renewedIn(answer, lease)) {
+      return 'taken';
+    }
+    const { share, held } = shareIn(answer, 1);
+    // One at a time: each of them sees the same surplus.
+    if (held <= share || clock.monotonic() - this.#gaveBackAtMs < ttlMs / 2) {
+      return { renewedSinceMs: round.sinceMs };
+    }
+    this.#gaveBackAtMs = clock.monotonic();
+    return 'surplus';
   }
+
+  #begin(first: KeptLease): Round {
+    const { statements, clock } = this.#options;
+    const others = [...this.#held].filter((lease) => lease !== first).slice(0, MOST_LEASES_PER_RENEWAL - 1);
+    const leases = new Set([first, ...others]);
+    for (const lease of others) {
+      // To the end: who does not fit this time comes first the next time.
+      this.#held.delete(lease);
+      this.#held.add(lease);
+    }
+    const round = { sinceMs: clock.monotonic(), leases };
+    const send = async (): Promise<SqlServerAnswer> => {
+      try {
+        const answer = await statements.run(renewLeases(this.#request(first.resource), [...leases]));
+        others.filter((lease) => renewedIn(answer, lease)).forEach((lease) => lease.renewed(round.sinceMs));
+        return answer;
+      } finally {
+        // Whoever comes from here on needs a later answer.
+        this.#round = this.#round?.leases === leases ? undefined : this.#round;
+      }
+    };
+    this.#round = { ...round, answer: send() };
+    return this.#round;
+  }
+}
+
+function renewedIn(answer: SqlServerAnswer, { resource, fence }: Lease): boolean {
+  return setOf(answer, 0).some((row) => textIn(row, 0) === resource && bigintIn(row, 1) === fence);
 }
 
 function shareIn(answer: SqlServerAnswer, set: number): { readonly share: bigint; readonly held: bigint } {

@@ -61,17 +61,36 @@ OUTPUT inserted.fence WHERE resource = @resource AND expires_at <= DATEADD(milli
   };
 }
 
-/** Renews a lease, also one that ran out when nobody has taken it since: (one row when it did), (share, how many leases are held). */
-export function renewLease(request: HeldLeaseRequest): SqlServerStatement {
+/** Leases that one renewal names at most: the server takes 2,100 parameters. */
+export const MOST_LEASES_PER_RENEWAL = 500;
+
+/**
+ * Renews leases of one replica in one statement, also those that ran out when nobody has taken them since: (resource and fence of each that
+ * it did), (share, how many leases are held).
+ *
+ * @param leases at least one, at most {@link MOST_LEASES_PER_RENEWAL}.
+ */
+export function renewLeases(
+  request: Omit<LeaseRequest, 'resource'>,
+  leases: readonly { readonly resource: string; readonly fence: bigint }[],
+): SqlServerStatement {
   const { lease, replica } = tablesIn(request.schema);
+  const these = leases.map((_, index) => `(resource = @resource${index} AND fence = @fence${index})`).join(' OR ');
   return {
-    name: 'renewLease',
+    name: 'renewLeases',
     sql: `${session('READ COMMITTED', request)}
 UPDATE ${lease} SET expires_at = DATEADD(millisecond, @ttl_ms, SYSUTCDATETIME()), asked_at = SYSUTCDATETIME()
-OUTPUT inserted.fence WHERE resource = @resource AND owner = @owner AND fence = @fence;
+OUTPUT inserted.resource, inserted.fence WHERE owner = @owner AND (${these});
 UPDATE ${replica} SET expires_at = DATEADD(millisecond, @ttl_ms, SYSUTCDATETIME()) WHERE owner = @owner;
 ${shareSql(lease, replica)}`,
-    parameters: [...parametersOf(request), big('fence', request.fence)],
+    parameters: [
+      text('owner', request.owner),
+      int('ttl_ms', request.ttlMs),
+      ...leases.flatMap(({ resource, fence }, index) => [
+        text(`resource${index}`, resource),
+        big(`fence${index}`, fence),
+      ]),
+    ],
   };
 }
 

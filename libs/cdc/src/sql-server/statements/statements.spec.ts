@@ -5,7 +5,7 @@ import { addCheckpoint, type CheckpointRow, loadCheckpoint, moveCheckpoint } fro
 import type { SqlServerColumn, SqlServerKeyColumn } from './column-sql.js';
 import { raiseEpoch, readStamp } from './epochs.js';
 import { quoteName, quoteTable } from './identifier.js';
-import { askForLease, leaveReplicas, releaseLease, renewLease, takeLease } from './leases.js';
+import { askForLease, leaveReplicas, releaseLease, renewLeases, takeLease } from './leases.js';
 import { describeTable, examineDatabase, lookAtSource } from './look-at-source.js';
 import { type ReadableTable, readChanges, readRows } from './read-changes.js';
 import type { SqlServerStatement } from './statement.js';
@@ -180,10 +180,13 @@ const WRITING: readonly Listed[] = [
     statement: takeLease(lease, 0),
   },
   {
-    title: 'Renew a lease',
-    when: 'Every third of its life.',
+    title: 'Renew leases',
+    when: 'Every third of their life, all that a replica holds at once; here two.',
     needs: BOOKS,
-    statement: renewLease({ ...lease, fence: 7n }),
+    statement: renewLeases(lease, [
+      { resource: lease.resource, fence: 7n },
+      { resource: 'cdc:publisher:stock:dbo.forecast', fence: 8n },
+    ]),
   },
   {
     title: 'Release a lease',
