@@ -1,3 +1,4 @@
+import { sqlServerDataSource } from '@smartpulse/cdc/sql-server';
 import { dedupeStoreContract } from '@smartpulse/pulsar/testing';
 import { dedupeEntity, SqlDedupeStore } from '@smartpulse/pulsar/typeorm';
 import { runContract, SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
@@ -10,12 +11,9 @@ async function sqlServer(sweepEvery?: number) {
   const clock = new VirtualClock();
   const shop = await StockServer.start({ tables: [] });
   const entity = dedupeEntity();
-  const dataSource = await new DataSource({
-    ...shop.app.options,
-    name: 'dedupe',
-    entities: [entity],
-    synchronize: true,
-  }).initialize();
+  const dataSource = await new DataSource(
+    sqlServerDataSource({ name: 'dedupe', url: shop.url, entities: [entity], synchronize: true }),
+  ).initialize();
   const store = (seed: number) =>
     new SqlDedupeStore({ dataSource, entity, clock, random: new SeededRandom(seed), sweepEvery });
   return {

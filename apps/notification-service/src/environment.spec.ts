@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { readEnvironment } from './environment.js';
 
+const EMBEDDED = { broker: undefined, database: undefined, migrate: false, databaseFile: ':memory:' };
+
 describe('readEnvironment', () => {
   it('listens on 3001 and keeps nothing on disk where nothing is set', () => {
-    expect(readEnvironment({})).toEqual({ port: 3001, broker: undefined, databaseFile: ':memory:' });
+    expect(readEnvironment({})).toEqual({ ...EMBEDDED, port: 3001 });
   });
 
   it('keeps the embedded database in a file', () => {
     const env = { DATABASE_URL: 'sqlite:./data/app.db', PORT: '0' };
-    expect(readEnvironment(env)).toEqual({ port: 0, broker: undefined, databaseFile: './data/app.db' });
+    expect(readEnvironment(env)).toEqual({ ...EMBEDDED, port: 0, databaseFile: './data/app.db' });
   });
 
   it.each(['pulsar://bus:6650', 'pulsar+ssl://one:6651,two:6651', 'ws://bus:8080', 'wss://bus:8443'])(
@@ -28,6 +30,30 @@ describe('readEnvironment', () => {
       expect(read).not.toThrow(/hunter2/);
     },
   );
+
+  it('takes SQL Server at its address, and migrates it where that is asked', () => {
+    const url = 'mssql://app:hunter2@sql:1433/forecasts?encrypt=true&trustServerCertificate=true';
+    expect(readEnvironment({ DATABASE_URL: url })).toMatchObject({ database: { url }, migrate: false });
+    expect(readEnvironment({ DATABASE_URL: url, DATABASE_MIGRATE: '1' })).toMatchObject({
+      database: { url },
+      migrate: true,
+    });
+    const production = { NODE_ENV: 'production', ALLOW_EMBEDDED: 'pulsar' };
+    expect(readEnvironment({ ...production, DATABASE_URL: url }).database).toEqual({ url });
+  });
+
+  it.each([
+    ['mssql://app:hunter2@sql', 'one database'],
+    ['mssql://app:hunter2%@sql/db', '%25'],
+    ['mssql://app:hunter2@sql/db?encrypt=perhaps', 'true or false'],
+    ['mssql:hunter2', 'a host'],
+    ['postgres://app:hunter2@sql/db', 'mssql:'],
+  ])('refuses the database at %s, says how to mend it and does not repeat it', (url, remedy) => {
+    const read = (): unknown => readEnvironment({ DATABASE_URL: url });
+    expect(read).toThrow(/"DATABASE_URL"/);
+    expect(read).toThrow(remedy);
+    expect(read).not.toThrow(/hunter2/);
+  });
 
   it('starts in production only with every embedded part allowed', () => {
     const production = { NODE_ENV: 'production' };

@@ -1,11 +1,16 @@
+import { sqlServerTargetOf } from '@smartpulse/cdc/sql-server';
 import { checkEnvironment, ConfigurationError } from '@smartpulse/resilience';
-import { type BrokerAddress } from './notification-service.parts.js';
+import { type BrokerAddress, type DatabaseAddress } from './notification-service.parts.js';
 
 /** What the environment says. */
 export interface Environment {
   readonly port: number;
   /** Where Pulsar is; `undefined` = embedded in this process. */
   readonly broker: BrokerAddress | undefined;
+  /** Where SQL Server is; `undefined` = embedded in this process. */
+  readonly database: DatabaseAddress | undefined;
+  /** Whether the tables that it lacks are made at the start. */
+  readonly migrate: boolean;
   /** Where the embedded database keeps its data; `:memory:` = nowhere. */
   readonly databaseFile: string;
 }
@@ -19,11 +24,16 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   // Schemes of real systems join these lists together with their adapters.
   const environment = checkEnvironment(env, {
     ports: { PORT: 3001 },
-    systems: { pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'], database: ['memory:', 'sqlite:'] },
+    systems: {
+      pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'],
+      database: ['memory:', 'sqlite:', 'mssql:'],
+    },
   });
   return {
     port: environment.port('PORT'),
     broker: readBroker(environment.url('pulsar'), env),
+    database: readDatabase(environment.url('database')),
+    migrate: env['DATABASE_MIGRATE'] === '1',
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
   };
 }
@@ -47,4 +57,13 @@ function readBroker(url: string, env: NodeJS.ProcessEnv): BrokerAddress | undefi
     namespace: env['PULSAR_NAMESPACE'] || 'public/default',
     ...(env['PULSAR_TOKEN'] ? { token: env['PULSAR_TOKEN'] } : {}),
   };
+}
+
+/** It may carry a password, so nobody is told of it: what is wrong with it names the variable, and never a value. */
+function readDatabase(url: string): DatabaseAddress | undefined {
+  if (!url.startsWith('mssql:')) {
+    return undefined;
+  }
+  sqlServerTargetOf(url, 'The environment', 'DATABASE_URL');
+  return { url };
 }

@@ -4,21 +4,28 @@ import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { ConfigurationError, SystemClock } from '@smartpulse/resilience';
 import { readEnvironment } from './environment.js';
 import { createNotificationServiceApp } from './notification-service.app.js';
+import { migrateNotificationDatabase } from './store/notification.data-source.js';
 
 const logger = new Logger('NotificationService');
 
 async function start(): Promise<void> {
-  const { port, broker, databaseFile } = readEnvironment(process.env);
-  logger.log(
-    `Embedded in this process: database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}` +
-      (broker === undefined
-        ? ', and a broker that nobody else publishes to (both apps in one process: npm run demo)'
-        : `. Pulsar is at ${broker.url}, namespace ${broker.namespace}`),
-  );
+  const { port, broker, database, migrate, databaseFile } = readEnvironment(process.env);
+  const places = [
+    ...(database === undefined
+      ? [`Embedded in this process: database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`]
+      : ['SQL Server is where DATABASE_URL says']),
+    broker === undefined
+      ? 'The broker is embedded, and nobody else publishes to it (both apps in one process: npm run demo)'
+      : `Pulsar is at ${broker.url}, namespace ${broker.namespace}`,
+  ];
+  logger.log(places.join('. '));
   const clock = new SystemClock();
+  if (database !== undefined && migrate) {
+    await migrateNotificationDatabase(database);
+  }
   // They live as long as the process: nothing is left to close once the app has drained.
   const app = await createNotificationServiceApp({
-    database: EmbeddedDatabase.open({ name: 'notification-service', file: databaseFile, clock }),
+    database: database ?? EmbeddedDatabase.open({ name: 'notification-service', file: databaseFile, clock }),
     broker: broker ?? new InProcessBroker({ clock }),
     clock,
   });

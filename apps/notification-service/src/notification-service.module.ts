@@ -16,9 +16,8 @@ import { NotificationsController } from './http/notifications.controller.js';
 import { type NotificationServiceParts } from './notification-service.parts.js';
 import { ruleOptionsSchema } from './rules/rule.options.js';
 import { RULE_OPTIONS } from './rules/rule.token.js';
-import { KnownValueEntity } from './store/known-value.entity.js';
 import { KnownValueStore } from './store/known-value.store.js';
-import { NotificationEntity } from './store/notification.entity.js';
+import { notificationDataSource } from './store/notification.data-source.js';
 import { NotificationStore } from './store/notification.store.js';
 
 /** The app's stable name: prefix of its subscriptions. */
@@ -66,13 +65,7 @@ function infrastructure(parts: NotificationServiceParts): NonNullable<ModuleMeta
       ...(parts.random === undefined ? {} : { random: parts.random }),
     }),
     BatchModule.forRoot(),
-    TypeOrmModule.forRoot(
-      parts.database.typeOrmOptions({
-        name: dataSourceName(parts),
-        entities: [NotificationEntity, KnownValueEntity],
-        synchronize: true,
-      }),
-    ),
+    TypeOrmModule.forRoot(notificationDataSource(parts.database, dataSourceName(parts))),
     PulsarModule.forRoot(pulsarOptions(parts)),
     DataSyncModule.forRoot({ app: APP }),
     HealthModule.forRoot(),

@@ -1,5 +1,6 @@
+import { sqlServerTargetOf } from '@smartpulse/cdc/sql-server';
 import { checkEnvironment, ConfigurationError } from '@smartpulse/resilience';
-import { type BrokerAddress, type CacheAddress } from './production-forecast.parts.js';
+import { type BrokerAddress, type CacheAddress, type DatabaseAddress } from './production-forecast.parts.js';
 
 /** What the environment says. */
 export interface Environment {
@@ -8,6 +9,10 @@ export interface Environment {
   readonly broker: BrokerAddress | undefined;
   /** Where Redis is; `undefined` = embedded in this process. */
   readonly cache: CacheAddress | undefined;
+  /** Where SQL Server is; `undefined` = embedded in this process. */
+  readonly database: DatabaseAddress | undefined;
+  /** Whether what that server lacks is made at the start. */
+  readonly migrate: boolean;
   /** Where the embedded database keeps its data; `:memory:` = nowhere. */
   readonly databaseFile: string;
 }
@@ -33,13 +38,15 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
     systems: {
       pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'],
       redis: ['memory:', ...REDIS_SCHEMES],
-      database: ['memory:', 'sqlite:'],
+      database: ['memory:', 'sqlite:', 'mssql:'],
     },
   });
   return {
     port: environment.port('PORT'),
     broker: readBroker(environment.url('pulsar'), env),
     cache: readCache(environment.url('redis'), env),
+    database: readDatabase(environment.url('database')),
+    migrate: env['DATABASE_MIGRATE'] === '1',
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
   };
 }
@@ -90,4 +97,17 @@ export function readCache(url: string, env: NodeJS.ProcessEnv): CacheAddress | u
     );
   }
   return { url, freeze: env['NODE_ENV'] !== 'production' };
+}
+
+/**
+ * Where SQL Server is, by `DATABASE_URL` (given as `url`); `undefined` = embedded. It may carry a password, so nobody is told of it.
+ *
+ * @throws ConfigurationError that names the variable, and never a value.
+ */
+export function readDatabase(url: string): DatabaseAddress | undefined {
+  if (!url.startsWith('mssql:')) {
+    return undefined;
+  }
+  sqlServerTargetOf(url, 'The environment', 'DATABASE_URL');
+  return { url };
 }

@@ -9,19 +9,28 @@ import { ForecastDatabase } from './storage/forecast.database.js';
 const logger = new Logger('ProductionForecast');
 
 async function start(): Promise<void> {
-  const { port, broker, cache, databaseFile } = readEnvironment(process.env);
+  const { port, broker, cache, database: server, migrate, databaseFile } = readEnvironment(process.env);
   const embedded = [
     ...(broker === undefined ? ['broker in memory'] : []),
     ...(cache === undefined ? ['cache in memory'] : []),
-    `database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`,
+    ...(server === undefined ? [`database ${databaseFile === ':memory:' ? 'in memory' : 'in a file'}`] : []),
   ];
   const servers = [
     ...(broker === undefined ? [] : [`Pulsar is at ${broker.url}, namespace ${broker.namespace}`]),
     ...(cache === undefined ? [] : ['Redis is where REDIS_URL says']),
+    ...(server === undefined ? [] : ['SQL Server is where DATABASE_URL says']),
   ];
-  logger.log([`Embedded in this process, shared with no other: ${embedded.join(', ')}`, ...servers].join('. '));
+  const here = embedded.length === 0 ? [] : [`Embedded in this process, shared with no other: ${embedded.join(', ')}`];
+  logger.log([...here, ...servers].join('. '));
   const clock = new SystemClock();
-  const opened = await ForecastDatabase.open({ name: 'production-forecast', file: databaseFile, cache, clock });
+  const opened = await ForecastDatabase.open({
+    name: 'production-forecast',
+    server,
+    migrate,
+    file: databaseFile,
+    cache,
+    clock,
+  });
   const { database, outside } = opened;
   // Broker and cache live as long as the process: nothing is left to close once the app has drained.
   const app = await createProductionForecastApp({

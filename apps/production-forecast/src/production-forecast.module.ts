@@ -3,8 +3,7 @@ import { ScheduleModule } from '@nestjs/schedule';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { BatchModule } from '@smartpulse/batch';
 import { CdcModule } from '@smartpulse/cdc';
-import { embeddedCdc, type EmbeddedCdcParts } from '@smartpulse/cdc/embedded';
-import { ChannelPollSignal, DataSyncModule, withOutsideCopy } from '@smartpulse/data-sync';
+import { DataSyncModule } from '@smartpulse/data-sync';
 import { HealthModule } from '@smartpulse/health';
 import { forecastContracts } from '@smartpulse/production-forecast-contract';
 import { PulsarModule, type PulsarModuleOptions } from '@smartpulse/pulsar';
@@ -20,8 +19,8 @@ import { ALL_ROLES, type ProductionForecastParts } from './production-forecast.p
 import { ForecastSaver } from './save/forecast.saver.js';
 import { ForecastWriter } from './save/forecast.writer.js';
 import { SaveController } from './save/save.controller.js';
-import { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
-import { ForecastEntity } from './storage/forecast.entity.js';
+import { forecastCapture } from './storage/forecast.change-capture.js';
+import { forecastDataSource } from './storage/forecast.data-source.js';
 import { ForecastTracking } from './storage/forecast.tracking.js';
 import { OutboxRetention } from './storage/outbox.retention.js';
 import { APP_NAME, defineForecastOutbox, defineForecastSync, FORECAST_CACHE, ownName } from './sync/forecast.sync.js';
@@ -66,13 +65,7 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     }),
     BatchModule.forRoot(),
     ScheduleModule.forRoot(),
-    TypeOrmModule.forRoot(
-      parts.database.typeOrmOptions({
-        name: dataSourceName(parts),
-        entities: [ForecastEntity, ForecastOutboxEntity],
-        synchronize: true,
-      }),
-    ),
+    TypeOrmModule.forRoot(forecastDataSource(parts.database, dataSourceName(parts))),
     PulsarModule.forRoot(pulsarOptions(parts)),
     RedisCacheModule.forRoot({
       ...cacheOptions(parts),
@@ -83,7 +76,7 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     CdcModule.forRootAsync({
       inject: [getDataSourceToken(dataSourceName(parts)), CacheChannel],
       useFactory: (dataSource: DataSource, channel: CacheChannel) => ({
-        ...cdcParts(parts, dataSource, channel),
+        ...forecastCapture(parts, dataSource, channel),
         ...(parts.tracker === undefined ? {} : { tracker: parts.tracker }),
       }),
     }),
@@ -94,19 +87,6 @@ function infrastructure(parts: ProductionForecastParts): NonNullable<ModuleMetad
     }),
     HealthModule.forRoot(),
   ];
-}
-
-/** On a shared cache, a writer wakes the tracker on any replica; in one process the database itself does. */
-function cdcParts(
-  { database, cacheServer, outside }: ProductionForecastParts,
-  dataSource: DataSource,
-  channel: CacheChannel,
-): EmbeddedCdcParts {
-  const alone = embeddedCdc(database, dataSource);
-  const embedded = outside === undefined ? alone : withOutsideCopy(alone, outside);
-  return cacheServer instanceof EmbeddedCacheServer
-    ? embedded
-    : { ...embedded, pollSignal: new ChannelPollSignal(channel, embedded.pollSignal) };
 }
 
 function pulsarOptions({ broker }: ProductionForecastParts): PulsarModuleOptions {

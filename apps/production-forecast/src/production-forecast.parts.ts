@@ -17,6 +17,12 @@ export const ALL_ROLES: readonly ProductionForecastRole[] = Object.freeze(['writ
 /** Where a broker is that outlives the process: each replica makes a connection of its own and closes it. */
 export type BrokerAddress = Pick<PulsarModuleOptions, 'url' | 'namespace' | 'token'>;
 
+/** A SQL Server. The address may carry a password and is told to nobody. */
+export interface DatabaseAddress {
+  /** `mssql://user:password@host:1433/database?encrypt=true&trustServerCertificate=false`. */
+  readonly url: string;
+}
+
 /** A Redis. The address may carry a password and is told to nobody. */
 export interface CacheAddress {
   /** `redis://[user:password@]host[:port][/database]`, or another form of `RedisCacheModuleOptions.url`. */
@@ -30,8 +36,8 @@ export interface CacheAddress {
  * them closes them, after the apps.
  */
 export interface ProductionForecastParts {
-  /** Holds the tables. */
-  readonly database: EmbeddedDatabase;
+  /** Holds the tables: embedded in this process, or a SQL Server that `ForecastDatabase` has seen. */
+  readonly database: EmbeddedDatabase | DatabaseAddress;
   /** Carries changes and events: one in this process, or the address of another one. */
   readonly broker: InProcessBroker | BrokerAddress;
   /**

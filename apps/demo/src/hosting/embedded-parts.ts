@@ -1,14 +1,22 @@
 import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
-import { type BrokerAddress, type CacheAddress, ForecastDatabase } from '@smartpulse/production-forecast';
+import {
+  type BrokerAddress,
+  type CacheAddress,
+  type DatabaseAddress,
+  ForecastDatabase,
+} from '@smartpulse/production-forecast';
 import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
+import { RunDatabase } from './run-database.js';
 
 /** Servers that outlive the process, and what tells this run apart from all others on them. */
 export interface SharedServers {
   readonly broker: BrokerAddress | undefined;
   readonly cache: CacheAddress | undefined;
-  /** Begins the names of topics and cache keys: databases of a run begin empty, and so must what they are compared with. */
+  /** A SQL Server, on which the run gets a database of its own. */
+  readonly database: DatabaseAddress | undefined;
+  /** Begins the names of topics and cache keys, and names the database: a run begins empty, and so must what it is compared with. */
   readonly installation: string;
 }
 
@@ -21,13 +29,13 @@ export interface EmbeddedPartsOptions {
 }
 
 /**
- * What stands in for SQL Server, and for Redis and Pulsar where none is named, while both apps run in one process: created once, handed to every app, closed after them.
+ * What stands in for SQL Server, Redis and Pulsar, where none is named, and the addresses of those that are, while both apps run in one process: created once, handed to every app, closed after them.
  */
 export class EmbeddedParts {
-  /** ProductionForecast's tables. */
-  readonly forecasts: EmbeddedDatabase;
+  /** ProductionForecast's tables: the embedded database or the address of a SQL Server. */
+  readonly forecasts: EmbeddedDatabase | DatabaseAddress;
   /** NotificationService's tables. */
-  readonly notifications: EmbeddedDatabase;
+  readonly notifications: EmbeddedDatabase | DatabaseAddress;
   /** The embedded broker or the address of a real one. */
   readonly broker: InProcessBroker | BrokerAddress;
   readonly installation: string | undefined;
@@ -41,26 +49,44 @@ export class EmbeddedParts {
     readonly random: Random,
     { cacheServer, shared }: EmbeddedPartsOptions,
     private readonly opened: ForecastDatabase,
+    private readonly run: RunDatabase | undefined,
   ) {
     this.forecasts = opened.database;
     this.outside = opened.outside;
-    this.notifications = EmbeddedDatabase.open({ name: 'notifications', clock });
+    this.notifications = run?.address ?? EmbeddedDatabase.open({ name: 'notifications', clock });
     this.broker = shared?.broker ?? new InProcessBroker({ clock, random });
     this.installation = shared?.installation;
     this.cacheServer = cacheServer ?? shared?.cache ?? new EmbeddedCacheServer({ clock });
   }
 
-  /** Creates what is embedded, and connects to the Redis that is named. */
+  /** Creates what is embedded and a run's database, and connects to the Redis that is named. */
   static async open(clock: Clock, random: Random, options: EmbeddedPartsOptions = {}): Promise<EmbeddedParts> {
-    const { cache, installation } = options.shared ?? {};
-    const opened = await ForecastDatabase.open({ name: 'forecasts', cache, installation, clock });
-    return new EmbeddedParts(clock, random, options, opened);
+    const { cache, database, installation } = options.shared ?? {};
+    const run =
+      database === undefined || installation === undefined
+        ? undefined
+        : await RunDatabase.create(database, installation);
+    try {
+      const server = run?.address;
+      const opened = await ForecastDatabase.open({
+        name: 'forecasts',
+        server,
+        migrate: true,
+        cache,
+        installation,
+        clock,
+      });
+      return new EmbeddedParts(clock, random, options, opened, run);
+    } catch (error) {
+      await run?.close();
+      throw error;
+    }
   }
 
   /** One sentence for the start: what is in this process and what is not. */
   describe(): string {
     const embedded = [
-      'database',
+      ...(this.run === undefined ? ['database'] : []),
       ...(this.broker instanceof InProcessBroker ? ['broker'] : []),
       ...(this.cacheServer instanceof EmbeddedCacheServer ? ['cache'] : []),
     ];
@@ -69,8 +95,10 @@ export class EmbeddedParts {
         ? []
         : [`Pulsar is at ${this.broker.url}, namespace ${this.broker.namespace}, topics ${this.installation}-*`]),
       ...(this.cacheServer instanceof EmbeddedCacheServer ? [] : [`Redis is there, keys {${this.installation}-*}`]),
+      ...(this.run === undefined ? [] : [`SQL Server is there, database ${this.installation}`]),
     ];
-    return [`Embedded in this process: ${listed(embedded)}`, ...servers].join('. ');
+    const here = embedded.length === 0 ? [] : [`Embedded in this process: ${listed(embedded)}`];
+    return [...here, ...servers].join('. ');
   }
 
   /** Closes them all; nobody may use them any more. */
@@ -82,7 +110,10 @@ export class EmbeddedParts {
       this.cacheServer.close();
     }
     await this.opened.close();
-    await this.notifications.close();
+    if (this.notifications instanceof EmbeddedDatabase) {
+      await this.notifications.close();
+    }
+    await this.run?.close();
   }
 }
 

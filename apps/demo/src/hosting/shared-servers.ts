@@ -1,4 +1,4 @@
-import { type BrokerAddress, type CacheAddress } from '@smartpulse/production-forecast';
+import { type BrokerAddress, type CacheAddress, type DatabaseAddress } from '@smartpulse/production-forecast';
 import { type Clock, type Random } from '@smartpulse/resilience';
 import { type SharedServers } from './embedded-parts.js';
 
@@ -8,12 +8,20 @@ import { type SharedServers } from './embedded-parts.js';
  * @param random of the machine: a seeded one would name every run alike.
  */
 export function sharedServers(
-  { broker, cache }: { readonly broker: BrokerAddress | undefined; readonly cache: CacheAddress | undefined },
+  {
+    broker,
+    cache,
+    database,
+  }: {
+    readonly broker: BrokerAddress | undefined;
+    readonly cache: CacheAddress | undefined;
+    readonly database: DatabaseAddress | undefined;
+  },
   clock: Clock,
   random: Random,
 ): SharedServers | undefined {
   const chance = Buffer.from(random.bytes(4)).toString('hex');
-  return broker === undefined && cache === undefined
+  return broker === undefined && cache === undefined && database === undefined
     ? undefined
-    : { broker, cache, installation: `run-${Math.floor(clock.now() / 1_000).toString(36)}-${chance}` };
+    : { broker, cache, database, installation: `run-${Math.floor(clock.now() / 1_000).toString(36)}-${chance}` };
 }

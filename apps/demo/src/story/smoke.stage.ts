@@ -1,20 +1,19 @@
 import { type LoggerService } from '@nestjs/common';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { CdcRegistry } from '@smartpulse/cdc';
-import { EmbeddedChangeSource } from '@smartpulse/cdc/embedded';
 import { DataSync } from '@smartpulse/data-sync';
 import { createNotificationServiceApp, NotificationEntity } from '@smartpulse/notification-service';
-import { ForecastEntity, ForecastOutboxEntity, type ProductionForecastRole } from '@smartpulse/production-forecast';
+import { type ProductionForecastRole } from '@smartpulse/production-forecast';
 import { forecastContracts } from '@smartpulse/production-forecast-contract';
 import { type PulsarConsumerHandle, PulsarRegistry } from '@smartpulse/pulsar';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
 import { type Clock, type Random } from '@smartpulse/resilience';
-import { DataSource } from 'typeorm';
 import { type FeedPlan } from '../feed/feed-plan.js';
 import { EmbeddedParts, type SharedServers } from '../hosting/embedded-parts.js';
 import { leaveBroker } from '../hosting/leave-broker.js';
 import { Audit } from './audit.js';
 import { DeafCacheServer } from './deaf-cache.server.js';
+import { DirectSql } from './direct-sql.js';
 import { type Replica, startReplica } from './replica.js';
 import { Witness } from './witness.js';
 
@@ -44,6 +43,7 @@ export type CacheOutcomes = Record<'applied' | 'stale' | 'duplicates' | 'absent'
 export class SmokeStage {
   readonly #closers: (() => Promise<void> | void)[] = [];
   readonly #writersCache: EmbeddedCacheServer;
+  readonly #sql: DirectSql;
   readonly #readers: Replica[] = [];
   readonly #witness: Witness;
   /** The apps that consume: the replicas of the read side and NotificationService. */
@@ -57,10 +57,12 @@ export class SmokeStage {
     private readonly parts: EmbeddedParts,
   ) {
     this.#writersCache = new EmbeddedCacheServer({ clock: options.clock });
+    this.#sql = new DirectSql(parts);
     this.#witness = new Witness(parts, forecastContracts(parts.installation));
     this.#closers.push(
       () => parts.close(),
       () => this.#writersCache.close(),
+      () => this.#sql.close(),
     );
   }
 
@@ -110,13 +112,12 @@ export class SmokeStage {
 
   /** Compares deliveries and replicas with direct SQL. */
   async openAudit(plan: FeedPlan): Promise<Audit> {
-    const dataSource = await this.#openSql('audit', this.parts.forecasts, [ForecastEntity, ForecastOutboxEntity]);
-    return new Audit(new EmbeddedChangeSource(this.parts.forecasts), dataSource, plan);
+    return new Audit(this.#sql.source, await this.#sql.openForecasts(), plan);
   }
 
   /** Notifications in NotificationService's own store. */
   async countNotifications(): Promise<number> {
-    const dataSource = await this.#openSql('count', this.parts.notifications, [NotificationEntity]);
+    const dataSource = await this.#sql.openNotifications();
     return dataSource.getRepository(NotificationEntity).count();
   }
 
@@ -147,8 +148,8 @@ export class SmokeStage {
    *
    * No broker is asked: what its topics hold is counted by the witness, what was acknowledged by whoever consumes.
    */
-  isQuiet(): boolean {
-    const { version } = this.parts.forecasts.currentVersion();
+  async isQuiet(): Promise<boolean> {
+    const version = await this.#sql.currentVersion();
     const trackers = this.writer.app.get(CdcRegistry, { strict: false }).list();
     const caughtUp = trackers.every(
       (tracker) => tracker.state.kind === 'streaming' && tracker.snapshot().version === version,
@@ -205,17 +206,6 @@ export class SmokeStage {
     cacheServer: EmbeddedParts['cacheServer'],
   ): Promise<Replica> {
     return startReplica(name, roles, this.parts, cacheServer, this.options.logger ?? false);
-  }
-
-  async #openSql(
-    name: string,
-    database: EmbeddedParts['forecasts'],
-    entities: Parameters<EmbeddedParts['forecasts']['typeOrmOptions']>[0]['entities'],
-  ): Promise<DataSource> {
-    const dataSource = new DataSource(database.typeOrmOptions({ name, entities }));
-    await dataSource.initialize();
-    this.#closers.push(() => dataSource.destroy());
-    return dataSource;
   }
 
   /** Replicas share a subscription, so what they acknowledged counts together. */

@@ -103,7 +103,7 @@ async function play(stage: SmokeStage, options: SmokeOptions): Promise<SmokeRepo
 async function untilQuiet(stage: SmokeStage, { clock, quietLimitMs = 60_000 }: SmokeOptions): Promise<boolean> {
   const deadlineMs = clock.monotonic() + quietLimitMs;
   for (let seen = 0; clock.monotonic() < deadlineMs; await clock.sleep(LOOK_INTERVAL_MS)) {
-    seen = stage.isQuiet() ? seen + 1 : 0;
+    seen = (await stage.isQuiet()) ? seen + 1 : 0;
     if (seen === QUIET_LOOKS) {
       return true;
     }

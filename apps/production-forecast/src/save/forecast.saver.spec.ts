@@ -32,9 +32,14 @@ function request(unitNo: number, ...hundredths: readonly number[]): SaveRequest 
 /** Fails for one unit after its rows and its event were written. */
 class LateFailingWriter extends ForecastWriter {
   failingUnit = 0;
+  deadlocks = 0;
 
   override async write(manager: EntityManager, one: SaveRequest): Promise<Written> {
     const written = await super.write(manager, one);
+    if (this.deadlocks > 0) {
+      this.deadlocks -= 1;
+      throw Object.assign(new Error('You are the victim.'), { number: 1205, class: 13 });
+    }
     if (one.series.unitNo === this.failingUnit) {
       throw new Error('The disk is full.');
     }
@@ -96,6 +101,18 @@ describe('ForecastSaver', () => {
     expect(rows.map(({ unitNo }) => unitNo)).toEqual([1, 1, 3, 3, 4, 4]);
     const events = await dataSource.manager.find(ForecastOutboxEntity, { order: { id: 'ASC' } });
     expect(events.map(({ key }) => key)).toEqual(['FinalForecast/PP/1', 'FinalForecast/PP/3', 'FinalForecast/PP/4']);
+  });
+
+  it('begins the whole batch again when the server gave its transaction up for another one', async () => {
+    writer.deadlocks = 2;
+    const answers = await Promise.all([1, 2].map((unitNo) => saver.save(request(unitNo, 100))));
+    expect(answers.map(({ saved }) => saved)).toEqual([1, 1]);
+    expect(await dataSource.manager.count(ForecastEntity)).toBe(2);
+    expect(await dataSource.manager.count(ForecastOutboxEntity)).toBe(2);
+
+    writer.deadlocks = 4;
+    await expect(saver.save(request(3, 100))).rejects.toMatchObject({ number: 1205 });
+    expect(await dataSource.manager.count(ForecastEntity)).toBe(2);
   });
 
   it('writes the event in the transaction of the rows, and none when nothing changed', async () => {

@@ -6,12 +6,15 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { RequestRefusedError } from '../http/problem/problem-details.js';
 import { MAX_FORECASTS } from '../domain/delivery.js';
 import { forecastSync } from '../sync/forecast.sync.js';
+import { asThisApp, isContention } from '../storage/sql-server.js';
 import { ForecastWriter, type Written } from './forecast.writer.js';
 import { type SaveRequest, type SaveResult } from './save-request.js';
 
 /** A batch is one transaction: its rows bound how long the database is held. */
 const MAX_BATCH_ROWS = 2 * MAX_FORECASTS;
 const MAX_BATCH_REQUESTS = 100;
+/** A transaction that the server gave up is tried so often in all. */
+const MAX_ATTEMPTS = 4;
 /** Rows waiting in memory; above it callers are told to come again. */
 const CAPACITY_ROWS = 20 * MAX_FORECASTS;
 
@@ -52,12 +55,7 @@ export class ForecastSaver {
   }
 
   async #saveBatch(requests: readonly SaveRequest[]): Promise<readonly BatchOutcome<SaveResult>[]> {
-    const written: (Written | Error)[] = [];
-    await this.dataSource.transaction(async (manager) => {
-      for (const request of requests) {
-        written.push(await this.#saveOne(manager, request));
-      }
-    });
+    const written = await this.#write(requests);
     await this.#tellReaders(written.flatMap((one) => (one instanceof Error ? [] : one.keys)));
     return written.map((one) =>
       one instanceof Error
@@ -66,11 +64,39 @@ export class ForecastSaver {
     );
   }
 
+  /**
+   * One transaction, again from the start where the server gave it up for another writer's sake. Serializable: what a request was decided by,
+   * also that there was nothing, holds until it is committed.
+   */
+  async #write(requests: readonly SaveRequest[]): Promise<readonly (Written | Error)[]> {
+    for (let attempt = 1; ; attempt++) {
+      const written: (Written | Error)[] = [];
+      try {
+        await this.dataSource.transaction('SERIALIZABLE', async (manager) => {
+          for (const request of requests) {
+            written.push(await this.#saveOne(manager, request));
+          }
+        });
+        return written;
+      } catch (error) {
+        if (attempt === MAX_ATTEMPTS || !isContention(error)) {
+          throw error;
+        }
+      }
+    }
+  }
+
   /** A transaction within a transaction is a savepoint: a failure takes back this request and nothing else. */
   async #saveOne(manager: EntityManager, request: SaveRequest): Promise<Written | Error> {
     try {
-      return await manager.transaction((savepoint) => this.writer.write(savepoint, request));
+      return await manager.transaction((savepoint) =>
+        asThisApp(savepoint, (tagged) => this.writer.write(tagged, request)),
+      );
     } catch (error) {
+      if (isContention(error)) {
+        // The whole transaction is gone, not this request alone.
+        throw error;
+      }
       return error instanceof Error ? error : new Error('A save failed.', { cause: error });
     }
   }

@@ -36,7 +36,7 @@ describe('ForecastRepository', () => {
     await database.close();
   });
 
-  it('writes at most 500 rows a statement and lets the event loop turn between statements', async () => {
+  it('writes at most 250 rows a statement and lets the event loop turn between statements', async () => {
     const runner = dataSource.createQueryRunner();
     const query = vi.spyOn(runner, 'query');
     let turns = 0;
@@ -54,7 +54,7 @@ describe('ForecastRepository', () => {
 
     expect(query.mock.calls.filter(([sql]) => sql.startsWith('INSERT'))).toHaveLength(3);
     expect(turns).toBeGreaterThanOrEqual(3);
-    expect(await dataSource.manager.count(ForecastEntity)).toBe(1_001);
+    expect(await dataSource.manager.count(ForecastEntity)).toBe(501);
   });
 
   it('replaces the row of a delivery that is there', async () => {

@@ -5,7 +5,7 @@ export { SqlServerLeadership, type SqlServerLeadershipOptions } from './bookkeep
 export { classifySqlServerError, type SqlServerErrorOverrides, type SqlServerFailure } from './errors/classify.js';
 export { SQL_SERVER_ERRORS, type SqlServerErrorClass, type SqlServerErrorTable } from './errors/error-classes.js';
 export { MssqlPool, type MssqlDriver, type MssqlPoolOptions } from './pool/mssql.pool.js';
-export type { SqlServerTarget } from './pool/connection-target.js';
+export { type SqlServerTarget, targetOf as sqlServerTargetOf } from './pool/connection-target.js';
 export { type SqlServerAnswer, SqlServerPool, type SqlServerRow } from './pool/sql-server.pool.js';
 export { SqlServerStatements, type StatementsOptions } from './pool/sql-server.statements.js';
 export { type ChangeTrackingSourceOptions, SqlServerChangeTrackingSource } from './source/change-tracking.source.js';
@@ -24,5 +24,11 @@ export {
 } from './sql-server.errors.js';
 export { sqlServerCdc, type SqlServerCdcParts } from './sql-server-cdc.js';
 export { SQL_SERVER_CDC_DEFAULTS, type SqlServerCdcOptions } from './sql-server.options.js';
+export {
+  sqlServerDataSource,
+  type SqlServerDataSourceOptions,
+  type SqlServerTypeOrmOptions,
+} from './typeorm/data-source-options.js';
+export { runSqlServerMigrations } from './typeorm/run-migrations.js';
 export { SqlServerStampedReader, type SqlServerStampedReaderOptions } from './typeorm/sql-server.stamped.reader.js';
 export { withChangeContext } from './typeorm/with-change-context.js';

@@ -14,8 +14,8 @@ type Column = (typeof COLUMNS)[number];
 /** What databases write differently. */
 interface Dialect {
   quote(name: string): string;
-  /** The place of a parameter, by its number from 0. */
-  place(index: number): string;
+  /** The place of a parameter for the column's type, by its number from 0. */
+  place(index: number, column: Column): string;
   /** A value as a parameter for the column's type. */
   parameter(column: Column, value: string | number): unknown;
   /** Behind an insert: what becomes of a row that is there. */
@@ -35,12 +35,12 @@ const SQLITE: Dialect = {
 
 /**
  * The insert has no MERGE and no lock hints about it: nearly every key is new, one row is one lock, and of two inserts at once the primary key refuses the second
- * (2627, or 2601 by a unique index), which is told apart from other errors. Parameters have the types of their columns: a text that came as nvarchar would make the
- * server convert the column, and read the whole index instead of one row.
+ * (2627, or 2601 by a unique index), which is told apart from other errors. TypeORM sends texts as nvarchar unless its data source says otherwise, which would make
+ * the server convert the column and read the whole index instead of one row: so each becomes what its column is.
  */
 const SQL_SERVER: Dialect = {
   quote: (name) => `[${name.replaceAll(']', ']]')}]`,
-  place: (index) => `@${index}`,
+  place: (index, column) => (column === 'until_ms' ? `@${index}` : `CAST(@${index} AS ${textType(column)})`),
   parameter: (column, value) =>
     column === 'until_ms'
       ? new MssqlParameter(value, 'bigint')
@@ -50,6 +50,11 @@ const SQL_SERVER: Dialect = {
   sweep: (table, until, limit) =>
     `DELETE TOP (${limit}) FROM ${table} WITH (ROWLOCK, READPAST) WHERE [until_ms] <= ${until}`,
 };
+
+/** What the column of a text is there. */
+function textType(column: Column): string {
+  return column === 'id' ? 'varchar(64)' : 'varchar(32)';
+}
 
 const DIALECTS: ReadonlyMap<string, Dialect> = new Map([
   ['better-sqlite3', SQLITE],
@@ -161,7 +166,7 @@ export class DedupeStatements {
     sql: (places: readonly string[]) => string,
   ): Statement {
     return {
-      sql: sql(values.map((_, index) => this.#dialect.place(index))),
+      sql: sql(values.map(([column], index) => this.#dialect.place(index, column))),
       parameters: values.map(([column, value]) => this.#dialect.parameter(column, value)),
     };
   }

@@ -6,6 +6,8 @@ import { DedupeTable, type StatementResult } from './dedupe-table.js';
 
 const id = (value: string): MssqlParameter => new MssqlParameter(value, 'varchar', 64);
 const token = (value: string): MssqlParameter => new MssqlParameter(value, 'varchar', 32);
+const asId = (place: number): string => `CAST(@${place} AS varchar(64))`;
+const asToken = (place: number): string => `CAST(@${place} AS varchar(32))`;
 const time = (value: number): MssqlParameter => new MssqlParameter(value, 'bigint');
 
 /** What the driver of SQL Server throws, as TypeORM hands it on. */
@@ -31,20 +33,20 @@ describe('the statements of SqlDedupeStore', () => {
     const table = '[dbo].[smartpulse_dedupe]';
     expect(every(new DedupeStatements('mssql', 'dbo.smartpulse_dedupe'))).toEqual({
       insert: {
-        sql: `INSERT INTO ${table} ([id], [token], [done], [until_ms]) VALUES (@0, @1, 0, @2)`,
+        sql: `INSERT INTO ${table} ([id], [token], [done], [until_ms]) VALUES (${asId(0)}, ${asToken(1)}, 0, @2)`,
         parameters: [id('k'), token('t'), time(5)],
       },
       takeOver: {
-        sql: `UPDATE ${table} SET [token] = @0, [done] = 0, [until_ms] = @1 WHERE [id] = @2 AND [until_ms] <= @3`,
+        sql: `UPDATE ${table} SET [token] = ${asToken(0)}, [done] = 0, [until_ms] = @1 WHERE [id] = ${asId(2)} AND [until_ms] <= @3`,
         parameters: [token('t'), time(9), id('k'), time(5)],
       },
-      find: { sql: `SELECT [done], [until_ms] FROM ${table} WHERE [id] = @0`, parameters: [id('k')] },
+      find: { sql: `SELECT [done], [until_ms] FROM ${table} WHERE [id] = ${asId(0)}`, parameters: [id('k')] },
       complete: {
-        sql: `UPDATE ${table} SET [done] = 1, [until_ms] = @0 WHERE [id] = @1 AND [token] = @2 AND [done] = 0`,
+        sql: `UPDATE ${table} SET [done] = 1, [until_ms] = @0 WHERE [id] = ${asId(1)} AND [token] = ${asToken(2)} AND [done] = 0`,
         parameters: [time(9), id('k'), token('t')],
       },
       release: {
-        sql: `DELETE FROM ${table} WHERE [id] = @0 AND [token] = @1 AND [done] = 0`,
+        sql: `DELETE FROM ${table} WHERE [id] = ${asId(0)} AND [token] = ${asToken(1)} AND [done] = 0`,
         parameters: [id('k'), token('t')],
       },
       sweep: {

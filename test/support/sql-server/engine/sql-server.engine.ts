@@ -4,6 +4,7 @@ import { TestDatabase } from './direct/test-database.js';
 import {
   alreadyExists,
   cannotOpenDatabase,
+  databaseInUse,
   loginFailed,
   noSuchDatabase,
   notReadable,
@@ -25,6 +26,8 @@ export interface SqlServerEngineOptions {
 
 /** Sessions get numbers from here, as those of users do. */
 const FIRST_SESSION = 51;
+/** 1 is `master`, and below this are the system's others. */
+const FIRST_DATABASE = 5;
 
 /**
  * A SQL Server in memory, for tests: change tracking, snapshots, locks and errors as SQL Server has them, and of Transact-SQL what this
@@ -38,6 +41,7 @@ export class SqlServerEngine implements SqlEngine {
   readonly #sessions = new Set<EngineSession>();
   readonly #logins = new Map<string, string>();
   #nextSession = FIRST_SESSION;
+  #nextDatabase = FIRST_DATABASE;
 
   constructor({ clock, random, name = 'TESTSERVER' }: SqlServerEngineOptions) {
     this.faults = new EngineFaults(random);
@@ -49,6 +53,8 @@ export class SqlServerEngine implements SqlEngine {
       databases: () => [...this.#databases.values()],
       findDatabase: (wanted) => this.#databases.get(wanted.toLowerCase()),
       createDatabase: (wanted) => void this.createDatabase(wanted),
+      dropDatabase: (wanted) => this.dropDatabase(wanted),
+      endSessions: (database, but) => this.#end((one) => isOf(one, database) && one.state !== but),
     };
     this.createDatabase('master');
   }
@@ -56,6 +62,11 @@ export class SqlServerEngine implements SqlEngine {
   /** Sessions that are open. */
   get sessions(): number {
     return this.#sessions.size;
+  }
+
+  /** The databases that there are. */
+  get databaseNames(): readonly string[] {
+    return [...this.#databases.values()].map(({ name }) => name);
   }
 
   /** Sessions that wait for a lock. */
@@ -69,7 +80,7 @@ export class SqlServerEngine implements SqlEngine {
     if (this.#databases.has(key)) {
       throw alreadyExists(name);
     }
-    const id = this.#databases.size === 0 ? 1 : this.#databases.size + 4;
+    const id = this.#databases.size === 0 ? 1 : this.#nextDatabase++;
     this.#databases.set(key, new Database(id, name, this.#context.transactions));
     return this.database(name);
   }
@@ -83,6 +94,17 @@ export class SqlServerEngine implements SqlEngine {
     return new TestDatabase(database, this.#context.transactions, () => this.killSessions(name));
   }
 
+  /** @throws 911, 3702 while sessions are in it. */
+  dropDatabase(name: string): void {
+    if (!this.#databases.has(name.toLowerCase())) {
+      throw noSuchDatabase(name);
+    }
+    if ([...this.#sessions].some((session) => isOf(session, name))) {
+      throw databaseInUse(name);
+    }
+    this.#databases.delete(name.toLowerCase());
+  }
+
   /** A login with a password; in a database it is a user of the same name, once that is added or granted something. */
   addLogin(user: string, password: string): void {
     this.#logins.set(user.toLowerCase(), password);
@@ -90,11 +112,11 @@ export class SqlServerEngine implements SqlEngine {
 
   /** Ends the sessions of a database, or all, as KILL does. */
   killSessions(database?: string): void {
-    for (const session of this.#sessions) {
-      if (database === undefined || session.state.database.name.toLowerCase() === database.toLowerCase()) {
-        session.kill();
-      }
-    }
+    this.#end((session) => database === undefined || isOf(session, database));
+  }
+
+  #end(which: (session: EngineSession) => boolean): void {
+    [...this.#sessions].filter(which).forEach((session) => session.kill());
   }
 
   /** @throws 18456, 4060, 976, 978 */
@@ -116,4 +138,8 @@ export class SqlServerEngine implements SqlEngine {
     this.#sessions.add(session);
     return session;
   }
+}
+
+function isOf({ state }: EngineSession, database: string): boolean {
+  return state.database.name.toLowerCase() === database.toLowerCase();
 }

@@ -18,11 +18,19 @@ export interface SqlServerTarget {
  * The parts of `mssql://user:password@host:1433/database?encrypt=true&trustServerCertificate=false&instanceName=…`. What is special in a
  * user or password is percent-encoded.
  *
+ * @param owner whose option it is, and `option` what it is called there: errors name both.
  * @throws ConfigurationError that never quotes the URL: it holds a password.
  */
-export function targetOf(url: string, owner: string): SqlServerTarget {
+export function targetOf(url: string, owner: string, option = 'url'): SqlServerTarget {
   const refuse = (problem: string): never => {
-    throw new ConfigurationError(owner, [{ option: 'url', problem }]);
+    throw new ConfigurationError(owner, [{ option, problem }]);
+  };
+  const decoded = (part: string): string => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return refuse('expected % only before two hexadecimal digits: a % itself is written %25');
+    }
   };
   if (!URL.canParse(url)) {
     return refuse('expected mssql://user:password@host:port/database');
@@ -31,7 +39,7 @@ export function targetOf(url: string, owner: string): SqlServerTarget {
   if (parsed.protocol !== 'mssql:') {
     refuse('expected the protocol mssql:');
   }
-  const database = decodeURIComponent(parsed.pathname.slice(1));
+  const database = decoded(parsed.pathname.slice(1));
   if (parsed.hostname === '' || database === '' || database.includes('/')) {
     refuse('expected a host and one database, as in mssql://user:password@host:port/database');
   }
@@ -52,8 +60,8 @@ export function targetOf(url: string, owner: string): SqlServerTarget {
     port: parsed.port === '' ? undefined : Number(parsed.port),
     instanceName: parsed.searchParams.get('instanceName') ?? undefined,
     database,
-    user: parsed.username === '' ? undefined : decodeURIComponent(parsed.username),
-    password: parsed.password === '' ? undefined : decodeURIComponent(parsed.password),
+    user: parsed.username === '' ? undefined : decoded(parsed.username),
+    password: parsed.password === '' ? undefined : decoded(parsed.password),
     encrypt: flag('encrypt'),
     trustServerCertificate: flag('trustServerCertificate'),
   };

@@ -44,10 +44,19 @@ function tagging(runner: QueryRunner, context: string): QueryRunner {
     result.raw = [result.raw, result.affected];
     return structured === true ? result : result.raw;
   };
+  // A manager makes itself the one of its runner, and nested transactions get that one: it must not outlive the work.
+  let manager: unknown = runner.manager;
   return new Proxy(runner, {
     get: (target, property) => {
-      const value: unknown = property === 'query' ? query : Reflect.get(target, property);
-      return value;
+      const others: unknown = property === 'manager' ? manager : Reflect.get(target, property);
+      return property === 'query' ? query : others;
+    },
+    set: (target, property, value: unknown) => {
+      if (property === 'manager') {
+        manager = value;
+        return true;
+      }
+      return Reflect.set(target, property, value);
     },
   });
 }

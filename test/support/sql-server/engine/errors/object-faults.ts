@@ -64,6 +64,9 @@ export const databasePermissionDenied = (permission: string, database: string): 
 export const alreadyExists = (name: string): EngineFault =>
   fault(2714, 16, 6, `There is already an object named '${name}' in the database.`);
 
+export const databaseInUse = (name: string): EngineFault =>
+  fault(3702, 16, 3, `Cannot drop database "${name}" because it is currently in use.`);
+
 export const cannotDrop = (kind: string, name: string): EngineFault =>
   fault(3701, 11, 5, `Cannot drop the ${kind} '${name}', because it does not exist or you do not have permission.`);
 

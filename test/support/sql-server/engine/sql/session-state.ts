@@ -13,6 +13,10 @@ export interface ServerContext {
   readonly databases: () => readonly Database[];
   readonly findDatabase: (name: string) => Database | undefined;
   readonly createDatabase: (name: string) => void;
+  /** @throws 911, 3702 */
+  readonly dropDatabase: (name: string) => void;
+  /** Ends the sessions of a database, but for one. */
+  readonly endSessions: (database: string, but: SessionState) => void;
   readonly faults: EngineFaults;
 }
 

@@ -279,6 +279,25 @@ describe('the flow of a batch', () => {
   });
 });
 
+describe('databases', () => {
+  it('are made, used by one alone, and dropped once nobody is in them', async () => {
+    const engine = new SqlServerEngine({ clock: new VirtualClock(), random: new SeededRandom(1) });
+    const login = (database: string) =>
+      engine.login({ user: 'sa', password: '', database, application: 'spec', host: 'here', readOnlyIntent: false });
+    const numberOf = async (session: SqlSession, sql: string) => (await ask(session, sql)).errors[0]?.number;
+    const master = await login('master');
+    await ask(master, 'CREATE DATABASE [run-1]');
+    const inside = await login('run-1');
+    expect(await numberOf(master, 'DROP DATABASE [run-1]')).toBe(3702);
+    expect(await numberOf(master, 'ALTER DATABASE [run-1] SET SINGLE_USER WITH ROLLBACK IMMEDIATE')).toBeUndefined();
+    expect(await numberOf(inside, 'SELECT 1')).toBe(596);
+    expect(await numberOf(master, 'DROP DATABASE [run-1]')).toBeUndefined();
+    expect(engine.databaseNames).toEqual(['master']);
+    expect(await numberOf(master, 'DROP DATABASE [run-1]')).toBe(3701);
+    expect(await numberOf(master, 'DROP DATABASE IF EXISTS [run-1]')).toBeUndefined();
+  });
+});
+
 describe("mistakes have SQL Server's numbers", () => {
   it.each<[string, number]>([
     ['SELECT 1 +', 102],

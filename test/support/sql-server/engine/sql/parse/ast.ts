@@ -242,6 +242,7 @@ export type DatabaseSetting =
     }
   | { readonly kind: 'snapshot'; readonly on: boolean }
   | { readonly kind: 'readCommittedSnapshot'; readonly on: boolean }
+  | { readonly kind: 'singleUser' }
   | { readonly kind: 'other' };
 
 export type TableChange =
@@ -317,6 +318,7 @@ export type StatementBody =
       readonly unique: boolean;
       readonly columns: readonly string[];
     }
+  | { readonly kind: 'dropDatabase'; readonly names: readonly string[]; readonly ifExists: boolean }
   | { readonly kind: 'dropTable'; readonly names: readonly Name[]; readonly ifExists: boolean }
   | { readonly kind: 'dropIndex'; readonly name: string; readonly table: Name; readonly ifExists: boolean }
   | { readonly kind: 'truncate'; readonly name: Name }

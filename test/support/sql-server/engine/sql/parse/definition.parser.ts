@@ -64,8 +64,11 @@ export class DefinitionParser {
   drop(): StatementBody {
     const { cursor } = this;
     cursor.expect('DROP');
-    const what = cursor.expect('TABLE', 'INDEX');
+    const what = cursor.expect('TABLE', 'INDEX', 'DATABASE');
     const ifExists = cursor.acceptSequence('IF', 'EXISTS');
+    if (what === 'DATABASE') {
+      return { kind: 'dropDatabase', names: cursor.list(() => cursor.expectName()), ifExists };
+    }
     if (what === 'TABLE') {
       return { kind: 'dropTable', names: cursor.list(() => cursor.expectPath()), ifExists };
     }
@@ -244,8 +247,11 @@ export class DefinitionParser {
     if (cursor.accept('READ_COMMITTED_SNAPSHOT') !== undefined) {
       return { kind: 'readCommittedSnapshot', on: cursor.expect('ON', 'OFF') === 'ON' };
     }
+    if (cursor.accept('SINGLE_USER') !== undefined) {
+      return { kind: 'singleUser' };
+    }
     const option = cursor.next();
-    if (!/^(?:ANSI_|AUTO_|RECOVERY$|MULTI_USER$|SINGLE_USER$|PAGE_VERIFY$|COMPATIBILITY_LEVEL$)/.test(option.keyword)) {
+    if (!/^(?:ANSI_|AUTO_|RECOVERY$|MULTI_USER$|PAGE_VERIFY$|COMPATIBILITY_LEVEL$)/.test(option.keyword)) {
       throw unknownSetOption(option.text);
     }
     cursor.acceptSymbol('=');

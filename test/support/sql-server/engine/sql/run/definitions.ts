@@ -53,6 +53,7 @@ type Definition = Extract<
       | 'createDatabase'
       | 'createUser'
       | 'createIndex'
+      | 'dropDatabase'
       | 'dropTable'
       | 'dropIndex'
       | 'truncate'
@@ -68,6 +69,7 @@ const KINDS = [
   'createDatabase',
   'createUser',
   'createIndex',
+  'dropDatabase',
   'dropTable',
   'dropIndex',
   'truncate',
@@ -96,6 +98,9 @@ export function define(statement: Definition, run: Run, environment: Environment
       break;
     case 'createDatabase':
       session.server.createDatabase(statement.name);
+      break;
+    case 'dropDatabase':
+      statement.names.forEach((name) => dropDatabase(name, statement.ifExists, run));
       break;
     case 'createUser':
       database.grants.addUser(statement.name);
@@ -142,6 +147,9 @@ export function define(statement: Definition, run: Run, environment: Environment
         throw databasePermissionDenied('ALTER DATABASE', target.name);
       }
       alterDatabase(target, statement.settings);
+      if (statement.settings.some(({ kind }) => kind === 'singleUser')) {
+        session.server.endSessions(target.name, session);
+      }
       break;
     }
     case 'grant':
@@ -365,6 +373,16 @@ function dropConstraint(table: Table, name: string): void {
     const { default: fallback, ...rest } = column;
     return fallback !== undefined && lower(fallback.constraint) === lower(name) ? rest : column;
   });
+}
+
+function dropDatabase(name: string, ifExists: boolean, { session }: Run): void {
+  if (session.server.findDatabase(name) === undefined && ifExists) {
+    return;
+  }
+  if (session.server.findDatabase(name) === undefined || !session.isAdministrator) {
+    throw cannotDrop('database', name);
+  }
+  session.server.dropDatabase(name);
 }
 
 function alterDatabase(database: Database, settings: readonly DatabaseSetting[]): void {
