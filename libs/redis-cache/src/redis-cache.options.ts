@@ -1,6 +1,7 @@
 import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
 import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
 import { z } from 'zod';
+import { FREEZES } from './cache/deep-freeze.js';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import { InvalidationBus } from './invalidation/invalidation.bus.js';
 import { nameProblemOf } from './namespace/cache-key.js';
@@ -47,7 +48,10 @@ export interface RedisCacheModuleOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Redis: how often each replica gives a sign of life on the backplane, milliseconds; after three without one it is distrusted. Default 5,000. */
   readonly heartbeatMs?: number | undefined;
-  /** Freeze the values that readers share, so that a mistaken change fails at once. Costs time for large values: pass `false` in production. Default `true`. */
+  /**
+   * Freeze the values that readers share, so that a mistaken change fails at once. It costs each read of the store. Default `true`, and `false` where `NODE_ENV` is `production` when this
+   * package is loaded.
+   */
   readonly freeze?: boolean | undefined;
 }
 
@@ -66,7 +70,7 @@ export const REDIS_CACHE_DEFAULTS = Object.freeze({
   prefix: 'app',
   connectTimeoutMs: 5_000,
   heartbeatMs: 5_000,
-  freeze: true,
+  freeze: FREEZES,
 } as const);
 
 /** Injection token of the checked {@link RedisCacheModuleOptions}. */

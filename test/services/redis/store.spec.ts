@@ -6,12 +6,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyRedisForTests } from '../../support/redis/redis-for-tests.js';
 import { RedisServer } from '../../support/redis/redis-server.js';
 import { redisSubject, siteOf } from '../../support/redis/redis-subject.js';
-import { answer, KEYS, said, stands, valueRequest } from '../../support/redis/store-requests.js';
+import { answer, KEYS, type Request, said, stands, valueRequest } from '../../support/redis/store-requests.js';
 import { runRedisContracts } from './redis-contracts.js';
 
 const programs = await everyRedisForTests();
 const RUNS = 150;
 const CHANNEL = 'test:contract:!inv';
+
+/** Sets that follow one another begin at once; everything else by itself. */
+function runsOfSets(requests: readonly Request[]): readonly (readonly Request[])[] {
+  const runs: Request[][] = [];
+  for (const one of requests) {
+    const last = runs.at(-1);
+    if (one.kind === 'set' && last?.[0]?.kind === 'set') {
+      last.push(one);
+    } else {
+      runs.push([one]);
+    }
+  }
+  return runs;
+}
 
 describe.each(programs)('on Redis $version', (program) => {
   let server: RedisServer;
@@ -45,6 +59,32 @@ describe.each(programs)('on Redis $version', (program) => {
     await subject.close();
   });
 
+  it('refuses a set of a key that is no entry by itself: what is set in the same turn is stored, and no trust is lost', async () => {
+    const subject = await redisSubject(siteOf(server));
+    const { bus, link, redis, store } = subject;
+    const heard: string[] = [];
+    await bus.subscribe(CHANNEL, {
+      onMessage: ({ action, key }) => heard.push(`${action} ${key}`),
+      onTrusted: () => heard.push('trusted'),
+      onUntrusted: () => heard.push('untrusted'),
+    });
+    await redis.rpush(link.stored('foreign'), 'a list');
+    const write = { channel: CHANNEL, source: 'a', synced: false, payload: '1', ttlMs: 60_000 };
+    const settled = await Promise.allSettled(
+      ['a', 'foreign', 'b', 'a'].map((key, index) =>
+        store.set({ ...write, key, version: new EntryVersion(1n, BigInt(9 - index)) }),
+      ),
+    );
+    expect(
+      settled.map((one) =>
+        one.status === 'fulfilled' ? one.value.outcome : `${one.reason.name} ${one.reason.message}`,
+      ),
+    ).toEqual(['applied', expect.stringMatching(/^ReplyError WRONGTYPE/), 'applied', 'stale']);
+    await subject.published();
+    expect(heard).toEqual(['trusted', 'set a', 'set b']);
+    await subject.close();
+  });
+
   it('tells how long its signs of life take to come back, until nobody asks', async () => {
     const subject = await redisSubject(siteOf(server));
     const lagsMs: number[] = [];
@@ -75,8 +115,11 @@ describe.each(programs)('on Redis $version', (program) => {
             onUntrusted: () => {},
           });
           const memory = new MemoryCacheStore(embedded);
-          for (const one of requests) {
-            expect(await answer(redis.store, one)).toEqual(await answer(memory, one));
+          for (const together of runsOfSets(requests)) {
+            const answers = await Promise.all(together.map((one) => answer(redis.store, one)));
+            for (const [index, one] of together.entries()) {
+              expect(answers[index]).toEqual(await answer(memory, one));
+            }
             expect(stands(await redis.store.getMany(KEYS))).toEqual(stands(await memory.getMany(KEYS)));
           }
           await clock.settle();

@@ -1,3 +1,9 @@
+/**
+ * Whether readers are shown what they cannot change, unless an app says: in development and in tests, where a mistake is to fail at once; not in production, where it would
+ * cost each read of the store.
+ */
+export const FREEZES: boolean = process.env['NODE_ENV'] !== 'production';
+
 /** Freezes a value and everything that it holds: a reader that changes what other readers share fails at once. */
 export function deepFreeze<T>(value: T): T {
   freezeIfObject(value);

@@ -32,6 +32,8 @@ export interface ShownValue<T> {
 /** A value in the two forms that the cache keeps: text in the store, decoded (and frozen) in memory. */
 export interface EncodedValue<T> {
   readonly payload: string | null;
+  /** It says "no such thing". */
+  readonly negative: boolean;
   /** Of the payload, as UTF-8. */
   readonly bytes: number;
   readonly shown: ShownValue<T>;
@@ -94,7 +96,7 @@ export class EntryCodec<T> {
 
   #encode(value: T | undefined): EncodedValue<T> {
     if (value === undefined) {
-      return { payload: null, bytes: 0, shown: NO_VALUE };
+      return { payload: null, negative: true, bytes: 0, shown: NO_VALUE };
     }
     const { codec } = this.namespace;
     let payload: string;
@@ -112,7 +114,7 @@ export class EntryCodec<T> {
     if (bytes > this.namespace.maxPayloadBytes) {
       throw new CachePayloadTooLargeError(this.namespace.name, bytes, this.namespace.maxPayloadBytes);
     }
-    return { payload, bytes, shown };
+    return { payload, negative: false, bytes, shown };
   }
 
   /** `false`: the codec cannot read the text (another release wrote it). */

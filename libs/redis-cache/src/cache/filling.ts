@@ -1,3 +1,4 @@
+import type { GivenVersion, StoreOrigin, StoreWrite } from '../store/cache.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import { type CacheParts, jitteredTtlMs } from './cache.parts.js';
 import type { ShownValue } from './entry.codec.js';
@@ -17,16 +18,29 @@ function storedTtlMs<T>(parts: CacheParts<T>, value: T | undefined, lives: Entry
   return jitteredTtlMs(value === undefined ? negativeTtlMs : (lives.l2TtlMs ?? l2TtlMs), random);
 }
 
-/** Lives of what is written now: fresh, and kept beyond that for fail-safe. */
-export function storedLives<T>(
-  parts: CacheParts<T>,
-  value: T | undefined,
-  lives: EntryLives,
-): { readonly ttlMs: number; readonly keptMs: number } {
+/** How long what is written is fresh, and how long it is kept beyond that, for fail-safe. */
+interface StoredLives {
+  readonly ttlMs: number;
+  readonly keptMs: number;
+}
+
+/** Lives of what is written now. */
+export function storedLives<T>(parts: CacheParts<T>, value: T | undefined, lives: EntryLives): StoredLives {
   return {
     ttlMs: storedTtlMs(parts, value, lives),
     keptMs: value === undefined || !parts.keepsOld ? 0 : parts.namespace.failSafeMs,
   };
+}
+
+/** A write to the store; each property by its name, because spreading two objects costs more than the rest of it. */
+export function storeWrite<V extends GivenVersion, P extends string | null>(
+  { channel, source, synced, populate }: StoreOrigin,
+  key: string,
+  version: V,
+  payload: P,
+  { ttlMs, keptMs }: StoredLives,
+): StoreWrite & { readonly version: V; readonly payload: P } {
+  return { channel, source, synced, populate, key, version, payload, ttlMs, keptMs };
 }
 
 /** What came from the store or a loader. */

@@ -1,4 +1,5 @@
 import type { CacheStore, StoredEntry } from '../store/cache.store.js';
+import { Gathered } from '../store/gathered.js';
 
 interface Read {
   readonly key: string;
@@ -6,39 +7,23 @@ interface Read {
   readonly reject: (error: unknown) => void;
 }
 
-/** Of one question: more would only make the first wait for the last. */
+/** Of one question. */
 const MAX_TOGETHER = 128;
 
-/**
- * Reads that are asked for in one turn of the event loop leave as one question, where the store says that it {@link CacheStore.readsTogether}: a deadline, a
- * circuit and a command cost as much as the rest of a read, and are paid once for all of them. A read on its own waits for the end of the turn only.
- */
+/** Reads that are asked for in one turn of the event loop leave as one question, where the store says that it {@link CacheStore.readsTogether}. */
 export class GatheredReads {
-  #reads: Read[] = [];
+  readonly #reads = new Gathered<Read>(MAX_TOGETHER, (reads) => this.#ask(reads));
 
   constructor(private readonly store: CacheStore) {}
 
   /** As {@link CacheStore.get}. */
   get(key: string): Promise<StoredEntry | undefined> {
-    if (!this.store.readsTogether) {
-      return this.store.get(key);
-    }
-    return new Promise((resolve, reject) => {
-      const reads = this.#reads;
-      if (reads.push({ key, resolve, reject }) === 1) {
-        setImmediate(() => this.#ask(reads));
-      } else if (reads.length === MAX_TOGETHER) {
-        this.#ask(reads);
-      }
-    });
+    return this.store.readsTogether
+      ? new Promise((resolve, reject) => this.#reads.add({ key, resolve, reject }))
+      : this.store.get(key);
   }
 
-  /** Does nothing when they were asked for already. */
-  #ask(reads: Read[]): void {
-    if (reads !== this.#reads) {
-      return;
-    }
-    this.#reads = [];
+  #ask(reads: readonly Read[]): void {
     const [first] = reads;
     if (first !== undefined && reads.length === 1) {
       this.store.get(first.key).then(first.resolve, first.reject);

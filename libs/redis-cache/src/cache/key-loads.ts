@@ -21,15 +21,26 @@ export class KeyLoads<T> {
     const { view } = this.parts;
     const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
     const run = new LoadRun(this.parts, load, loader, options);
-    const loaded = run
-      .run()
-      .catch((error: unknown) => this.#lastKnown(key, error, run))
-      .finally(() => {
-        view.unshare(load);
-        view.end(load.flight);
-        this.#running.delete(loaded);
-      });
-    const answer = this.#patient(key, loaded, run);
+    const end = (): void => {
+      view.unshare(load);
+      view.end(load.flight);
+      this.#running.delete(loaded);
+    };
+    // One promise for both ends: it is on the way of every hit of the second level.
+    const loaded = run.run().then(
+      (hit) => {
+        end();
+        return hit;
+      },
+      (error: unknown) => {
+        try {
+          return this.#lastKnown(key, error, run);
+        } finally {
+          end();
+        }
+      },
+    );
+    const answer = this.parts.namespace.staleAfterMs === 0 ? loaded : this.#patient(key, loaded, run);
     // Nobody joins before this line: a load runs on synchronously until its first question to the store.
     load.answer = answer;
     view.share(load);
@@ -67,9 +78,6 @@ export class KeyLoads<T> {
   /** Waits for the load, but where a value is kept for no longer than the namespace says. */
   async #patient(key: string, loaded: Promise<CacheHit<T>>, run: LoadRun<T>): Promise<CacheHit<T>> {
     const { namespace, clock } = this.parts;
-    if (namespace.staleAfterMs === 0) {
-      return await loaded;
-    }
     const impatient = new Promise<CacheHit<T> | undefined>((resolve) => {
       const timer = clock.setTimer(namespace.staleAfterMs, () => resolve(this.#known(key, run)));
       const stop = (): void => timer.cancel();

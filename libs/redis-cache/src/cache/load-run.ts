@@ -3,10 +3,17 @@ import type { GivenVersion, KeptValue, LeaseReply, SetReply, StoredEntry } from 
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loaded, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import { type EncodedValue, type EntryCodec, isTooLarge, isUsable, type UsableEntry } from './entry.codec.js';
+import {
+  type DecodedValue,
+  type EncodedValue,
+  type EntryCodec,
+  isTooLarge,
+  isUsable,
+  type UsableEntry,
+} from './entry.codec.js';
 import { checkLives } from './entry-lives.js';
 import { checkTags, type EntryOptions } from './entry-options.js';
-import { fillFirstLevel, storedLives } from './filling.js';
+import { fillFirstLevel, storedLives, storeWrite } from './filling.js';
 import type { WakeUp } from './key-waiters.js';
 import { LeaseRenewal } from './lease-renewal.js';
 import { runLoader } from './loader-run.js';
@@ -58,20 +65,20 @@ export class LoadRun<T> {
 
   /** @throws what the loader throws; {@link CacheOverloadedError} while the store is down; {@link CacheClosedError}. */
   async run(): Promise<CacheHit<T>> {
-    for (let first = true; ; first = false) {
-      if (this.parts.closing.aborted) {
-        throw new CacheClosedError(this.parts.namespace.name);
-      }
-      const wakeUp = this.parts.waiters.listen(this.load.flight.key);
-      try {
-        const answer = await this.#turn(first, wakeUp);
-        if (answer !== undefined) {
-          return answer;
-        }
-      } finally {
-        wakeUp.end();
-      }
+    let entry: StoredEntry | undefined;
+    try {
+      // Hits never pay for a lease: the first question is a plain read, and nobody has to be woken for its answer.
+      entry = await this.#read();
+    } catch (error) {
+      return await this.#loadInstead(error);
     }
+    const taken = isUsable(entry) ? this.#take(entry) : this.#learnFloor(entry);
+    let answer = taken instanceof Promise ? await taken : taken;
+    while (answer === undefined) {
+      // oxlint-disable-next-line no-await-in-loop -- each turn follows from the answer to the one before
+      answer = await this.#turn();
+    }
+    return answer;
   }
 
   /**
@@ -93,29 +100,48 @@ export class LoadRun<T> {
     }
   }
 
-  /** One question to the store and what follows from its answer; nothing = ask again. */
-  async #turn(first: boolean, wakeUp: WakeUp): Promise<CacheHit<T> | undefined> {
-    const token = this.parts.random.id();
-    let reply: LeaseReply;
-    try {
-      reply = await this.#ask(token, first);
-    } catch (error) {
-      if (!CacheStoreUnavailableError.is(error)) {
-        throw error;
-      }
-      return await this.#loadUnstored();
+  /** One question for the lease and what follows from its answer; nothing = ask again. */
+  async #turn(): Promise<CacheHit<T> | undefined> {
+    const { closing, namespace, random, waiters } = this.parts;
+    if (closing.aborted) {
+      throw new CacheClosedError(namespace.name);
     }
-    return await this.#answerTo(reply, token, wakeUp);
+    const token = random.id();
+    const wakeUp = waiters.listen(this.load.flight.key);
+    try {
+      let reply: LeaseReply;
+      try {
+        reply = await this.#ask(token);
+      } catch (error) {
+        return await this.#loadInstead(error);
+      }
+      return await this.#answerTo(reply, token, wakeUp);
+    } finally {
+      wakeUp.end();
+    }
   }
 
-  /** Hits never pay for a lease: the first question is a plain read. */
-  async #ask(token: string, first: boolean): Promise<LeaseReply> {
-    const { reads, store, view, namespace } = this.parts;
+  /** The store failed: the source answers. @throws what is no failure of the store. */
+  async #loadInstead(error: unknown): Promise<CacheHit<T>> {
+    if (!CacheStoreUnavailableError.is(error)) {
+      throw error;
+    }
+    return await this.#loadUnstored();
+  }
+
+  #read(): Promise<StoredEntry | undefined> {
+    const { reads, view } = this.parts;
     view.asksAgain(this.load.flight);
-    const asks = first || (this.#outdated && !this.#hasRead);
+    return reads.get(this.#storedKey);
+  }
+
+  async #ask(token: string): Promise<LeaseReply> {
+    const { store, view, namespace } = this.parts;
+    const readsFirst = this.#outdated && !this.#hasRead;
     this.#hasRead = false;
-    if (asks) {
-      const entry = await reads.get(this.#storedKey);
+    view.asksAgain(this.load.flight);
+    if (readsFirst) {
+      const entry = await this.#read();
       if (isUsable(entry)) {
         return { kind: 'hit', entry };
       }
@@ -148,21 +174,33 @@ export class LoadRun<T> {
     return (await this.#wait(reply.remainingMs, wakeUp)) ? undefined : await this.#loadUnstored();
   }
 
-  /** Shows a stored entry, unless it is below what callers of this load may already have seen. */
-  async #take(entry: UsableEntry, wakeUp?: WakeUp): Promise<CacheHit<T> | undefined> {
-    const { view, stats, codec } = this.parts;
-    const { flight } = this.load;
-    const decoded = codec.decode(entry);
+  /** Shows a stored entry, unless it is below what callers of this load may already have seen. A promise only where more has to be asked. */
+  #take(entry: UsableEntry, wakeUp?: WakeUp): CacheHit<T> | undefined | Promise<CacheHit<T> | undefined> {
+    const decoded = this.parts.codec.decode(entry);
     if (decoded === false) {
-      return await this.#replaceUndecodable();
+      return this.#replaceUndecodable();
     }
-    const holds = decoded.tags === undefined || (await this.#holds(decoded.tags));
+    return decoded.tags === undefined
+      ? this.#show(entry, decoded)
+      : this.#takeIfTagged(entry, decoded, decoded.tags, wakeUp);
+  }
+
+  async #takeIfTagged(
+    entry: UsableEntry,
+    decoded: DecodedValue<T>,
+    stamps: readonly TagStamp[],
+    wakeUp: WakeUp | undefined,
+  ): Promise<CacheHit<T> | undefined> {
+    const holds = await this.#holds(stamps);
     if (holds === 'unknown') {
       return await this.#loadUnstored();
     }
-    if (!holds) {
-      return await this.#passOver(entry, wakeUp);
-    }
+    return holds ? this.#show(entry, decoded) : await this.#passOver(entry, wakeUp);
+  }
+
+  #show(entry: UsableEntry, decoded: DecodedValue<T>): CacheHit<T> | undefined {
+    const { view, stats } = this.parts;
+    const { flight } = this.load;
     this.#outdated = false;
     const accepted = view.accepts(flight, entry.version);
     view.learn(flight.key, entry.version, flight);
@@ -332,9 +370,7 @@ export class LoadRun<T> {
     const wasBehind = loaded.version !== 'next' && !view.accepts(flight, loaded.version);
     let reply: SetReply;
     try {
-      const { version } = loaded;
-      const write = { ...origin, key: this.#storedKey, version, payload: encoded.payload, ...lives };
-      reply = await store.set(write, token);
+      reply = await store.set(storeWrite(origin, this.#storedKey, loaded.version, encoded.payload, lives), token);
     } catch (error) {
       if (!CacheStoreUnavailableError.is(error)) {
         throw error;
@@ -349,9 +385,8 @@ export class LoadRun<T> {
       const behind = loaded.version === 'next' ? !view.accepts(flight, version) : wasBehind;
       view.stamp(this.load, version);
       view.learn(flight.key, version, flight);
-      const negative = loaded.value === undefined;
       this.parts.onStored(encoded.bytes);
-      fillFirstLevel(this.parts, flight, { ...encoded, negative, version, ttlMs: lives.ttlMs }, own);
+      fillFirstLevel(this.parts, flight, { ...encoded, version, ttlMs: lives.ttlMs }, own);
       if (!behind) {
         return this.#own({ ...loaded, version }, encoded.shown.value, false);
       }
@@ -380,7 +415,7 @@ export class LoadRun<T> {
   }
 
   /** A lease or tombstone tells a stamp too, and whatever is learned acts like a message. */
-  #learnFloor(entry: StoredEntry | undefined): void {
+  #learnFloor(entry: StoredEntry | undefined): undefined {
     if (entry !== undefined) {
       this.parts.view.learn(this.load.flight.key, stampOf(entry));
     }

@@ -4,6 +4,7 @@ import type {
   ChangeReply,
   GivenVersion,
   SetAllReply,
+  SetOutcome,
   SetReply,
   StoredEntry,
 } from '../store/cache.store.js';
@@ -11,18 +12,16 @@ import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
 import { type DecodedValue, type EncodedValue, isUsable, type UsableEntry } from './entry.codec.js';
-import type { EntryOptions } from './entry-options.js';
-import { fillFirstLevel, storedLives } from './filling.js';
+import type { EntryLives } from './entry-lives.js';
+import { checkEntryOptions, type EntryOptions } from './entry-options.js';
+import { fillFirstLevel, storedLives, storeWrite } from './filling.js';
 import type { Flight } from './local-view.js';
 import { WHOLE_NAMESPACE } from './tags/tag-book.js';
 import type { TagStamp } from './tags/tag-stamp.js';
 
 /** One of several values to store. */
-export interface WriteOf<T> extends ValueToSet<T> {
+export interface WriteOf<T> extends EntryOptions {
   readonly key: string;
-}
-
-interface ValueToSet<T> extends EntryOptions {
   readonly value: T | undefined;
   readonly version: GivenVersion;
 }
@@ -96,17 +95,17 @@ export class StoreAccess<T> {
   }
 
   /** A set without a lease. */
-  async write(key: string, value: T | undefined, version: GivenVersion, options: EntryOptions): Promise<SetReply> {
+  async write(key: string, value: T | undefined, version: GivenVersion, options: EntryOptions): Promise<SetOutcome> {
     const { view, store, names, origin, codec, namespace } = this.parts;
     checkCacheKey(key);
-    const encoded = codec.encode(value, namespace.tagged ? await this.tagsOf(options) : []);
+    checkEntryOptions('VersionedCache.set', namespace, options);
+    const encoded = codec.encode(value, namespace.tagged ? await this.tagsOf(options) : undefined);
     const lives = storedLives(this.parts, value, options);
     const flight = view.begin(key);
     try {
-      const write = { ...origin, key: names.stored(key), version, payload: encoded.payload, ...lives };
-      const reply = await store.set(write);
-      this.#settle(flight, reply, { ...options, value, version }, encoded, lives.ttlMs);
-      return reply;
+      const reply = await store.set(storeWrite(origin, names.stored(key), version, encoded.payload, lives));
+      this.#settle(flight, reply, version, options, encoded, lives.ttlMs);
+      return reply.outcome;
     } finally {
       view.end(flight);
     }
@@ -119,13 +118,8 @@ export class StoreAccess<T> {
       entries.map(async (entry) => {
         const encoded = codec.encode(entry.value, await this.tagsOf(entry));
         const lives = storedLives(this.parts, entry.value, entry);
-        const { version } = entry;
-        return {
-          entry,
-          encoded,
-          lives,
-          write: { ...origin, key: names.stored(entry.key), version, payload: encoded.payload, ...lives },
-        };
+        const write = storeWrite(origin, names.stored(entry.key), entry.version, encoded.payload, lives);
+        return { entry, encoded, lives, write };
       }),
     );
     const flights = writes.map(({ entry }) => view.begin(entry.key));
@@ -134,7 +128,7 @@ export class StoreAccess<T> {
       writes.forEach(({ entry, encoded, lives }, index) => {
         const [flight, reply] = [flights[index], replies[index]];
         if (flight !== undefined && reply !== undefined) {
-          this.#settle(flight, reply, entry, encoded, lives.ttlMs);
+          this.#settle(flight, reply, entry.version, entry, encoded, lives.ttlMs);
         }
       });
       return replies;
@@ -147,7 +141,8 @@ export class StoreAccess<T> {
   #settle(
     flight: Flight,
     { outcome, current }: SetReply | SetAllReply,
-    { value, version: given, ...lives }: ValueToSet<T>,
+    given: GivenVersion,
+    lives: EntryLives,
     encoded: EncodedValue<T>,
     ttlMs: number,
   ): void {
@@ -167,7 +162,8 @@ export class StoreAccess<T> {
     }
     // Store first, then the own first level; a stamp learned meanwhile wins.
     view.learn(flight.key, version, flight);
-    fillFirstLevel(this.parts, flight, { ...encoded, negative: value === undefined, version, ttlMs }, lives);
+    const { shown, bytes, tags, negative } = encoded;
+    fillFirstLevel(this.parts, flight, { shown, bytes, tags, negative, version, ttlMs }, lives);
   }
 
   /** The versions of an entry's tags, before what it holds is stored. */

@@ -16,7 +16,7 @@ export interface VersionedCacheParts<T> {
   readonly random: Random;
   /** A circuit in front of the store, shared by all caches on it: while it is open, no call waits for the store. Default: none. */
   readonly breaker?: Policy | undefined;
-  /** Freeze what readers share. Default `true`. */
+  /** Freeze what readers share. Default: unless `NODE_ENV` is `production`. */
   readonly freeze?: boolean | undefined;
   /** Told how long each loader took, in milliseconds. */
   readonly onLoaded?: ((durationMs: number) => void) | undefined;

@@ -14,9 +14,10 @@ import type { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
 import { type CacheStats, emptyStats } from './cache.stats.js';
+import { FREEZES } from './deep-freeze.js';
 import { EntryCodec } from './entry.codec.js';
 import { checkEntryOptions, checkTags, type EntryOptions } from './entry-options.js';
-import { storedLives } from './filling.js';
+import { storedLives, storeWrite } from './filling.js';
 import type { FirstLevelEntry } from './first-level.js';
 import { GatheredReads } from './gathered-reads.js';
 import { KeyLoads } from './key-loads.js';
@@ -71,7 +72,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       store,
       reads: new GatheredReads(store),
       view,
-      codec: new EntryCodec(namespace, options.freeze ?? true),
+      codec: new EntryCodec(namespace, options.freeze ?? FREEZES),
       waiters: new KeyWaiters(clock),
       gate: new OutageGate({
         namespace: namespace.name,
@@ -244,10 +245,10 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
    * @throws {@link InvalidCacheKeyError}, ConfigurationError (lives), {@link CachePayloadTooLargeError}, {@link CacheValueNotEncodableError}; {@link CacheStoreUnavailableError}
    * when the store fails (it may have stored).
    */
-  async set(key: string, value: T | undefined, version: V, options: EntryOptions = AS_NAMESPACE): Promise<SetOutcome> {
-    this.#checkOpen();
-    checkEntryOptions('VersionedCache.set', this.namespace, options);
-    return (await this.#access.write(key, value, version, options)).outcome;
+  set(key: string, value: T | undefined, version: V, options: EntryOptions = AS_NAMESPACE): Promise<SetOutcome> {
+    return this.#closing.signal.aborted
+      ? Promise.reject(new CacheClosedError(this.name))
+      : this.#access.write(key, value, version, options);
   }
 
   /**
@@ -270,8 +271,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       if (payload === null || value === undefined) {
         return store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs);
       }
-      const lives = storedLives(this.#parts, value, options);
-      return store.refresh({ ...origin, key: storedKey, version, payload, ...lives });
+      return store.refresh(storeWrite(origin, storedKey, version, payload, storedLives(this.#parts, value, options)));
     });
   }
 
@@ -352,16 +352,20 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       }
       return this.#shown(entry);
     }
-    const shared = view.shared(key)?.answer;
-    if (shared !== undefined) {
+    let answer = view.shared(key)?.answer;
+    if (answer === undefined) {
+      this.#checkOpen();
+      checkCacheKey(key);
+      checkEntryOptions('VersionedCache.getOrLoad', namespace, options);
+      stats.misses++;
+      answer = this.#loads.begin(key, loader, options);
+    } else {
       stats.joined++;
-      return await this.#counted(shared);
     }
-    this.#checkOpen();
-    checkCacheKey(key);
-    checkEntryOptions('VersionedCache.getOrLoad', namespace, options);
-    stats.misses++;
-    return await this.#counted(this.#loads.begin(key, loader, options));
+    const hit = await answer;
+    stats.staleAnswers += hit.stale ? 1 : 0;
+    stats.negativeHits += hit.value === undefined ? 1 : 0;
+    return hit;
   }
 
   /** A stamp of the key was learned elsewhere (the replica's own commit): drops what is below it, and marks reads and loads under way. */
@@ -401,14 +405,6 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
     const subscriptions = [...this.#subscriptions];
     this.#subscriptions.clear();
     await Promise.all(subscriptions.map((subscription) => subscription.close()));
-  }
-
-  async #counted(answer: Promise<CacheHit<T>>): Promise<CacheHit<T>> {
-    const hit = await answer;
-    const { stats } = this.#parts;
-    stats.staleAnswers += hit.stale ? 1 : 0;
-    stats.negativeHits += hit.value === undefined ? 1 : 0;
-    return hit;
   }
 
   /** What the first level may show now, counted. */

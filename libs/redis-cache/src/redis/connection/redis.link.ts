@@ -8,7 +8,7 @@ import { ClusterServers } from './cluster.servers.js';
 import { RecentChanges } from '../entries/recent-changes.js';
 import { type RedisServers, type ScanStep, type ServersContext } from './redis.servers.js';
 import { type RedisTarget, targetOfClient, targetOfUrl } from './redis.target.js';
-import { CHANGES, SCRIPT_OF_MANY, type ScriptName } from '../entries/commands.js';
+import { CHANGES, runScript, type ScriptName, type ScriptOfMany } from '../entries/commands.js';
 import { NotConnectedError } from './server-connection.js';
 import { ServerGeneration } from './server-generation.js';
 import { SharedRun } from './shared-run.js';
@@ -190,7 +190,7 @@ export class RedisLink {
 
   /** Runs a script on a key that tells nobody. */
   async run(name: ScriptName, key: string, ...parameters: readonly (string | number)[]): Promise<unknown> {
-    return this.#servers.run(key, (redis) => this.#script(redis, name, [this.stored(key)], parameters));
+    return this.#servers.run(key, (redis) => runScript(redis, name, [this.stored(key)], parameters));
   }
 
   /** Runs a script on a key that publishes on a channel. Its number is taken when it is sent: what was not sent is not missed. */
@@ -208,7 +208,7 @@ export class RedisLink {
         if (CHANGES.has(name)) {
           this.#changes.note(key, channel, this.#options.clock.monotonic());
         }
-        return this.#script(redis, name, [this.stored(key)], [channel, headOf(sent), ...parameters]);
+        return runScript(redis, name, [this.stored(key)], [channel, headOf(sent), ...parameters]);
       })
       .then(
         (reply) => {
@@ -223,27 +223,39 @@ export class RedisLink {
   }
 
   /** Like {@link tell}, for a script of many keys, all in one slot. Each key has a message of its own; its head comes before the parameters of that key. */
-  async tellAll(
+  tellAll(
+    name: ScriptOfMany,
     keys: readonly [string, ...string[]],
     { channel, source }: Told,
     common: readonly string[],
     parameters: readonly (readonly (string | number)[])[],
   ): Promise<unknown> {
     const sent: SentMessage[] = [];
-    let failure: unknown;
-    try {
-      return await this.#servers.run(keys[0], (redis) => {
-        keys.slice(sent.length).forEach((key) => sent.push(this.#begin(redis, key, channel, source)));
-        const own = parameters.flatMap((some, index) => [headOf(sent[index]), ...some]);
-        const names = [keys.length, ...keys.map((key) => this.stored(key))];
-        return this.#script(redis, SCRIPT_OF_MANY, names, [channel, ...common, ...own]);
-      });
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
-      sent.forEach((one) => this.#messages.end(channel, one, failure));
-    }
+    const end = (failure?: unknown): void => sent.forEach((one) => this.#messages.end(channel, one, failure));
+    return this.#servers
+      .run(keys[0], (redis) => {
+        const given: (string | number)[] = [channel, ...common];
+        keys.forEach((key, index) => {
+          sent[index] ??= this.#begin(redis, key, channel, source);
+          given.push(headOf(sent[index]), ...(parameters[index] ?? []));
+        });
+        return runScript(
+          redis,
+          name,
+          keys.map((key) => this.stored(key)),
+          given,
+        );
+      })
+      .then(
+        (reply) => {
+          end();
+          return reply;
+        },
+        (error: unknown) => {
+          end(error);
+          throw error;
+        },
+      );
   }
 
   #begin(redis: Redis, key: string, channel: string, source: string): SentMessage {
@@ -368,7 +380,7 @@ export class RedisLink {
     const changes = this.#changes.list(this.#options.clock.monotonic());
     await Promise.all(
       changes.map(({ key, channel }) =>
-        this.#script(
+        runScript(
           redis,
           'smartpulseEvict',
           [this.stored(key)],
@@ -376,19 +388,6 @@ export class RedisLink {
         ),
       ),
     );
-  }
-
-  #script(
-    redis: Redis,
-    name: ScriptName,
-    keys: readonly (string | number)[],
-    parameters: readonly (string | number)[],
-  ): Promise<unknown> {
-    const command: unknown = Reflect.get(redis, name);
-    if (!isCommand(command)) {
-      return Promise.reject(new TypeError(`The script ${name} is not defined.`));
-    }
-    return command.call(redis, ...keys, ...parameters);
   }
 
   #begun(): void {
@@ -482,7 +481,3 @@ export class RedisLink {
 
 /** Heartbeats, and what a process does by itself, are of the process, whatever its writers call themselves. */
 const PROCESS_SOURCE = '-';
-
-function isCommand(command: unknown): command is (...parameters: readonly (string | number)[]) => Promise<unknown> {
-  return typeof command === 'function';
-}

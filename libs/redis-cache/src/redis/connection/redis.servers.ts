@@ -1,6 +1,6 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { Redis, RedisOptions } from 'ioredis';
-import { SCRIPT_OF_MANY, SCRIPTS } from '../entries/commands.js';
+import { isOfMany, SCRIPTS } from '../entries/commands.js';
 import type { ServerConnection } from './server-connection.js';
 import type { ServerGeneration } from './server-generation.js';
 
@@ -70,12 +70,9 @@ export function dataOptions({ connectTimeoutMs, silentMs }: ServersContext): Red
     connectTimeout: connectTimeoutMs,
     socketTimeout: silentMs,
     // The cache gathers them itself, at the end of a turn: in a pipeline of the client's they would wait for another one.
-    autoPipeliningIgnoredCommands: ['get', 'mget'],
+    autoPipeliningIgnoredCommands: ['get', 'mget', 'smartpulseSetEach'],
     scripts: Object.fromEntries(
-      Object.entries(SCRIPTS).map(([name, lua]) => [
-        name,
-        name === SCRIPT_OF_MANY ? { lua } : { lua, numberOfKeys: 1 },
-      ]),
+      Object.entries(SCRIPTS).map(([name, lua]) => [name, isOfMany(name) ? { lua } : { lua, numberOfKeys: 1 }]),
     ),
     // A master that became a replica: go and look for the new one.
     reconnectOnError: ({ message }) => message.startsWith('READONLY'),

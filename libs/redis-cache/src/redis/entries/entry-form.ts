@@ -14,6 +14,8 @@ export interface EntryForm {
   >;
   /** {@link getMany} is one command, where all keys are in one server. */
   readonly readsTogether: boolean;
+  /** There is a script that sets several, where all keys are in one server. */
+  readonly setsTogether: boolean;
   get(link: RedisLink, key: string): Promise<unknown>;
   /** Aligned with the keys. */
   getMany(link: RedisLink, keys: readonly string[]): Promise<readonly unknown[]>;
@@ -37,6 +39,7 @@ export const STRINGS: EntryForm = Object.freeze({
     sweep: 'smartpulseSweep',
   }),
   readsTogether: true,
+  setsTogether: true,
   get: (link: RedisLink, key: string) => link.get(key),
   getMany: (link: RedisLink, keys: readonly string[]) => link.getMany(keys),
   read: (stored: unknown, nowMs: number) => (typeof stored === 'string' ? readEntry(stored, nowMs) : undefined),

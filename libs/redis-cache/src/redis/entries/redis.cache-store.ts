@@ -20,6 +20,7 @@ import { entryText, expiryText, readVersion } from './entry-text.js';
 import type { RedisLink } from '../connection/redis.link.js';
 import type { ScriptName } from './commands.js';
 import { type EntryForm, STRINGS } from './entry-form.js';
+import { GatheredSets } from './gathered-sets.js';
 
 const SET_OUTCOMES: ReadonlySet<string> = new Set<SetOutcome>(['applied', 'duplicate', 'stale', 'leaseLost', 'absent']);
 const CHANGE_OUTCOMES: ReadonlySet<string> = new Set<ChangeOutcome>([
@@ -35,6 +36,8 @@ const BEGINNING = '0';
 export class RedisCacheStore extends CacheStore {
   readonly durable = true;
   readonly shared = true;
+  /** Where several entries can be set by one command. */
+  readonly #sets: GatheredSets | undefined;
 
   /** @param form how an entry is kept. */
   constructor(
@@ -42,6 +45,7 @@ export class RedisCacheStore extends CacheStore {
     private readonly form: EntryForm = STRINGS,
   ) {
     super();
+    this.#sets = link.isOneServer && form.setsTogether ? new GatheredSets(link) : undefined;
   }
 
   /** The shards of a cluster answer and fail each by itself. */
@@ -58,16 +62,20 @@ export class RedisCacheStore extends CacheStore {
     return keys.map((_, index) => this.#read(found[index]));
   }
 
-  override async set(write: StoreWrite, leaseToken = ''): Promise<SetReply> {
+  override set(write: StoreWrite, leaseToken = ''): Promise<SetReply> {
     const { key, version, synced } = write;
     const texts = this.#texts(write);
-    const [outcome, current, next] = await this.#tell(this.form.scripts.set, key, write, [
-      given(version),
-      flag(synced),
-      leaseToken,
-      storedMs(write),
-      ...texts,
-    ]);
+    const parameters = [given(version), flag(synced), leaseToken, storedMs(write), ...texts];
+    const [text = ''] = texts;
+    const told =
+      this.#sets === undefined
+        ? this.#tell(this.form.scripts.set, key, write, parameters)
+        : this.#sets.set(write, parameters, text.length);
+    return told.then((answer) => this.#written(write, texts, answer));
+  }
+
+  #written(write: StoreWrite, texts: readonly string[], [outcome, current, next]: readonly unknown[]): SetReply {
+    const { version } = write;
     if (!isSetOutcome(outcome)) {
       throw unexpected('set', outcome);
     }
@@ -83,6 +91,7 @@ export class RedisCacheStore extends CacheStore {
       return [];
     }
     const reply = await this.link.tellAll(
+      'smartpulseSetAll',
       [first.key, ...others.map(({ key }) => key)],
       first,
       [flag(first.synced)],

@@ -153,6 +153,33 @@ tell('set', version)
 return { 'applied', stands or false, minted and version or nil }
 `;
 
+/**
+ * {@link SET} of several keys, each by itself: its rules are run once for each, with what it would be given alone. ARGV: channel, then for each key: head, version, synced,
+ * token, ttl, entry. Answers for each key what the script of one answers, or `error` and what the server said of a key that is no entry. What it says of the server itself
+ * (it is full, or reads only) ends the script.
+ */
+const SET_EACH = `
+local function set(KEYS, ARGV)
+${VALUE}${SET}
+end
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local at = (i - 1) * 6
+  local done, reply = pcall(set, { key }, {
+    ARGV[1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7],
+  })
+  if done then
+    answers[i] = { reply[1], reply[2] or false, reply[3] or false }
+  else
+    local said = type(reply) == 'table' and reply.err or tostring(reply)
+    if not string.find(said, 'WRONGTYPE', 1, true) then return redis.error_reply(said) end
+    redis.call('PUBLISH', ARGV[1], ARGV[at + 2] .. ' void - ' .. key)
+    answers[i] = { 'error', said }
+  end
+end
+return answers
+`;
+
 /** ARGV: channel, synced, then for each key: head, version or '' for the next one, ttl, entry. Answers for each key the outcome and what stands in the store. */
 const SET_ALL = `
 local channel, synced = ARGV[1], ARGV[2] == '1'
@@ -336,6 +363,7 @@ return 1
 /** The scripts of values, by the name of their command. */
 export const ENTRY_SCRIPTS = Object.freeze({
   smartpulseSet: VALUE + SET,
+  smartpulseSetEach: SET_EACH,
   smartpulseSetAll: SET_ALL,
   smartpulseRefresh: VALUE + REFRESH,
   smartpulseInvalidate: VALUE + INVALIDATE,

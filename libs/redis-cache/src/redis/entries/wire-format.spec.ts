@@ -96,6 +96,7 @@ describe('what stands in Redis', () => {
       smartpulseRenew: 'd2ae5e46bfb912bebc83de2b2980a0ac46cf1839',
       smartpulseSet: 'b3c6c84076ea1ab880e029cbfe4d0fe8dcfad759',
       smartpulseSetAll: '4562ab286c50508e1d0a6ad614200e014d2cb03b',
+      smartpulseSetEach: '47e7c54e60927c79fb8669bcd948a4297b36efb2',
       smartpulseSetFields: '838fb68f9a0a00bdd0888352175f4dcd391002f9',
       smartpulseStamp: '55da36257608b7ffd1b7a569968c4a5ffdd6f528',
       smartpulseSweep: 'c6998ece05574a997196a7e8102281359c283e89',

@@ -56,6 +56,7 @@ export const HASHES: EntryForm = Object.freeze({
     sweep: 'smartpulseHashSweep',
   }),
   readsTogether: false,
+  setsTogether: false,
   get: (link: RedisLink, key: string) => link.getHash(key),
   getMany: (link: RedisLink, keys: readonly string[]) => Promise.all(keys.map((key) => link.getHash(key))),
   read: (stored: unknown, nowMs: number) => readHash(pairsOf(stored), nowMs),

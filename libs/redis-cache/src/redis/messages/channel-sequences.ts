@@ -58,10 +58,16 @@ export class ChannelSequences {
   }
 
   #numbers(channel: string, lane: string): Numbers {
-    const lanes = this.#lanes.get(channel) ?? new Map<string, Numbers>();
-    this.#lanes.set(channel, lanes);
-    const numbers = lanes.get(lane) ?? { last: 0, begun: new Set() };
-    lanes.set(lane, numbers);
+    let lanes = this.#lanes.get(channel);
+    if (lanes === undefined) {
+      lanes = new Map();
+      this.#lanes.set(channel, lanes);
+    }
+    let numbers = lanes.get(lane);
+    if (numbers === undefined) {
+      numbers = { last: 0, begun: new Set() };
+      lanes.set(lane, numbers);
+    }
     return numbers;
   }
 

@@ -64,7 +64,7 @@ export class RedisInvalidationBus extends InvalidationBus {
         await this.#acknowledge(channel);
       }
     } else if (channel.trusted) {
-      this.#tell(() => listener.onTrusted());
+      this.#tell(() => listener.onTrusted(), listener);
     }
     this.#watchSilence();
     return { close: () => this.#leave(channel, listener) };
@@ -167,7 +167,8 @@ export class RedisInvalidationBus extends InvalidationBus {
       if (message.generation !== undefined) {
         this.#link.heardOf(message.generation, message.message.key, channel.name);
       }
-      this.#tellAll(channel, (listener) => listener.onMessage(message.message));
+      const { message: news } = message;
+      this.#tellAll(channel, (listener) => listener.onMessage(news));
     }
   }
 
@@ -192,14 +193,14 @@ export class RedisInvalidationBus extends InvalidationBus {
 
   #tellAll(channel: Channel, call: (listener: InvalidationListener) => void): void {
     for (const listener of channel.listeners) {
-      this.#tell(() => call(listener));
+      this.#tell(call, listener);
     }
   }
 
   /** One listener's mistake is not the next one's. */
-  #tell(call: () => void): void {
+  #tell(call: (listener: InvalidationListener) => void, listener: InvalidationListener): void {
     try {
-      call();
+      call(listener);
     } catch (error) {
       this.#logger.error('A listener of the backplane failed.', error instanceof Error ? error.stack : undefined);
     }

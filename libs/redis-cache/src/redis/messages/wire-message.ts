@@ -39,27 +39,55 @@ export function plainMessage(origin: MessageOrigin, action: 'flush' | 'heartbeat
   return `${messageHead(origin)} ${action} - `;
 }
 
-/** Reads a message; `undefined` when it is of another format. */
+/** Reads a message; `undefined` when it is of another format. By its spaces: every replica reads every message of its namespaces. */
 export function readMessage(text: string): WireMessage | undefined {
-  const parts = /^1 (\S+) (\S+) (\d+) (\w+) (\S+) (.*)$/s.exec(text);
-  if (parts === null) {
+  const source = text.indexOf(' ') + 1;
+  const epoch = text.indexOf(' ', source) + 1;
+  const sequence = text.indexOf(' ', epoch) + 1;
+  const action = text.indexOf(' ', sequence) + 1;
+  const version = text.indexOf(' ', action) + 1;
+  const key = text.indexOf(' ', version) + 1;
+  // One that is missing begins the text again.
+  if (
+    !text.startsWith('1 ') ||
+    epoch <= source + 1 ||
+    sequence <= epoch + 1 ||
+    action <= sequence + 1 ||
+    key <= version
+  ) {
     return undefined;
   }
-  const [, source = '', epoch = '', sequence = '', action = '', version = '', key = ''] = parts;
-  const origin: MessageOrigin = { source, epoch, sequence: Number(sequence) };
-  if (action === 'void' || action === 'heartbeat') {
-    return { kind: action, origin };
-  }
-  if (!isAction(action)) {
+  const number = Number(text.slice(sequence, action - 1));
+  const origin: MessageOrigin = {
+    source: text.slice(source, epoch - 1),
+    epoch: text.slice(epoch, sequence - 1),
+    sequence: number,
+  };
+  const what = text.slice(action, version - 1);
+  if (!Number.isSafeInteger(number) || version === 0) {
     return undefined;
   }
-  const dot = key.lastIndexOf('.');
-  const isNamed = dot >= 0 && /^\d+$/.test(key.slice(dot + 1));
+  if (what === 'void' || what === 'heartbeat') {
+    return { kind: what, origin };
+  }
+  return isAction(what) ? readNews(origin, what, text.slice(version, key - 1), text.slice(key)) : undefined;
+}
+
+/** The key's name ends in the generation that the writer keeps it in. */
+function readNews(origin: MessageOrigin, action: InvalidationAction, version: string, name: string): WireMessage {
+  const dot = name.lastIndexOf('.');
+  const generation = dot < 0 || dot === name.length - 1 ? Number.NaN : Number(name.slice(dot + 1));
+  const isNamed = Number.isSafeInteger(generation) && generation >= 0;
   return {
     kind: 'news',
     origin,
-    message: { source, action, key: isNamed ? key.slice(0, dot) : key, version: readVersion(version) ?? null },
-    generation: isNamed ? Number(key.slice(dot + 1)) : undefined,
+    message: {
+      source: origin.source,
+      action,
+      key: isNamed ? name.slice(0, dot) : name,
+      version: version === '-' ? null : (readVersion(version) ?? null),
+    },
+    generation: isNamed ? generation : undefined,
   };
 }
 
