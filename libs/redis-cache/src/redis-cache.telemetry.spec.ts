@@ -87,6 +87,9 @@ describe('CacheTelemetry', () => {
     await cache.set('a', 'y', new EntryVersion(1n, 2n));
     await cache.set('a', 'z', version);
     await cache.sweep(version);
+    await cache.evict('a');
+    await cache.invalidate('a', version);
+    await new Promise((resolve) => setImmediate(resolve));
     const during = await meter.read();
     fail(new Error('no database'));
     await failed;
@@ -95,6 +98,21 @@ describe('CacheTelemetry', () => {
       [`${CACHE_INSTRUMENTS.requests} prices source hit`]: 1,
       [`${CACHE_INSTRUMENTS.requests} prices l1 hit`]: 1,
       [`${CACHE_INSTRUMENTS.lease} prices acquired`]: 2,
+      [`${CACHE_INSTRUMENTS.lease} prices lost`]: 0,
+      [`${CACHE_INSTRUMENTS.lease} prices expired`]: 0,
+      [`${CACHE_INSTRUMENTS.invalidations} prices out sweep`]: 1,
+      [`${CACHE_INSTRUMENTS.invalidations} prices out evict`]: 1,
+      [`${CACHE_INSTRUMENTS.invalidations} prices out invalidate`]: 1,
+      [`${CACHE_INSTRUMENTS.invalidations} prices out refresh`]: 0,
+      [`${CACHE_INSTRUMENTS.invalidations} prices out fields`]: 0,
+      [`${CACHE_INSTRUMENTS.invalidations} prices out tag`]: 0,
+      // Everybody hears what everybody tells, also what it told itself.
+      [`${CACHE_INSTRUMENTS.invalidations} prices in set`]: 2,
+      [`${CACHE_INSTRUMENTS.invalidations} prices in flush`]: 1,
+      [`${CACHE_INSTRUMENTS.invalidations} prices in evict`]: 1,
+      [`${CACHE_INSTRUMENTS.invalidations} prices in invalidate`]: 1,
+      [`${CACHE_INSTRUMENTS.invalidations} prices in refresh`]: 0,
+      [`${CACHE_INSTRUMENTS.invalidations} prices in tag`]: 0,
       [`${CACHE_INSTRUMENTS.cas} prices applied`]: 2,
       [`${CACHE_INSTRUMENTS.cas} prices declined`]: 1,
       [`${CACHE_INSTRUMENTS.earlyRefreshes} prices`]: 0,

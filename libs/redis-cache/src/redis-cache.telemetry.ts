@@ -20,9 +20,9 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   loadDuration: 'cache.load.duration',
   /** Sets; `result` applied, of others than loaders declined, of loaders refused or unstored. */
   cas: 'cache.cas',
-  /** Leases; `result` acquired, waited or lost. */
+  /** Leases; `result` acquired, waited, lost, or expired: of another replica, which this one has waited for. */
   lease: 'cache.lease',
-  /** Changes and messages; `direction` out or in. */
+  /** Changes and messages; `direction` out or in, `action` what they are. */
   invalidations: 'cache.invalidations',
   /** Calls that the store failed. */
   storeFailures: 'cache.store.failures',
@@ -150,11 +150,16 @@ function readings(stats: CacheStats): readonly Reading[] {
     ['lease', { result: 'acquired' }, stats.leasesAcquired],
     ['lease', { result: 'waited' }, stats.leasesWaited],
     ['lease', { result: 'lost' }, stats.leasesLost],
-    ['invalidations', { direction: 'out' }, stats.changesSent],
-    ['invalidations', { direction: 'in' }, stats.messagesReceived],
+    ['lease', { result: 'expired' }, stats.leasesExpired],
+    ...byAction('out', stats.sentByAction),
+    ...byAction('in', stats.receivedByAction),
     ['storeFailures', {}, stats.storeFailures],
     ...FLUSH_REASONS.map((reason): Reading => ['l1Flushes', { reason }, stats.l1FlushReasons[reason]]),
     ['l1Evictions', {}, stats.l1Evictions],
     ['gaps', {}, stats.gaps],
   ];
+}
+
+function byAction(direction: 'in' | 'out', counts: Readonly<Record<string, number>>): readonly Reading[] {
+  return Object.entries(counts).map(([action, count]) => ['invalidations', { direction, action }, count]);
 }

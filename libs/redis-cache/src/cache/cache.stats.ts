@@ -1,5 +1,13 @@
+import type { InvalidationAction } from '../invalidation/invalidation.bus.js';
+
 /** Why the first level was dropped: the first subscription stood, another one did after messages may have been lost, a sweep, the end. */
 export type FlushReason = 'start' | 'distrust' | 'sweep' | 'close';
+
+/** What a replica tells the others: what its users asked for. */
+export type SentAction = 'refresh' | 'invalidate' | 'evict' | 'fields' | 'tag' | 'sweep';
+
+/** What a replica hears; `tag`: of an invalidated tag, `flush`: of a sweep. */
+export type HeardAction = InvalidationAction | 'tag';
 
 /** What a cache counted since it was opened, in plain integers. */
 export interface CacheStats {
@@ -50,11 +58,17 @@ export interface CacheStats {
   leasesWaited: number;
   /** Leases that were gone when they were renewed or used. */
   leasesLost: number;
-  /** Changes (`refresh`, `invalidate`, `evict`, `sweep`) sent by this replica. */
+  /** Leases of others that ended by their time while this replica waited, so that it took them over: their loaders died, or were cut off. */
+  leasesExpired: number;
+  /** Changes (`refresh`, `invalidate`, `evict`, `sweep`, of fields and tags) sent by this replica. */
   changesSent: number;
+  /** The same by what they were. */
+  sentByAction: Record<SentAction, number>;
   /** Entries and leases removed because this replica swept the namespace. */
   swept: number;
   messagesReceived: number;
+  /** The same by what they told. */
+  receivedByAction: Record<HeardAction, number>;
   /** Times that messages may have been lost, so that the first level was not trusted any more. */
   gaps: number;
   /** Entries now in the first level. */
@@ -96,9 +110,12 @@ export function emptyStats(): CacheStats {
     leasesAcquired: 0,
     leasesWaited: 0,
     leasesLost: 0,
+    leasesExpired: 0,
     changesSent: 0,
+    sentByAction: { refresh: 0, invalidate: 0, evict: 0, fields: 0, tag: 0, sweep: 0 },
     swept: 0,
     messagesReceived: 0,
+    receivedByAction: { set: 0, refresh: 0, invalidate: 0, evict: 0, release: 0, flush: 0, tag: 0 },
     gaps: 0,
     l1Entries: 0,
     l1Bytes: 0,
@@ -106,4 +123,21 @@ export function emptyStats(): CacheStats {
     l1FlushReasons: { start: 0, distrust: 0, sweep: 0, close: 0 },
     l1Evictions: 0,
   };
+}
+
+/** Counts a change that this replica sends. */
+export function countSent(stats: CacheStats, action: SentAction): void {
+  stats.changesSent++;
+  stats.sentByAction[action]++;
+}
+
+/** Counts a message that it hears. */
+export function countHeard(stats: CacheStats, action: HeardAction): void {
+  stats.messagesReceived++;
+  stats.receivedByAction[action]++;
+}
+
+/** The counters as they are now: what follows changes them no more. */
+export function copiedStats(stats: CacheStats): CacheStats {
+  return { ...stats, sentByAction: { ...stats.sentByAction }, receivedByAction: { ...stats.receivedByAction } };
 }

@@ -38,6 +38,8 @@ export class LoadRun<T> {
   #rereads = 0;
   #loaderRuns = 0;
   #polls = 0;
+  /** When the lease ends that it waits for, as far as it was told. */
+  #waitsUntilMs = Infinity;
   /** The value that stands has tags that were invalidated: it is replaced, and not shown. */
   #outdated = false;
   /** It was read just now: the next question is for the lease. */
@@ -159,7 +161,7 @@ export class LoadRun<T> {
   }
 
   async #answerTo(reply: LeaseReply, token: string, wakeUp: WakeUp): Promise<CacheHit<T> | undefined> {
-    const { stats } = this.parts;
+    const { clock, stats } = this.parts;
     if (reply.kind === 'hit') {
       return await this.#take(reply.entry, wakeUp);
     }
@@ -168,9 +170,13 @@ export class LoadRun<T> {
     }
     if (reply.kind === 'leased') {
       stats.leasesAcquired++;
+      // Who gives a lease back says so, and whoever waits asks at once.
+      stats.leasesExpired += clock.monotonic() >= this.#waitsUntilMs ? 1 : 0;
+      this.#waitsUntilMs = Infinity;
       return await this.#loadUnderLease(token, reply.floor);
     }
     stats.leasesWaited++;
+    this.#waitsUntilMs = clock.monotonic() + Math.max(1, Math.floor(reply.remainingMs));
     return (await this.#wait(reply.remainingMs, wakeUp)) ? undefined : await this.#loadUnstored();
   }
 

@@ -2,6 +2,7 @@ import { CacheClosedError } from '../redis-cache.errors.js';
 import type { SweepRequest } from '../store/cache.store.js';
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheParts } from './cache.parts.js';
+import { countSent } from './cache.stats.js';
 
 /** Keys that the store looks at in one call. */
 const STEP_KEYS = 512;
@@ -53,7 +54,7 @@ export class NamespaceSweep<T> {
     const request: SweepRequest = { ...origin, keys: names.keys, version, limit: STEP_KEYS, tombstoneTtlMs };
     let removed = 0;
     let cursor: string | undefined;
-    stats.changesSent++;
+    countSent(stats, 'sweep');
     do {
       if (closing.aborted) {
         throw new CacheClosedError(namespace.name);

@@ -11,6 +11,7 @@ import type {
 import { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
+import { countSent } from './cache.stats.js';
 import { type DecodedValue, type EncodedValue, isUsable, type UsableEntry } from './entry.codec.js';
 import type { EntryLives } from './entry-lives.js';
 import { checkEntryOptions, type EntryOptions } from './entry-options.js';
@@ -174,13 +175,14 @@ export class StoreAccess<T> {
 
   /** A change, sent by `send`. */
   async change(
+    action: 'refresh' | 'invalidate',
     key: string,
     version: GivenVersion,
     send: (storedKey: string) => Promise<ChangeReply>,
   ): Promise<ChangeOutcome> {
     const { view, names, stats } = this.parts;
     checkCacheKey(key);
-    stats.changesSent++;
+    countSent(stats, action);
     const given = version === 'next' ? EntryVersion.ZERO : version;
     if (version === 'next') {
       // Whatever it will be, it is above what anybody has: nothing of before is shown from here on.
@@ -196,7 +198,7 @@ export class StoreAccess<T> {
   /** The tag gets another version. */
   async invalidateTag(tag: string): Promise<void> {
     const { view, tags, names, origin, store, stats } = this.parts;
-    stats.changesSent++;
+    countSent(stats, 'tag');
     stats.tagsInvalidated++;
     // Before the reply nobody knows its version, so that nothing is shown for it without asking.
     tags.forget(tag);
@@ -213,7 +215,7 @@ export class StoreAccess<T> {
   async evict(key: string): Promise<void> {
     const { view, store, origin, names, stats } = this.parts;
     checkCacheKey(key);
-    stats.changesSent++;
+    countSent(stats, 'evict');
     view.evict(key);
     await store.evict(names.stored(key), origin);
     // Again: a read that began in between may carry what was there before.

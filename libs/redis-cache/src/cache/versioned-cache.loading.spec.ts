@@ -93,12 +93,32 @@ describe('VersionedCache: one loader', () => {
     expect(ran).toBe(false);
   });
 
+  it('takes over when the lease of a dead loader expires, and counts that', async () => {
+    const { cache: a, store } = await replicas.add({ leaseMs: 1_000 });
+    const { cache: b } = await replicas.add({ leaseMs: 1_000 });
+    const dead = a.getOrLoad('k', () => new Promise(() => {}));
+    const ended = expect(dead).rejects.toThrow();
+    await replicas.clock.settle();
+    // Nothing of it reaches the store any more, as if its process had ended.
+    store.weather = { kind: 'failing' };
+    const second = b.getOrLoad('k', async () => loaded(5));
+    await replicas.clock.advance(990);
+    expect(b.stats().leasesAcquired).toBe(0);
+    await replicas.clock.advance(20);
+    expect(await second).toMatchObject({ version: at(5), level: 'source', stale: false });
+    expect(b.stats()).toMatchObject({ leasesAcquired: 1, leasesExpired: 1 });
+    store.weather = { kind: 'fine' };
+    await a.close();
+    await ended;
+  });
+
   it('gives the lease of a failed loader back, so that the next caller loads at once', async () => {
     const { cache: a } = await replicas.add();
     const { cache: b } = await replicas.add();
     await expect(a.getOrLoad('k', () => Promise.reject(new Error('no database')))).rejects.toThrow('no database');
     expect(await b.getOrLoad('k', async () => loaded(5))).toMatchObject({ level: 'source' });
     expect(a.stats().loadFailures).toBe(1);
+    expect(b.stats()).toMatchObject({ leasesAcquired: 1, leasesExpired: 0 });
   });
 
   it('gives the lease back also when a loader throws before it answers a promise', async () => {

@@ -13,7 +13,7 @@ import { TimedCacheStore } from '../store/timed.store.js';
 import type { EntryVersion } from '../version/entry-version.js';
 import type { CacheHit, Loader } from './cache-hit.js';
 import type { CacheParts } from './cache.parts.js';
-import { type CacheStats, emptyStats } from './cache.stats.js';
+import { type CacheStats, copiedStats, countHeard, emptyStats } from './cache.stats.js';
 import { FREEZES } from './deep-freeze.js';
 import { EntryCodec } from './entry.codec.js';
 import { checkEntryOptions, checkTags, type EntryOptions } from './entry-options.js';
@@ -266,7 +266,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
     this.#checkOpen();
     checkEntryOptions('VersionedCache.refresh', namespace, options);
     const stamps = namespace.tagged ? await this.#access.tagsOf(options) : [];
-    return await this.#access.change(key, version, (storedKey) => {
+    return await this.#access.change('refresh', key, version, (storedKey) => {
       const { payload } = codec.encode(value, stamps);
       if (payload === null || value === undefined) {
         return store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs);
@@ -284,7 +284,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
   async invalidate(key: string, version: V): Promise<ChangeOutcome> {
     const { store, origin, namespace } = this.#parts;
     this.#checkOpen();
-    return await this.#access.change(key, version, (storedKey) =>
+    return await this.#access.change('invalidate', key, version, (storedKey) =>
       store.invalidate(storedKey, version, origin, namespace.tombstoneTtlMs),
     );
   }
@@ -378,7 +378,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
     const { stats, store, view } = this.#parts;
     const { entries, bytes, flushes, flushReasons, evictions, takenOut } = view.counts;
     return {
-      ...stats,
+      ...copiedStats(stats),
       takenOut,
       storeFailures: store.failures,
       l1Entries: entries,
@@ -438,13 +438,13 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
 
   #hear(message: InvalidationMessage): void {
     const { view, names, waiters, stats, tags } = this.#parts;
-    stats.messagesReceived++;
+    const key = message.action === 'flush' ? undefined : names.key(message.key);
+    countHeard(stats, key === undefined && message.action !== 'flush' ? 'tag' : message.action);
     if (message.action === 'flush') {
       view.flush('sweep');
       waiters.wakeAll();
       return;
     }
-    const key = names.key(message.key);
     if (key === undefined) {
       this.#hearOfTag(message, tags);
       return;

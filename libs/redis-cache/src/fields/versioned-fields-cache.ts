@@ -1,6 +1,7 @@
 import { ConfigurationError } from '@smartpulse/resilience';
 import type { CacheHit } from '../cache/cache-hit.js';
 import { jitteredTtlMs } from '../cache/cache.parts.js';
+import { countSent } from '../cache/cache.stats.js';
 import { EntryCodec } from '../cache/entry.codec.js';
 import { checkLives, type EntryLives } from '../cache/entry-lives.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
@@ -175,7 +176,7 @@ export class VersionedFieldsCache<T> {
     checkLives('VersionedFieldsCache.setFields', options);
     const { view, store, origin, stats, random, names: stored } = this.#whole.shared;
     const { maxFields, tombstoneTtlMs, l2TtlMs } = this.#namespace;
-    stats.changesSent++;
+    countSent(stats, 'fields');
     const reply = await store.bounded('setFields', () =>
       this.#store.setFields({
         ...origin,
