@@ -26,7 +26,9 @@ describe('habits of the house', () => {
   it('reads the environment in the main files of apps and commands alone, and in one place whether this is production', () => {
     const elsewhere = production.filter(
       ({ path }) =>
-        !/^(?:apps\/[^/]+\/src\/(?:main|smoke|environment)|libs\/cdc\/src\/sql-server\/main|libs\/redis-cache\/src\/cache\/deep-freeze)\.ts$/.test(path),
+        !/^(?:apps\/[^/]+\/src\/(?:main|smoke|environment)|libs\/cdc\/src\/sql-server\/main|libs\/redis-cache\/src\/cache\/deep-freeze)\.ts$/.test(
+          path,
+        ),
     );
     expect(linesWith(elsewhere, /\bprocess\.env\b/)).toEqual([]);
   });
