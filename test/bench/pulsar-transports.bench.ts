@@ -226,7 +226,7 @@ async function measureHeap(all: readonly Contestant[]) {
       await peer.ask({
         kind: 'consume',
         topic: topicOf(`heap-${name}`),
-        subscription: slug(`heap-${run}`),
+        subscription: 'heap',
         messages,
         bytes: HEAP.bytes,
       });
