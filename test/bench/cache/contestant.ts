@@ -19,7 +19,6 @@ process.exit(0);
 async function answerTo(job: Job): Promise<object> {
   try {
     open ??= await SUBJECTS[name]?.();
-    globalThis.gc?.();
     return await run(job);
   } catch (error) {
     return { error: error instanceof Error ? String(error.stack) : String(error) };
