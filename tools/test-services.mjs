@@ -26,14 +26,16 @@ if (built.length === 0) {
   process.exit(required ? 1 : 0);
 }
 
-const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`];
+/** A suite by its name also runs what belongs to it and needs no server: in a run of all suites "npm test" has had that already. */
+const alongside = new Map([['sql-server-wire', { projects: ['wire'], filters: ['test/wire/'] }]]);
+const { projects = [], filters = [] } = alongside.get(name) ?? {};
+const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`, ...filters];
 // One file after the other: each starts servers of its own, and servers that fight for the processor are slow to start.
 const run = spawnSync(
   'vitest',
   [
     'run',
-    '--project',
-    'services',
+    ...['services', ...projects].flatMap((project) => ['--project', project]),
     '--no-file-parallelism',
     ...filter,
     ...(name?.startsWith('-') ? [name] : []),

@@ -19,6 +19,7 @@ export { ForecastOutboxEntity } from './storage/forecast-outbox.entity.js';
 export { forecastDataSource } from './storage/forecast.data-source.js';
 export { ForecastDatabase, type ForecastDatabaseOptions } from './storage/forecast.database.js';
 export { ForecastEntity } from './storage/forecast.entity.js';
+export { OutboxRetention } from './storage/outbox.retention.js';
 export {
   dayKey,
   FORECAST_CACHE,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type SmokeReport } from '@smartpulse/demo';
 import { SystemClock } from '@smartpulse/resilience';
@@ -12,6 +12,7 @@ import { PulsarStandalone } from '../../support/pulsar/standalone.js';
 import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { RedisServer } from '../../support/redis/redis-server.js';
 import { SqlServerEngine } from '../../support/sql-server/engine/sql-server.engine.js';
+import { StatementLog } from '../../support/sql-server/statement-log.js';
 import { startTestSqlServer, type TestSqlServer } from '../../support/sql-server/start-sql-server.js';
 import { writeSmallStory } from '../../support/story/small-story.js';
 
@@ -30,6 +31,7 @@ describe.runIf(version !== undefined && runtime !== undefined)(
     let pulsar: PulsarStandalone;
     let engine: SqlServerEngine;
     let sqlServer: TestSqlServer;
+    const log = new StatementLog();
 
     beforeAll(async () => {
       if (runtime === undefined) {
@@ -41,7 +43,7 @@ describe.runIf(version !== undefined && runtime !== undefined)(
       [redis, pulsar, sqlServer] = await Promise.all([
         RedisServer.start({ password: 'p' }),
         PulsarStandalone.start(runtime),
-        startTestSqlServer({ engine }),
+        startTestSqlServer({ engine, faults: log }),
       ]);
     });
     afterEach(async () => {
@@ -85,6 +87,20 @@ describe.runIf(version !== undefined && runtime !== undefined)(
       // The run's database is gone with it.
       expect(engine.databaseNames).toEqual(['master']);
       expect(engine.sessions).toBe(0);
+    });
+
+    it.each([
+      [
+        'production-forecast',
+        ['production-forecast-writer', 'production-forecast-reader-1', 'production-forecast-reader-2'],
+      ],
+      ['notification-service', ['notification-service-main']],
+    ])('%s sent nothing that is not written down', (app, applications) => {
+      const known = readFileSync(join(ROOT, `test/wire/apps/forms/${app}.sql`), 'utf8');
+      const forms = log.forms(...applications);
+      expect(forms.length).toBeGreaterThan(5);
+      // A transaction that gave way to another one began again.
+      expect(forms.filter((form) => !known.includes(form) && form !== '-- rollback')).toEqual([]);
     });
   },
 );

@@ -99,8 +99,9 @@ export class Connection {
 
   private async readLogin(): Promise<Login7 | undefined> {
     const login = readLogin7((await this.expect(PacketType.login7)).payload);
-    const { user, database, readOnlyIntent } = login.login;
-    const fault = this.settings.faults.atLogin({ connection: this.number, user, database, readOnlyIntent });
+    const { user, database, application, readOnlyIntent } = login.login;
+    const point = { connection: this.number, user, database, application, readOnlyIntent };
+    const fault = this.settings.faults.atLogin(point);
     if (fault?.kind === 'error') {
       await this.refuseLogin(new SqlServerFault(fault.message));
       return undefined;

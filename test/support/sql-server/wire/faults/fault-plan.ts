@@ -57,6 +57,8 @@ export interface ConnectPoint {
 export interface LoginPoint extends ConnectPoint {
   readonly user: string;
   readonly database: string;
+  /** How the client calls itself. */
+  readonly application: string;
   readonly readOnlyIntent: boolean;
 }
 
