@@ -4,13 +4,14 @@ import {
   type SqlServerCdcOptions,
   type SqlServerCdcParts,
   type SqlServerStampedReaderOptions,
+  type SqlServerTarget,
 } from '@smartpulse/cdc/sql-server';
 import { ENTRY_TABLE, STOCK_TABLE } from '@smartpulse/cdc/testing';
 import { type Clock, SystemClock } from '@smartpulse/resilience';
 import { SeededRandom } from '@smartpulse/resilience/testing';
 import { DataSource } from 'typeorm';
 import type { TestDatabase } from '../../support/sql-server/engine/direct/test-database.js';
-import { SqlServerEngine } from '../../support/sql-server/engine/sql-server.engine.js';
+import { SqlServerEngine, type SqlServerEngineOptions } from '../../support/sql-server/engine/sql-server.engine.js';
 import {
   startTestSqlServer,
   type TestSqlServer,
@@ -42,10 +43,16 @@ export class StockServer {
       readonly clock?: Clock;
       readonly faults?: TestSqlServerOptions['faults'];
       readonly tables?: readonly string[];
+      readonly product?: SqlServerEngineOptions['product'];
     } = {},
   ): Promise<StockServer> {
     const clock = options.clock ?? new SystemClock();
-    const engine = new SqlServerEngine({ clock, random: new SeededRandom() });
+    const { product } = options;
+    const engine = new SqlServerEngine({
+      clock,
+      random: new SeededRandom(),
+      ...(product === undefined ? {} : { product }),
+    });
     const database = engine.createDatabase('shop');
     database.track();
     database.allowSnapshotIsolation = true;
@@ -74,10 +81,10 @@ export class StockServer {
   }
 
   /** Connections that the test itself closes. */
-  pool(): MssqlPool {
+  pool(target: Partial<SqlServerTarget> = {}): MssqlPool {
     const { host, port } = this.server;
     return new MssqlPool({
-      target: { server: host, port, database: 'shop', user: 'sa', password: 'any', encrypt: false },
+      target: { server: host, port, database: 'shop', user: 'sa', password: 'any', encrypt: false, ...target },
       size: 4,
       connectTimeoutMs: 5_000,
       requestTimeoutMs: 5_000,

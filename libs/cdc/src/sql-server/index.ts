@@ -1,5 +1,10 @@
-export { type Finding, type FindingSeverity } from './doctor/findings.js';
-export { examineSqlServer, mendSqlServer } from './doctor/sql-server.doctor.js';
+export { type Finding, type FindingCode, type FindingSeverity } from './doctor/findings.js';
+export {
+  examineSqlServer,
+  mendSqlServer,
+  type SqlServerExaminationOptions,
+  type SqlServerMending,
+} from './doctor/sql-server.doctor.js';
 export { SqlServerCheckpointStore } from './bookkeeping/sql-server.checkpoint.store.js';
 export { SqlServerLeadership, type SqlServerLeadershipOptions } from './bookkeeping/sql-server.leadership.js';
 export { classifySqlServerError, type SqlServerErrorOverrides, type SqlServerFailure } from './errors/classify.js';

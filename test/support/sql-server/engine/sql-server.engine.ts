@@ -12,7 +12,7 @@ import {
 } from './errors/object-faults.js';
 import { EngineFaults } from './faults/engine-faults.js';
 import { EngineSession } from './sql/run/engine.session.js';
-import { type ServerContext, SessionState } from './sql/session-state.js';
+import { type ServerContext, type ServerProduct, SessionState } from './sql/session-state.js';
 import { Database } from './storage/database.js';
 import { TransactionManager } from './storage/transaction-manager.js';
 
@@ -22,7 +22,11 @@ export interface SqlServerEngineOptions {
   readonly random: Random;
   /** `@@SERVERNAME`. Default `TESTSERVER`. */
   readonly name?: string;
+  /** Default: SQL Server 2025. */
+  readonly product?: ServerProduct;
 }
+
+const SQL_SERVER_2025: ServerProduct = { version: '17.0.1000.7', engineEdition: 3 };
 
 /** Sessions get numbers from here, as those of users do. */
 const FIRST_SESSION = 51;
@@ -43,10 +47,11 @@ export class SqlServerEngine implements SqlEngine {
   #nextSession = FIRST_SESSION;
   #nextDatabase = FIRST_DATABASE;
 
-  constructor({ clock, random, name = 'TESTSERVER' }: SqlServerEngineOptions) {
+  constructor({ clock, random, name = 'TESTSERVER', product = SQL_SERVER_2025 }: SqlServerEngineOptions) {
     this.faults = new EngineFaults(random);
     this.#context = {
       name,
+      product,
       random,
       transactions: new TransactionManager(clock),
       faults: this.faults,

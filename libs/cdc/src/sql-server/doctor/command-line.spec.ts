@@ -9,7 +9,10 @@ class AlmostReady extends SqlServerPool {
   closed = false;
   #snapshots = 0;
 
-  constructor(readonly failure?: Error) {
+  constructor(
+    readonly failure?: Error,
+    readonly refusal?: Error,
+  ) {
     super();
   }
 
@@ -18,13 +21,16 @@ class AlmostReady extends SqlServerPool {
       throw this.failure;
     }
     if (name === 'mend') {
+      if (this.refusal !== undefined) {
+        throw this.refusal;
+      }
       this.ran.push(sql);
       this.#snapshots = 1;
       return [];
     }
     if (name === 'examineDatabase') {
-      const about = ['16.0', 'shop', 'cdc', 'READ_WRITE', '7'];
-      return [[about], [[this.#snapshots, 0]], [[1, 7, 'DAYS']], [[1, 2, 3, 4]], [[1, 1, 1, 1]]];
+      const about = ['16.0', 'shop', 'cdc', 'READ_WRITE', '7', 3, 1, 1];
+      return [[about], [[this.#snapshots, 0, 160]], [[1, 7, 'DAYS']], [[1, 2, 3, 4]], [[1, 1, 1, 1]]];
     }
     const column = [1, 'id', 'bigint', 8, 19, 0, false, null];
     return [[[11, '7', 1, 1, 'READ_WRITE']], [[1]], [[1, '1', '1', null]], [column], [[1, 0]]];
@@ -65,16 +71,49 @@ describe('smartpulse-cdc', () => {
     expect(pool.ran).toEqual(['ALTER DATABASE [shop] SET ALLOW_SNAPSHOT_ISOLATION ON;']);
   });
 
-  it.each([[[]], [['mend']], [['doctor', '--force']]])('shows how it is called: %j', async (words) => {
-    const { code, text } = await run(words);
-    expect(code).toBe(2);
-    expect(text).toContain('DATABASE_URL');
+  it('counts warnings only where that is asked for, and has one document for scripts', async () => {
+    const { code, text } = await run(['doctor', '--strict', '--json', 'dbo.stock']);
+    expect(code).toBe(1);
+    expect(JSON.parse(text)).toEqual({
+      findings: [
+        {
+          code: 'snapshotsOff',
+          subject: 'shop',
+          severity: 'warning',
+          problem: expect.stringContaining('Snapshots are not allowed'),
+          remedy: expect.any(String),
+          sql: ['ALTER DATABASE [shop] SET ALLOW_SNAPSHOT_ISOLATION ON;'],
+        },
+      ],
+      ran: [],
+      refused: [],
+    });
+    const mended = await run(['enable', '--strict', '--json', 'dbo.stock']);
+    expect([mended.code, JSON.parse(mended.text)]).toMatchObject([0, { findings: [], ran: { length: 1 } }]);
   });
+
+  it('says which statement the server refuses, and that it is missing still', async () => {
+    const refusal = Object.assign(new Error('no permission'), { code: 'EREQUEST', number: 5011, class: 14 });
+    const { code, text } = await run(['enable', 'dbo.stock'], { pool: new AlmostReady(undefined, refusal) });
+    expect(code).toBe(0);
+    expect(text).toMatch(/^0 statements ran\.\nrefused with error 5011: ALTER DATABASE .*\nwarning: Snapshots/);
+  });
+
+  it.each([[[]], [['mend']], [['doctor', '--force']], [['doctor', '--schema']]])(
+    'shows how it is called: %j',
+    async (words) => {
+      const { code, text } = await run(words);
+      expect(code).toBe(2);
+      expect(text).toContain('DATABASE_URL');
+    },
+  );
 
   it('says what failed, and neither the password nor what the server quoted', async () => {
     const failure = Object.assign(new Error('Login failed for secret'), { code: 'EREQUEST', number: 18456, class: 14 });
     const { code, text, pool } = await run(['doctor'], { pool: new AlmostReady(failure) });
-    expect([code, text, pool.closed]).toEqual([2, 'It failed: error 18456 (configuration).', true]);
+    expect([code, pool.closed]).toEqual([2, true]);
+    expect(text).toMatch(/^error: host\/shop refuses the login \(error 18456\)\./);
+    expect(text).not.toContain('secret');
 
     expect((await run(['doctor'], { url: undefined })).code).toBe(2);
     const wrong = await runCommand({

@@ -1,5 +1,5 @@
 import { bigintIn, firstOf, optionalBigintIn, optionalTextIn, setOf, textIn, truthIn } from '../pool/cells.js';
-import type { SqlServerAnswer } from '../pool/sql-server.pool.js';
+import type { SqlServerAnswer, SqlServerRow } from '../pool/sql-server.pool.js';
 import { retentionMsOf } from '../source/retention.js';
 import { isReadableType } from '../source/table-shape.js';
 import { BOOKKEEPING_TABLES } from '../statements/bookkeeping.js';
@@ -10,6 +10,11 @@ export interface DatabaseExamination {
   /** The user that the login is in this database. */
   readonly user: string;
   readonly productVersion: string;
+  /** 5 and 8 are Azure's, whose versions are numbers of their own. */
+  readonly engineEdition: number;
+  readonly compatibilityLevel: number;
+  /** Whether the user may create what the bookkeeping needs. */
+  readonly mayCreate: boolean;
   readonly writable: boolean;
   readonly trackingOn: boolean;
   readonly snapshotAllowed: boolean;
@@ -40,6 +45,9 @@ export function readDatabase(answer: SqlServerAnswer): DatabaseExamination {
   const tracking = firstOf(answer, 2);
   return {
     productVersion: optionalTextIn(about, 0) ?? 'unknown',
+    engineEdition: Number(optionalBigintIn(about, 5) ?? 0n),
+    compatibilityLevel: Number(optionalBigintIn(firstOf(answer, 1) ?? [], 2) ?? 0n),
+    mayCreate: truthIn(about, 6) && truthIn(about, 7),
     database: textIn(about, 1),
     user: optionalTextIn(about, 2) ?? 'unknown',
     writable: optionalTextIn(about, 3) !== 'READ_ONLY',
@@ -59,7 +67,6 @@ export function readDatabase(answer: SqlServerAnswer): DatabaseExamination {
 export function readTable(table: string, answer: SqlServerAnswer): TableExamination {
   const about = firstOf(answer, 0) ?? [];
   const tracking = firstOf(answer, 2);
-  const cleaned = tracking === undefined ? null : optionalBigintIn(tracking, 3);
   return {
     table,
     exists: optionalBigintIn(about, 0) !== null,
@@ -71,6 +78,13 @@ export function readTable(table: string, answer: SqlServerAnswer): TableExaminat
     unreadable: setOf(answer, 3)
       .map((row) => ({ column: textIn(row, 1), type: optionalTextIn(row, 2) ?? 'unknown' }))
       .filter(({ type }) => !isReadableType(type)),
-    waitingForCleanup: tracking === undefined || cleaned === null ? 0n : bigintIn(tracking, 2) - cleaned,
+    waitingForCleanup: tracking === undefined ? 0n : waitingIn(tracking),
   };
+}
+
+/** What is below the oldest valid version and above both what was cleaned up and where tracking began. */
+function waitingIn(tracking: SqlServerRow): bigint {
+  const [begin, oldest, cleaned] = [bigintIn(tracking, 1), bigintIn(tracking, 2), optionalBigintIn(tracking, 3) ?? 0n];
+  const from = cleaned > begin ? cleaned : begin;
+  return oldest > from ? oldest - from : 0n;
 }

@@ -48,14 +48,17 @@ SELECT ic.column_id, ic.is_descending_key FROM sys.indexes AS i INNER JOIN sys.i
   };
 }
 
-/** What a database is like: (server, database, rights), (isolation), (change tracking), (which of the bookkeeping's tables are there). */
+/**
+ * What a database is like: (server, database, rights), (isolation, compatibility), (change tracking), (which of the bookkeeping's tables are
+ * there), (which of them may be written).
+ */
 export function examineDatabase(schema: string, limits: StatementLimits): SqlServerStatement {
   const tables = BOOKKEEPING_TABLES.map((table) => quoteText(`${quoteSchema(schema)}.[${table}]`));
   return {
     name: 'examineDatabase',
     sql: `${session('READ COMMITTED', limits)}
-SELECT CONVERT(nvarchar(60), SERVERPROPERTY(N'ProductVersion')) AS product_version, DB_NAME() AS database_name, USER_NAME() AS user_name, CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), N'Updateability')) AS updateability, CHANGE_TRACKING_CURRENT_VERSION() AS current_version;
-SELECT d.snapshot_isolation_state, d.is_read_committed_snapshot_on FROM sys.databases AS d WHERE d.database_id = DB_ID();
+SELECT CONVERT(nvarchar(60), SERVERPROPERTY(N'ProductVersion')) AS product_version, DB_NAME() AS database_name, USER_NAME() AS user_name, CONVERT(nvarchar(60), DATABASEPROPERTYEX(DB_NAME(), N'Updateability')) AS updateability, CHANGE_TRACKING_CURRENT_VERSION() AS current_version, CONVERT(int, SERVERPROPERTY(N'EngineEdition')) AS engine_edition, HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CREATE TABLE') AS may_create_tables, HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'CREATE SCHEMA') AS may_create_schema;
+SELECT d.snapshot_isolation_state, d.is_read_committed_snapshot_on, d.compatibility_level FROM sys.databases AS d WHERE d.database_id = DB_ID();
 SELECT d.is_auto_cleanup_on, d.retention_period, d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();
 SELECT ${tables.map((table, index) => `OBJECT_ID(${table}) AS id${index}`).join(', ')};
 SELECT ${tables.map((table, index) => `HAS_PERMS_BY_NAME(${table}, N'OBJECT', N'UPDATE') AS may${index}`).join(', ')};`,

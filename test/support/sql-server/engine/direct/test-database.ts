@@ -62,6 +62,11 @@ export class TestDatabase {
     this.database.allowSnapshotIsolation = allowed;
   }
 
+  /** As the database says it in `sys.databases`. */
+  set compatibilityLevel(level: number) {
+    this.database.compatibilityLevel = level;
+  }
+
   /** Who may do what; `sa` may do everything. A user is added by its first grant. */
   get grants(): Grants {
     return this.database.grants;
@@ -136,6 +141,11 @@ export class TestDatabase {
   /** The clean-up task, up to a version; left out: of everything up to now. */
   cleanUp(upTo: bigint = this.version): void {
     cleanUp(this.database, upTo);
+  }
+
+  /** The clean-up task got stuck: what is up to a version counts no more, and is still there. */
+  stallCleanUp(upTo: bigint): void {
+    this.database.tables.forEach(({ tracking }) => tracking?.invalidate(upTo));
   }
 
   /** The clean-up task by the retention and the engine's clock. @returns the version up to which it cleaned. */

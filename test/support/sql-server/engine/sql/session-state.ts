@@ -5,9 +5,17 @@ import { type Database } from '../storage/database.js';
 import { type TransactionManager } from '../storage/transaction-manager.js';
 import { type Transaction } from '../storage/transaction.js';
 
+/** Which SQL Server it says that it is. */
+export interface ServerProduct {
+  readonly version: string;
+  /** 3 = Enterprise and Developer, 5 = Azure SQL Database, 8 = Managed Instance. */
+  readonly engineEdition: number;
+}
+
 /** What the server around a session offers. */
 export interface ServerContext {
   readonly name: string;
+  readonly product: ServerProduct;
   readonly transactions: TransactionManager;
   readonly random: Random;
   readonly databases: () => readonly Database[];

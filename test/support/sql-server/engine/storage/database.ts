@@ -30,6 +30,7 @@ export class Database {
   changeTracking = new DatabaseTracking();
   allowSnapshotIsolation = false;
   readCommittedSnapshot = false;
+  compatibilityLevel = 170;
   role: DatabaseRole = 'primary';
   /** A text in the form of a uniqueidentifier, another one after each restore: `sys.database_recovery_status`. */
   recoveryFork: string;

@@ -5,6 +5,8 @@ export class TableTracking {
   readonly tracksColumns: boolean;
   #beginVersion: bigint;
   #cleanupVersion = 0n;
+  /** What clean-up said will go, before it went. */
+  #invalidVersion = 0n;
   /** In the order of versions. Grows in place; clean-up and truncate put another in its place. */
   #log: Change[] = [];
   /** The last change of each key in the log. How a key was first written stays: a rewrite that only changes case keeps it. */
@@ -25,7 +27,8 @@ export class TableTracking {
 
   /** A reader whose position is below has lost changes. */
   get minValidVersion(): bigint {
-    return this.#beginVersion > this.#cleanupVersion ? this.#beginVersion : this.#cleanupVersion;
+    const cleaned = this.#cleanupVersion > this.#invalidVersion ? this.#cleanupVersion : this.#invalidVersion;
+    return this.#beginVersion > cleaned ? this.#beginVersion : cleaned;
   }
 
   get log(): readonly Change[] {
@@ -42,6 +45,11 @@ export class TableTracking {
     }
     this.#lasts.set(key, change);
     this.#log.push(change);
+  }
+
+  /** Changes up to a version are not told any more to who asks for the oldest valid one; they are still there. */
+  invalidate(upTo: bigint): void {
+    this.#invalidVersion = upTo;
   }
 
   /** Forgets changes up to and including a version. Never goes back. */
@@ -62,6 +70,7 @@ export class TableTracking {
   copy(): TableTracking {
     const copy = new TableTracking({ tracksColumns: this.tracksColumns, beginVersion: this.#beginVersion });
     copy.#cleanupVersion = this.#cleanupVersion;
+    copy.#invalidVersion = this.#invalidVersion;
     copy.#rewrite(this.#log);
     return copy;
   }

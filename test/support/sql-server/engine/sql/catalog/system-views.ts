@@ -51,7 +51,7 @@ export const SYSTEM_VIEWS: Readonly<Record<string, CatalogView>> = {
           one.role !== 'primary',
           0n,
           'ONLINE',
-          170n,
+          BigInt(one.compatibilityLevel),
           'FULL',
         ]),
   },

@@ -168,12 +168,12 @@ const VERSION = '17.0.1000.7';
 export const VERSION_TEXT = `Microsoft SQL Server 2025 (RTM) - ${VERSION} (X64)  - test engine in memory`;
 
 const SERVER_PROPERTIES: Readonly<Record<string, (run: Run) => SqlValue>> = {
-  productversion: () => VERSION,
-  productmajorversion: () => '17',
-  productminorversion: () => '0',
+  productversion: ({ session }) => session.server.product.version,
+  productmajorversion: ({ session }) => session.server.product.version.split('.')[0] ?? null,
+  productminorversion: ({ session }) => session.server.product.version.split('.')[1] ?? null,
   productlevel: () => 'RTM',
   edition: () => 'Developer Edition (64-bit)',
-  engineedition: () => '3',
+  engineedition: ({ session }) => String(session.server.product.engineEdition),
   servername: ({ session }) => session.server.name,
   machinename: ({ session }) => session.server.name,
   collation: () => 'SQL_Latin1_General_CP1_CI_AS',

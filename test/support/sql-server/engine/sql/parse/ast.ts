@@ -243,6 +243,7 @@ export type DatabaseSetting =
   | { readonly kind: 'snapshot'; readonly on: boolean }
   | { readonly kind: 'readCommittedSnapshot'; readonly on: boolean }
   | { readonly kind: 'singleUser' }
+  | { readonly kind: 'compatibility'; readonly level: number }
   | { readonly kind: 'other' };
 
 export type TableChange =

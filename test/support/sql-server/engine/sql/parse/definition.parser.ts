@@ -250,8 +250,12 @@ export class DefinitionParser {
     if (cursor.accept('SINGLE_USER') !== undefined) {
       return { kind: 'singleUser' };
     }
+    if (cursor.accept('COMPATIBILITY_LEVEL') !== undefined) {
+      cursor.expectSymbol('=');
+      return { kind: 'compatibility', level: Number(cursor.next().text) };
+    }
     const option = cursor.next();
-    if (!/^(?:ANSI_|AUTO_|RECOVERY$|MULTI_USER$|PAGE_VERIFY$|COMPATIBILITY_LEVEL$)/.test(option.keyword)) {
+    if (!/^(?:ANSI_|AUTO_|RECOVERY$|MULTI_USER$|PAGE_VERIFY$)/.test(option.keyword)) {
       throw unknownSetOption(option.text);
     }
     cursor.acceptSymbol('=');

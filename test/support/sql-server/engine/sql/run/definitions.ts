@@ -394,6 +394,8 @@ function alterDatabase(database: Database, settings: readonly DatabaseSetting[])
       database.allowSnapshotIsolation = setting.on;
     } else if (setting.kind === 'readCommittedSnapshot') {
       database.readCommittedSnapshot = setting.on;
+    } else if (setting.kind === 'compatibility') {
+      database.compatibilityLevel = setting.level;
     } else if (setting.kind === 'tracking') {
       alterTracking(database, setting);
     }
