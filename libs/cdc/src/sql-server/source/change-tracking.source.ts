@@ -26,8 +26,9 @@ import {
 import type { SqlServerAnswer, SqlServerRow } from '../pool/sql-server.pool.js';
 import type { SqlServerStatements } from '../pool/sql-server.statements.js';
 import { ChangeTrackingOffError, SqlServerBookkeepingError, SqlServerStatementError } from '../sql-server.errors.js';
-import { raiseEpoch } from '../statements/epochs.js';
+import { adoptFork, raiseEpoch } from '../statements/epochs.js';
 import { describeTable, lookAtSource, MOST_TABLES_PER_LOOK } from '../statements/look-at-source.js';
+import type { SqlServerStatement } from '../statements/statement.js';
 import { PAGE_COLUMNS, readChanges, readRows } from '../statements/read-changes.js';
 import { failureKindOf } from '../errors/failure-kind.js';
 import { decodeChangeContext } from './change-context.js';
@@ -89,7 +90,8 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     for (let from = 0; from === 0 || from < tables.length; from += MOST_TABLES_PER_LOOK) {
       const some = tables.slice(from, from + MOST_TABLES_PER_LOOK);
       const { schema, limits } = this.#statements;
-      const answer = await this.#statements.run(lookAtSource(some, schema, limits));
+      const look = lookAtSource(some, schema, limits);
+      const answer = await this.#ofThisFork(await this.#statements.run(look), look);
       // The lowest version of several looks is true for all of them.
       seen ??= {
         epoch: this.#epochIn(answer, 0),
@@ -102,6 +104,23 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
       throw new ChangeTrackingOffError(this.name);
     }
     return { ...seen, tables: states };
+  }
+
+  /** The answer; another one when a restore has put the database on another recovery fork, under a higher epoch. */
+  async #ofThisFork(answer: SqlServerAnswer, look: SqlServerStatement): Promise<SqlServerAnswer> {
+    const epoch = firstOf(answer, 0) ?? [];
+    const [known, fork] = [optionalTextIn(epoch, 1), optionalTextIn(epoch, 2)];
+    if (epoch.length === 0 || fork === null || known?.toLowerCase() === fork.toLowerCase()) {
+      return answer;
+    }
+    const { schema, limits } = this.#statements;
+    const raised = firstOf(await this.#statements.run(adoptFork(fork, schema, limits)), 0);
+    if (raised !== undefined && known !== null) {
+      this.#logger.warn(
+        `"${this.name}" was restored or failed over with loss: its recovery fork is another one. Epoch ${bigintIn(raised, 0)} begins, and all tables are read anew.`,
+      );
+    }
+    return this.#statements.run(look);
   }
 
   override async readPage(request: PageRequest): Promise<ChangePage> {

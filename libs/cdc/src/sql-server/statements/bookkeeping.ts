@@ -1,3 +1,4 @@
+import { DECLARE_FORK } from './epochs.js';
 import { quoteSchema, quoteText } from './identifier.js';
 import type { SqlServerStatement } from './statement.js';
 
@@ -29,11 +30,13 @@ ${columns}
       'cdc_epoch',
       `  id tinyint NOT NULL,
   epoch bigint NOT NULL,
+  recovery_fork uniqueidentifier NULL,
   CONSTRAINT [pk_cdc_epoch] PRIMARY KEY (id)`,
     ),
     {
       name: 'begin epoch',
-      sql: `INSERT INTO ${quoted}.[cdc_epoch] (id, epoch) SELECT 1, DATEDIFF_BIG(second, '19700101', SYSUTCDATETIME()) WHERE NOT EXISTS (SELECT 1 FROM ${quoted}.[cdc_epoch] WHERE id = 1);`,
+      sql: `${DECLARE_FORK}
+INSERT INTO ${quoted}.[cdc_epoch] (id, epoch, recovery_fork) SELECT 1, DATEDIFF_BIG(second, '19700101', SYSUTCDATETIME()), CONVERT(uniqueidentifier, @fork) WHERE NOT EXISTS (SELECT 1 FROM ${quoted}.[cdc_epoch] WHERE id = 1);`,
       parameters: [],
     },
     once(

@@ -1,4 +1,5 @@
 import { BOOKKEEPING_TABLES } from './bookkeeping.js';
+import { DECLARE_FORK } from './epochs.js';
 import { quoteSchema, quoteTable, quoteText } from './identifier.js';
 import { session, type SqlServerStatement, type StatementLimits, text } from './statement.js';
 
@@ -6,7 +7,7 @@ import { session, type SqlServerStatement, type StatementLimits, text } from './
 export const MOST_TABLES_PER_LOOK = 1_000;
 
 /**
- * One cheap look at the database for all tables: (epoch), (version now), (retention), (ids of the tables), (tracking state of each that
+ * One cheap look at the database for all tables: (epoch, fork of the epoch, fork now), (version now), (retention), (ids of the tables), (tracking state of each that
  * is tracked). It reads no side table, and it runs outside of any snapshot, where metadata may fail with 3961.
  *
  * @param tables `schema.name`, at most {@link MOST_TABLES_PER_LOOK}.
@@ -17,7 +18,8 @@ export function lookAtSource(tables: readonly string[], schema: string, limits: 
     name: 'lookAtSource',
     sql: [
       session('READ COMMITTED', limits),
-      `SELECT e.epoch FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
+      DECLARE_FORK,
+      `SELECT e.epoch, CONVERT(nvarchar(36), e.recovery_fork) AS epoch_fork, @fork AS fork FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
       'SELECT CHANGE_TRACKING_CURRENT_VERSION() AS current_version;',
       'SELECT d.retention_period, d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();',
       ...(ids.length === 0

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createBookkeeping } from './bookkeeping.js';
 import { addCheckpoint, type CheckpointRow, loadCheckpoint, moveCheckpoint } from './checkpoints.js';
 import type { SqlServerColumn, SqlServerKeyColumn } from './column-sql.js';
-import { raiseEpoch, readStamp } from './epochs.js';
+import { adoptFork, raiseEpoch, readStamp } from './epochs.js';
 import { quoteName, quoteTable } from './identifier.js';
 import { askForLease, leaveReplicas, releaseLease, renewLeases, takeLease } from './leases.js';
 import { describeTable, examineDatabase, lookAtSource } from './look-at-source.js';
@@ -201,6 +201,12 @@ const WRITING: readonly Listed[] = [
     statement: leaveReplicas('replica-1', SCHEMA, LIMITS),
   },
   {
+    title: 'Adopt the recovery fork',
+    when: 'When a restore put the database on another recovery fork, where the user may see it; once for a row that knew of none.',
+    needs: BOOKS,
+    statement: adoptFork('00000000-0000-0000-0005-000000000002', SCHEMA, LIMITS),
+  },
+  {
     title: 'Raise the epoch',
     when: 'When the version counter went back: the database was restored, copied or failed over with loss.',
     needs: BOOKS,
@@ -271,7 +277,9 @@ describe('the statements for SQL Server', () => {
       }
       const declared = new Set(parameters.map((parameter) => parameter.name));
       const used = [...sql.matchAll(/(?<!DECLARE )@(\w+)/g)].map(([, used_]) => used_);
-      expect(used.filter((used_) => used_ !== 'current_version' && !declared.has(used_ ?? ''))).toEqual([]);
+      expect(
+        used.filter((used_) => used_ !== 'current_version' && used_ !== 'fork' && !declared.has(used_ ?? '')),
+      ).toEqual([]);
     }
   });
 
