@@ -29,6 +29,12 @@ if (built.length === 0) {
 /** A suite by its name also runs what belongs to it and needs no server: in a run of all suites "npm test" has had that already. */
 const alongside = new Map([['sql-server-wire', { projects: ['wire'], filters: ['test/wire/'] }]]);
 const { projects = [], filters = [] } = alongside.get(name) ?? {};
+if ((name === undefined || name === 'sql-server' || name.startsWith('-')) && !process.env.MSSQL_URL) {
+  console.log(
+    'The suites on a real SQL Server are skipped: set MSSQL_URL=mssql://sa:password@host:1433/master?encrypt=true&trustServerCertificate=true, ' +
+      'with a login that may create databases. Each suite makes one of its own and drops it. The same suites run on the test server in "npm test".',
+  );
+}
 const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`, ...filters];
 // One file after the other: each starts servers of its own, and servers that fight for the processor are slow to start.
 const run = spawnSync(

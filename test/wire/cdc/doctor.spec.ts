@@ -282,29 +282,6 @@ describe('the doctor on SQL Server', () => {
     );
   });
 
-  it('finds what a bare database lacks, and its own statements add all of it', async () => {
-    const shop = await StockServer.start({ tables: PLAIN });
-    shop.database.allowSnapshotIsolation = false;
-    const pool = shop.pool();
-    try {
-      const before = await examineSqlServer(pool, [TABLE, 'dbo.nowhere']);
-      expect(before.map(({ code }) => code)).toEqual([
-        'snapshotsOff',
-        'bookkeepingMissing',
-        'tableNotTracked',
-        'tableMissing',
-      ]);
-      expect(await mendSqlServer(pool, before)).toMatchObject({ ran: { length: 8 }, refused: [] });
-
-      expect(await examineSqlServer(pool, [TABLE])).toEqual([]);
-      const { source } = shop.replica({ createBookkeeping: false });
-      expect((await source.state([TABLE])).tables.get(TABLE)).not.toBeNull();
-    } finally {
-      await pool.close();
-      await shop.stop();
-    }
-  });
-
   it('goes on where the server refuses a statement, and says which', async () => {
     await withShop(async (shop) => {
       shop.database.drop('smartpulse.cdc_lease');
