@@ -36,6 +36,7 @@ function changes(told: readonly Told[], provider = 'FinalForecast'): KeyChanges<
     changes: rows,
     keysOnly: false,
     origin: null,
+    traceparent: null,
     committedAt: null,
     context: {
       messageId: 'm',

@@ -30,6 +30,8 @@ export interface RowChange {
   readonly row: Row | null;
   /** Who wrote, as the writer's change context says; `null` = unknown. */
   readonly origin: string | null;
+  /** The trace in which it was written, as W3C's `traceparent`, for links; left out or `null` = unknown. */
+  readonly traceparent?: string | null | undefined;
   /** Commit time in milliseconds since the Unix epoch; `null` where the source cannot tell. */
   readonly committedAtMs: number | null;
 }

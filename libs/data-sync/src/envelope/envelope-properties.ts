@@ -12,6 +12,7 @@ export const ENVELOPE_PROPERTIES = Object.freeze({
   key: 'sp-key',
   epoch: 'sp-epoch',
   version: 'sp-version',
+  trace: 'sp-traceparent',
 });
 
 /** What the properties alone say of a message. */
@@ -24,9 +25,17 @@ export interface PropertyStamp {
   readonly stamp: ChangeVersion | undefined;
 }
 
-/** The properties of an envelope's message. */
-export function envelopeProperties(envelope: ChangeEnvelope): Readonly<Record<string, string>> {
+/**
+ * The properties of an envelope's message.
+ *
+ * @param traceparent of the writer, beside the trace of the message itself, which is the publisher's.
+ */
+export function envelopeProperties(
+  envelope: ChangeEnvelope,
+  traceparent: string | null = null,
+): Readonly<Record<string, string>> {
   return {
+    ...(traceparent === null ? {} : { [ENVELOPE_PROPERTIES.trace]: traceparent }),
     [ENVELOPE_PROPERTIES.format]: String(envelope.format),
     [ENVELOPE_PROPERTIES.kind]: envelope.kind,
     [ENVELOPE_PROPERTIES.table]: envelope.table,

@@ -39,8 +39,11 @@ function setUp(options: { snapshots?: boolean; handledKeys?: number; fail?: () =
   });
   const versions = (): readonly bigint[] =>
     seen.flatMap(({ changes }) => changes.map(({ version }) => version.version));
-  return { feed, seen, resyncs, versions, context: messageContext() };
+  const context = messageContext({ properties: { 'sp-traceparent': TRACE } });
+  return { feed, seen, resyncs, versions, context };
 }
+
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
 beforeAll(() => Logger.overrideLogger(false));
 
@@ -65,6 +68,7 @@ describe('ChangeFeed', () => {
         ],
         keysOnly: false,
         origin: 'me',
+        traceparent: TRACE,
         committedAt: '2026-01-31T23:45:00.000Z',
         context,
       },

@@ -4,6 +4,7 @@ import { deadLetter, type PulsarContext, type Settlement } from '@smartpulse/pul
 import { RowNotReadableError } from '../data-sync.errors.js';
 import type { ChangeContract } from '../definition/change-contract.js';
 import type { ChangeEnvelope, EnvelopeChange } from '../envelope/change-envelope.js';
+import { ENVELOPE_PROPERTIES } from '../envelope/envelope-properties.js';
 import { parseRow } from '../envelope/row-parser.js';
 import { primaryKeyText } from '../envelope/wire-value.js';
 import type { ChangeFeedStats } from './change-feed.stats.js';
@@ -81,6 +82,7 @@ export class ChangeFeed {
       changes,
       keysOnly: envelope.keysOnly,
       origin: envelope.origin,
+      traceparent: context.properties[ENVELOPE_PROPERTIES.trace] ?? null,
       committedAt: envelope.committedAt,
       context,
     });

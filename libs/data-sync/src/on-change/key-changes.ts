@@ -29,6 +29,8 @@ export interface KeyChanges<Row extends object = object, Pk extends WireKey = Wi
   readonly keysOnly: boolean;
   /** Who wrote, where all changes agree and the source can tell. */
   readonly origin: string | null;
+  /** The trace in which they were written (W3C's `traceparent`), where it is one and the source can tell: for a span's link. */
+  readonly traceparent: string | null;
   /** Commit time of the latest change, UTC text; `null` where the source cannot tell. */
   readonly committedAt: string | null;
   /** The message: attempt, properties, and the signal that aborts when the handler's time is up. */

@@ -154,8 +154,17 @@ function highest(changes: readonly ProjectedChange[]): bigint {
 }
 
 function originOf(changes: readonly ProjectedChange[]): string | null {
-  const first = changes[0]?.change.origin ?? null;
-  return changes.every(({ change }) => change.origin === first) ? first : null;
+  return common(changes.map(({ change }) => change.origin));
+}
+
+/** The trace in which all changes of an envelope were written, if it is one. */
+export function traceOf(changes: readonly ProjectedChange[]): string | null {
+  return common(changes.map(({ change }) => change.traceparent ?? null));
+}
+
+function common(texts: readonly (string | null)[]): string | null {
+  const first = texts[0] ?? null;
+  return texts.every((text) => text === first) ? first : null;
 }
 
 function committedAtOf(changes: readonly ProjectedChange[]): string | null {

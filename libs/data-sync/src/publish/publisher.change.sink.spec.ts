@@ -192,6 +192,20 @@ describe('ChangePublisher', () => {
     );
   });
 
+  it("carries the writer's trace beside the message's own, where all changes of the envelope were written in one", async () => {
+    const { sink, publisher } = setUp();
+    const [one, other] = ['1', '2'].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+    await sink.accept([change(0, 5n, { traceparent: one }), change(1, 6n, { traceparent: one })], handOff());
+    await sink.accept([change(0, 7n, { traceparent: one }), change(1, 8n, { traceparent: other })], handOff());
+    await sink.accept([change(0, 9n)], handOff());
+
+    expect(publisher.messages.map(({ properties }) => properties['sp-traceparent'])).toEqual([
+      one,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('tells origin and commit time only where all changes of the envelope can', async () => {
     const { sink, envelopes } = setUp();
     await sink.accept(

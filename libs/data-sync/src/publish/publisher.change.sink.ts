@@ -3,10 +3,9 @@ import type { PulsarTransport } from '@smartpulse/pulsar';
 import { Logger } from '@nestjs/common';
 import { UnencodableValueError } from '../data-sync.errors.js';
 import type { SyncDefinition } from '../definition/sync-definition.js';
-import type { ChangeEnvelope } from '../envelope/change-envelope.js';
 import { encodeEnvelope } from '../envelope/envelope.codec.js';
 import { envelopeProperties } from '../envelope/envelope-properties.js';
-import { ChangeEnvelopes, type EncodedEnvelope } from './change-envelopes.js';
+import { ChangeEnvelopes, type EncodedEnvelope, traceOf } from './change-envelopes.js';
 import { encodedEnvelopeCodec } from '../envelope/envelope.pulsar.codec.js';
 import { FeedNumbering } from './feed-numbering.js';
 import { groupByKey, type PoisonChange } from './key-groups.js';
@@ -14,6 +13,9 @@ import { type MessagePublisher, PoisonLetters } from './poison-letters.js';
 import type { PublishStats } from './publish.stats.js';
 
 const ACCEPTED: AcceptOutcome = Object.freeze({ status: 'accepted' });
+
+/** An envelope on its way; one of the feed itself has no changes. */
+type SentEnvelope = Pick<EncodedEnvelope, 'envelope' | 'payload'> & Partial<Pick<EncodedEnvelope, 'changes'>>;
 
 /** What a sink needs to know of the broker. */
 export type Broker = Pick<PulsarTransport, 'brokerInstance' | 'capabilities'>;
@@ -128,15 +130,15 @@ export class ChangePublisher extends ChangeSink {
     }
   }
 
-  async #send(items: readonly { readonly envelope: ChangeEnvelope; readonly payload: Uint8Array }[]): Promise<void> {
+  async #send(items: readonly SentEnvelope[]): Promise<void> {
     const { topic } = this.#sync.contract;
     const results = await this.#publisher.publishMany(
       topic,
-      items.map(({ envelope, payload }) => ({
+      items.map(({ envelope, payload, changes = [] }) => ({
         data: payload,
         options: {
           codec: encodedEnvelopeCodec,
-          properties: envelopeProperties(envelope),
+          properties: envelopeProperties(envelope, traceOf(changes)),
           ...(envelope.key === null ? {} : { key: envelope.key }),
         },
       })),

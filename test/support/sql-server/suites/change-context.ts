@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { context, type Context, type ContextManager, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { withChangeContext } from '@smartpulse/cdc/sql-server';
 import { STOCK_TABLE } from '@smartpulse/cdc/testing';
 import type { EntityManager } from 'typeorm';
@@ -13,6 +15,32 @@ async function originsIn(shop: StockDatabase): Promise<ReadonlyMap<unknown, stri
     .replica()
     .source.readPage({ table: STOCK_TABLE, after: 0n, cursor: null, limit: 100, signal });
   return new Map(page.changes.map(({ primaryKey, origin }) => [primaryKey['id'], origin]));
+}
+
+const TRACE = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', traceFlags: 1 };
+
+/** A context manager as the one of an SDK, for one test. */
+class StoredContext implements ContextManager {
+  readonly #store = new AsyncLocalStorage<Context>();
+
+  active(): Context {
+    return this.#store.getStore() ?? ROOT_CONTEXT;
+  }
+
+  with: ContextManager['with'] = (inner, work, thisArg, ...args) =>
+    this.#store.run(inner, () => Reflect.apply(work, thisArg, args));
+
+  bind<T>(_context: Context, target: T): T {
+    return target;
+  }
+
+  enable(): this {
+    return this;
+  }
+
+  disable(): this {
+    return this;
+  }
 }
 
 /** Who wrote, beside what was written. */
@@ -50,6 +78,29 @@ export function changeContextSuite(start: StartStock): void {
           [6, 'other'],
         ]),
       );
+    });
+
+    it('leaves the trace in which it is called, for the readers of the change', async () => {
+      context.setGlobalContextManager(new StoredContext());
+      try {
+        await shop.app.transaction((manager) =>
+          context.with(trace.setSpanContext(ROOT_CONTEXT, TRACE), () =>
+            withChangeContext(manager, 'importer', (tagged) => insert(tagged, 7)),
+          ),
+        );
+      } finally {
+        context.disable();
+      }
+      await shop.app.transaction((manager) => withChangeContext(manager, 'importer', (tagged) => insert(tagged, 8)));
+      const { signal } = new AbortController();
+      const { changes } = await shop
+        .replica()
+        .source.readPage({ table: STOCK_TABLE, after: 0n, cursor: null, limit: 10, signal });
+
+      expect(changes.map(({ origin, traceparent }) => [origin, traceparent])).toEqual([
+        ['importer', `00-${TRACE.traceId}-${TRACE.spanId}-01`],
+        ['importer', null],
+      ]);
     });
   });
 }

@@ -220,6 +220,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     // Without a snapshot a changed row may be gone again; its own delete comes later, with a higher version.
     const gone = textIn(cells, OPERATION).trim() === 'D' || !truthIn(cells, PRESENT);
     const row = gone ? null : reader.row(cells, KEY_FROM);
+    const context = decodeChangeContext(optionalBytesIn(cells, CONTEXT));
     return {
       source: this.name,
       table: shape.table,
@@ -229,7 +230,8 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
       version,
       changedColumns: gone ? null : changedColumns(shape, optionalTextIn(cells, MASK)),
       row,
-      origin: decodeChangeContext(optionalBytesIn(cells, CONTEXT)),
+      origin: context?.origin ?? null,
+      traceparent: context?.traceparent ?? null,
       committedAtMs: null,
     };
   }

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { decodeChangeContext, encodeChangeContext } from './change-context.js';
 import { instantText, offsetInstantText } from './instant-text.js';
 
 describe('instants of SQL Server', () => {
@@ -22,28 +21,5 @@ describe('instants of SQL Server', () => {
     ['2026-12-31 20:00:00 -05:30', '2027-01-01T01:30:00.000Z'],
   ])('turns %s into UTC', (sql, expected) => {
     expect(offsetInstantText(sql)).toBe(expected);
-  });
-});
-
-describe('change contexts', () => {
-  it('come back as they were, also from a padded column, and refuse what does not fit', () => {
-    for (const origin of ['importer', 'é'.repeat(62), 'a']) {
-      const bytes = encodeChangeContext(origin);
-      expect(bytes.length).toBeLessThanOrEqual(128);
-      expect(decodeChangeContext(bytes)).toBe(origin);
-      const padded = new Uint8Array(128);
-      padded.set(bytes);
-      expect(decodeChangeContext(padded)).toBe(origin);
-    }
-    expect(() => encodeChangeContext('')).toThrow(/0 bytes/);
-    expect(() => encodeChangeContext('a'.repeat(125))).toThrow(/125 bytes/);
-  });
-
-  it('are null for bytes that are not ours, or cut short', () => {
-    const bytes = encodeChangeContext('importer');
-    expect(decodeChangeContext(null)).toBeNull();
-    expect(decodeChangeContext(new Uint8Array())).toBeNull();
-    expect(decodeChangeContext(bytes.subarray(0, 6))).toBeNull();
-    expect(decodeChangeContext(new Uint8Array([0x53, 0x50, 0x02, 1, 65]))).toBeNull();
   });
 });

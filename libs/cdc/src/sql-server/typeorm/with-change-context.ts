@@ -1,3 +1,4 @@
+import { context as openContext, trace } from '@opentelemetry/api';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { hexOf } from '../pool/cells.js';
 import { encodeChangeContext } from '../source/change-context.js';
@@ -5,12 +6,13 @@ import { ChangeContextError } from '../sql-server.errors.js';
 import { tagStatements } from './tag-statements.js';
 
 /**
- * Runs `work` with a manager whose writes say who wrote: `RowChange.origin` tells it, so that a reader can leave out what it wrote itself.
+ * Runs `work` with a manager whose writes say who wrote, so that a reader can leave out what it wrote itself (`RowChange.origin`), and in
+ * which trace, where one is active (`RowChange.traceparent`).
  *
  * A trigger's writes keep the context of the statement that fired it. A later write without context takes it away.
  *
  * @param manager of a running transaction: `dataSource.transaction((manager) => withChangeContext(manager, 'importer', work))`.
- * @param origin who writes: stable, at most 124 bytes.
+ * @param origin who writes: stable, at most 124 bytes; of more than 99 the trace is left out.
  * @throws ChangeContextError when the manager is in no transaction, or for a write that does not begin its statement.
  * @example
  * ```ts
@@ -24,12 +26,17 @@ export function withChangeContext<T>(
   origin: string,
   work: (manager: EntityManager) => Promise<T>,
 ): Promise<T> {
-  const context = hexOf(encodeChangeContext(origin));
+  const context = hexOf(encodeChangeContext(origin, activeTrace()));
   const runner = manager.queryRunner;
   if (runner === undefined || !runner.isTransactionActive) {
     return Promise.reject(ChangeContextError.ofTransaction());
   }
   return work(manager.dataSource.createEntityManager(tagging(runner, context)));
+}
+
+function activeTrace(): string | null {
+  const span = trace.getSpanContext(openContext.active());
+  return span === undefined ? null : `00-${span.traceId}-${span.spanId}-0${(span.traceFlags & 1).toString()}`;
 }
 
 /** The same runner, in the same transaction, whose statements are tagged on their way. */
