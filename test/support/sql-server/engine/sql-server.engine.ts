@@ -1,5 +1,5 @@
 import { type Clock, type Random } from '@smartpulse/resilience';
-import { type SqlEngine, type SqlLogin, type SqlSession } from '../seam.js';
+import { type SqlEngine, type SqlLogin } from '../seam.js';
 import { TestDatabase } from './direct/test-database.js';
 import {
   alreadyExists,
@@ -11,6 +11,7 @@ import {
   readIntentOnly,
 } from './errors/object-faults.js';
 import { EngineFaults } from './faults/engine-faults.js';
+import { BatchCache } from './sql/parse/batch-cache.js';
 import { EngineSession } from './sql/run/engine.session.js';
 import { type ServerContext, type ServerProduct, SessionState } from './sql/session-state.js';
 import { Database } from './storage/database.js';
@@ -24,6 +25,8 @@ export interface SqlServerEngineOptions {
   readonly name?: string;
   /** Default: SQL Server 2025. */
   readonly product?: ServerProduct;
+  /** What many engines of one test share, so that each text is parsed once. Default: its own. */
+  readonly batches?: BatchCache;
 }
 
 const SQL_SERVER_2025: ServerProduct = { version: '17.0.1000.7', engineEdition: 3 };
@@ -47,7 +50,13 @@ export class SqlServerEngine implements SqlEngine {
   #nextSession = FIRST_SESSION;
   #nextDatabase = FIRST_DATABASE;
 
-  constructor({ clock, random, name = 'TESTSERVER', product = SQL_SERVER_2025 }: SqlServerEngineOptions) {
+  constructor({
+    clock,
+    random,
+    name = 'TESTSERVER',
+    product = SQL_SERVER_2025,
+    batches = new BatchCache(),
+  }: SqlServerEngineOptions) {
     this.faults = new EngineFaults(random);
     this.#context = {
       name,
@@ -55,6 +64,7 @@ export class SqlServerEngine implements SqlEngine {
       random,
       transactions: new TransactionManager(clock),
       faults: this.faults,
+      batches,
       databases: () => [...this.#databases.values()],
       findDatabase: (wanted) => this.#databases.get(wanted.toLowerCase()),
       createDatabase: (wanted) => void this.createDatabase(wanted),
@@ -125,7 +135,7 @@ export class SqlServerEngine implements SqlEngine {
   }
 
   /** @throws 18456, 4060, 976, 978 */
-  async login({ user, password, database, application, host, readOnlyIntent }: SqlLogin): Promise<SqlSession> {
+  async login({ user, password, database, application, host, readOnlyIntent }: SqlLogin): Promise<EngineSession> {
     const isAdministrator = user.toLowerCase() === 'sa';
     if (!isAdministrator && this.#logins.get(user.toLowerCase()) !== password) {
       throw loginFailed(user);

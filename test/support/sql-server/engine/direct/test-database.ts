@@ -154,18 +154,15 @@ export class TestDatabase {
   }
 
   truncate(name: string): void {
-    const table = this.#table(name);
-    this.#run((transaction) => this.transactions.locks.acquire(transaction, table, 'X'));
-    truncate(table);
-    table.schemaSequence = this.transactions.nextSequence();
+    this.#alter(name, truncate);
   }
 
   enable(name: string, options: { readonly columns?: boolean } = {}): void {
-    enableTableTracking(this.#table(name), options.columns ?? false);
+    this.#alter(name, (table) => enableTableTracking(table, options.columns ?? false));
   }
 
   disable(name: string): void {
-    disableTableTracking(this.#table(name));
+    this.#alter(name, disableTableTracking);
   }
 
   drop(name: string): void {
@@ -187,6 +184,16 @@ export class TestDatabase {
       this.killSessions();
     }
     this.database.restore(image);
+  }
+
+  /** Nobody else may have an open transaction on a table that is altered. */
+  #alter(name: string, work: (table: Table) => void): void {
+    const table = this.#table(name);
+    this.#run((transaction) => {
+      this.transactions.locks.acquire(transaction, table, 'X');
+      work(table);
+    });
+    table.schemaSequence = this.transactions.nextSequence();
   }
 
   #run<T>(work: (transaction: ReturnType<TransactionManager['begin']>) => T): T {

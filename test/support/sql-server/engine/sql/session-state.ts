@@ -1,6 +1,7 @@
 import { type Random } from '@smartpulse/resilience';
 import { type SqlIsolation, type SqlMessage, type SqlValue } from '../../seam.js';
 import { type EngineFaults } from '../faults/engine-faults.js';
+import { type BatchCache } from './parse/batch-cache.js';
 import { type Database } from '../storage/database.js';
 import { type TransactionManager } from '../storage/transaction-manager.js';
 import { type Transaction } from '../storage/transaction.js';
@@ -26,6 +27,7 @@ export interface ServerContext {
   /** Ends the sessions of a database, but for one. */
   readonly endSessions: (database: string, but: SessionState) => void;
   readonly faults: EngineFaults;
+  readonly batches: BatchCache;
 }
 
 /** Who is connected, and what SET has changed. */

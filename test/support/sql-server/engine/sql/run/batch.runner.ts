@@ -10,6 +10,7 @@ import { newFrame, type Run } from '../compile/frame.js';
 import { type Statement } from '../parse/ast.js';
 import { type SessionState } from '../session-state.js';
 import { type Answer, conditionOf, type FlowKind, type Plan, planOf, valueOf } from './plan.js';
+import { type BatchPlans } from './prepared-texts.js';
 import { type Outcome, procedureOf, type TextRunner } from './procedures.js';
 import { type SessionTransaction } from './session-transaction.js';
 
@@ -40,12 +41,11 @@ type Step = Exclude<Statement, { readonly kind: FlowKind }>;
 
 /** Runs the statements of one batch; waits for locks between attempts, and decides what an error ends. */
 export class BatchRunner {
-  readonly #plans = new Map<Statement, { readonly plan: Plan; readonly metadata: bigint }>();
-
   constructor(
     private readonly session: SessionState,
     private readonly transactions: SessionTransaction,
     private readonly environment: Environment,
+    private readonly plans: BatchPlans,
     private readonly variables: Map<string, SqlValue>,
     private readonly signal: AbortSignal,
     private readonly runText: TextRunner,
@@ -122,12 +122,12 @@ export class BatchRunner {
 
   #plan(statement: Step): Plan {
     const metadata = this.session.server.transactions.metadataSequence;
-    const known = this.#plans.get(statement);
+    const known = this.plans.get(statement);
     if (known?.metadata === metadata) {
       return known.plan;
     }
     const plan = planOf(statement, this.environment);
-    this.#plans.set(statement, { plan, metadata });
+    this.plans.set(statement, { plan, metadata });
     return plan;
   }
 

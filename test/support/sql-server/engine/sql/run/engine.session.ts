@@ -13,10 +13,10 @@ import { type Table } from '../../storage/table.js';
 import { type ValueType } from '../../values/value-type.js';
 import { Environment } from '../compile/environment.js';
 import { type Statement } from '../parse/ast.js';
-import { parseBatch } from '../parse/parse-batch.js';
 import { parseDeclarations } from '../parse/parse-declarations.js';
 import { type SessionState } from '../session-state.js';
 import { BatchRunner, errorReply } from './batch.runner.js';
+import { PreparedTexts } from './prepared-texts.js';
 import { type Outcome } from './procedures.js';
 import { SessionTransaction } from './session-transaction.js';
 
@@ -25,6 +25,7 @@ const MOST_PARAMETERS = 2_100;
 /** The server side of a connection. */
 export class EngineSession implements SqlSession {
   readonly #transaction: SessionTransaction;
+  readonly #prepared: PreparedTexts;
   #ended: 'open' | 'killed' | 'closed' = 'open';
   readonly #end = new AbortController();
 
@@ -33,6 +34,12 @@ export class EngineSession implements SqlSession {
     private readonly onClose: (session: EngineSession) => void,
   ) {
     this.#transaction = new SessionTransaction(state);
+    this.#prepared = new PreparedTexts(state);
+  }
+
+  /** Whether it was neither closed nor killed. */
+  get isOpen(): boolean {
+    return this.#ended === 'open';
   }
 
   async *execute(request: SqlRequest): AsyncGenerator<SqlReply> {
@@ -101,18 +108,25 @@ export class EngineSession implements SqlSession {
     types: Map<string, ValueType>,
     signal: AbortSignal,
   ): AsyncGenerator<SqlReply, Outcome> {
-    let statements: readonly Statement[];
-    const environment = new Environment(this.state, types, new Map<string, Table>());
+    // Before the batch adds its own variables to them.
+    const declared = new Map(types);
+    const known = this.#prepared.find(sql, declared);
+    const { environment, plans } = known ?? {
+      environment: new Environment(this.state, types, new Map<string, Table>()),
+      plans: new Map(),
+    };
     const runner = new BatchRunner(
       this.state,
       this.#transaction,
       environment,
+      plans,
       variables,
       signal,
       (text, given, declarations) => this.#text(text, given, parseDeclarations(declarations ?? ''), signal),
     );
+    let statements: readonly Statement[];
     try {
-      statements = parseBatch(sql);
+      statements = known?.statements ?? this.state.server.batches.parse(sql);
       runner.check(statements);
     } catch (error) {
       if (!(error instanceof EngineFault)) {
@@ -123,6 +137,7 @@ export class EngineSession implements SqlSession {
       yield { kind: 'done', rows: undefined };
       return 'aborted';
     }
+    this.#prepared.keep(sql, declared, { statements, environment, plans });
     const outcome = yield* runner.run(statements);
     yield* runner.finish();
     return outcome;

@@ -1,0 +1,435 @@
+import {
+  type ChangeVersion,
+  type Checkpoint,
+  compareChangeVersions,
+  type Row,
+  type SourceState,
+} from '@smartpulse/cdc';
+import {
+  type SqlServerAnswer,
+  sqlServerCdc,
+  type SqlServerCdcOptions,
+  type SqlServerCdcParts,
+  SqlServerPool,
+  type SqlServerStatement,
+} from '@smartpulse/cdc/sql-server';
+import { OutsideCopy, withOutsideCopy } from '@smartpulse/data-sync';
+import { MemoryRecordStore } from '@smartpulse/redis-cache/embedded';
+import { Clock, type Random, type Timer } from '@smartpulse/resilience';
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { ask } from '../../../support/sql-server/engine/direct/ask.js';
+import { DirectPool } from '../../../support/sql-server/engine/direct/direct-pool.js';
+import type { DirectTransaction } from '../../../support/sql-server/engine/direct/direct-transaction.js';
+import type { TestDatabase } from '../../../support/sql-server/engine/direct/test-database.js';
+import { SqlServerEngine } from '../../../support/sql-server/engine/sql-server.engine.js';
+import { BatchCache } from '../../../support/sql-server/engine/sql/parse/batch-cache.js';
+import type { EngineSession } from '../../../support/sql-server/engine/sql/run/engine.session.js';
+import type { DatabaseImage } from '../../../support/sql-server/engine/storage/database.js';
+import { LockConflict } from '../../../support/sql-server/engine/storage/locks.js';
+import { BIGINT, INT } from '../../../support/sql-server/engine/values/value-type.js';
+import type { Process } from '../process.js';
+import { Storm } from './storm.js';
+import {
+  CONSUMER,
+  type Deed,
+  type Logged,
+  OTHER_TABLE,
+  type ReplicaParts,
+  type StatementTwin,
+  Subject,
+  type SubjectOptions,
+  TABLE,
+  type Write,
+} from './subject.js';
+
+const SOURCE = 'shop';
+const LEASES = 'smartpulse.cdc_lease';
+const LONG_AGO = '2000-01-01 00:00:00.0000000';
+const LEASE_TTL_MS = 1_000;
+const STOCK = { name: TABLE, columns: { id: BIGINT, value: INT }, primaryKey: ['id'], tracking: 'columns' } as const;
+
+/** The server's clock, which somebody may set. */
+class DatabaseClock extends Clock {
+  offsetMs = 0;
+
+  constructor(private readonly clock: Clock) {
+    super();
+  }
+
+  override now(): number {
+    return this.clock.now() + this.offsetMs;
+  }
+
+  override monotonic(): number {
+    return this.clock.monotonic();
+  }
+
+  override setTimer(delayMs: number, callback: () => void): Timer {
+    return this.clock.setTimer(delayMs, callback);
+  }
+}
+
+/** How statements come from a process to the engine. */
+export interface Line {
+  readonly pool: () => SqlServerPool;
+  readonly cut: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** A line for an engine, struck by a storm. */
+export type LineMaker = (engine: SqlServerEngine, storm: Storm, clock: VirtualClock) => Promise<Line>;
+
+/** SQL Server's change tracking: the parts of `sqlServerCdc` on the engine of the test server. */
+export class SqlServerSubject extends Subject {
+  override readonly leaseTtlMs = LEASE_TTL_MS;
+  readonly #options: SubjectOptions;
+  readonly #random: Random;
+  readonly #storm: Storm;
+  readonly #serverClock: DatabaseClock;
+  readonly #engine: SqlServerEngine;
+  readonly #database: TestDatabase;
+  readonly #observing: SqlServerPool;
+  readonly #observer: SqlServerCdcParts;
+  readonly #outside: OutsideCopy | undefined;
+  readonly #pools = new Map<Process, { readonly pool: SqlServerPool; readonly owner: string }>();
+  #line!: Line;
+  #writer: EngineSession | undefined;
+  #backup: DatabaseImage | undefined;
+  #columns = 0;
+  #replicas = 0;
+
+  private constructor(
+    options: SubjectOptions,
+    override readonly clock: VirtualClock,
+    batches: BatchCache,
+  ) {
+    super();
+    this.#options = options;
+    this.#random = options.random;
+    this.#storm = new Storm(options, clock);
+    this.#serverClock = new DatabaseClock(clock);
+    this.#engine = new SqlServerEngine({ clock: this.#serverClock, random: new SeededRandom(1), batches });
+    this.#database = this.#engine.createDatabase(SOURCE);
+    this.#database.track();
+    this.#database.allowSnapshotIsolation = true;
+    this.#database.createTable(STOCK);
+    this.#database.createTable({ ...STOCK, name: OTHER_TABLE });
+    this.#observing = new DirectPool({ engine: this.#engine, database: SOURCE, size: 1 });
+    this.#observer = this.#parts(this.#observing, clock, { createBookkeeping: true });
+    // A database that goes back to a backup takes its positions along: what stays outside tells of it.
+    this.#outside = this.#random.next() < 0.5 ? new OutsideCopy(new MemoryRecordStore(), clock) : undefined;
+  }
+
+  /** @param line how processes reach the engine. */
+  static maker(line: LineMaker = directLine, clock: () => VirtualClock = () => new VirtualClock()) {
+    const batches = new BatchCache();
+    return async (options: SubjectOptions): Promise<SqlServerSubject> => {
+      const subject = new SqlServerSubject(options, clock(), batches);
+      await subject.checkpoint();
+      subject.#line = await line(subject.#engine, subject.#storm, subject.clock);
+      return subject;
+    };
+  }
+
+  override get deeds(): readonly Deed[] {
+    const database = this.#database;
+    const random = this.#random;
+    return [
+      {
+        name: 'clean-ups',
+        weight: 6,
+        strike: () => database.cleanUp(BigInt(random.int(Number(database.version) + 1))),
+      },
+      { name: 'truncates', weight: 2, strike: () => this.#unlessLocked(() => database.truncate(TABLE)) },
+      { name: 'tracking off and on', weight: 1, strike: () => this.#unlessLocked(() => this.#reEnable()) },
+      { name: 'tables made again', weight: 1, strike: () => this.#unlessLocked(() => this.#makeAgain()) },
+      { name: 'columns added', weight: 1, strike: () => this.#addColumn() },
+      { name: 'snapshots allowed or not', weight: 2, strike: () => this.#switchSnapshots() },
+      { name: 'writers that hold their locks', weight: 6, strike: () => this.#writeSlowly() },
+      { name: 'connections cut', weight: 3, strike: () => this.#line.cut() },
+      { name: 'servers away', weight: 2, strike: () => this.#goAway() },
+      this.#outside === undefined
+        ? { name: 'clocks of the server set', weight: 2, strike: () => this.#setClock() }
+        : { name: 'backups and restores', weight: 10, strike: () => this.#restoreOrBackUp() },
+    ];
+  }
+
+  override commit(writes: readonly Write[]): void {
+    this.#unlessLocked(() =>
+      this.#database.write((tx) => {
+        for (const write of writes) {
+          const id = BigInt(write.id);
+          if (write.kind === 'upsert') {
+            tx.upsert(TABLE, { id, value: BigInt(write.value) });
+          } else if (write.kind === 'delete') {
+            tx.delete(TABLE, { id });
+          } else if (!idsIn(tx).has(BigInt(write.to))) {
+            tx.update(TABLE, { id }, { id: BigInt(write.to) });
+          }
+        }
+      }),
+    );
+  }
+
+  override commitElsewhere(): void {
+    this.#unlessLocked(() => this.#database.write((tx) => tx.upsert(OTHER_TABLE, { id: 1n, value: 1n })));
+  }
+
+  override replica(process: Process): ReplicaParts {
+    const pool = this.#line.pool();
+    this.#replicas += 1;
+    const owner = `replica${this.#replicas}`;
+    this.#pools.set(process, { pool, owner });
+    const gated = new GatedPool(process, pool, this.#options.statementTwin);
+    const parts = this.#parts(gated, process.clock, { owner });
+    const { source, checkpoints, leadership } =
+      this.#outside === undefined ? parts : withOutsideCopy(parts, this.#outside);
+    const close = async (): Promise<void> => {
+      await parts.source.close();
+      await pool.close();
+      this.#pools.delete(process);
+    };
+    return { source, checkpoints, leadership, close };
+  }
+
+  override async crashed(process: Process): Promise<void> {
+    const connected = this.#pools.get(process);
+    this.#pools.delete(process);
+    await connected?.pool.close();
+    if (connected !== undefined && this.#random.next() < 0.7) {
+      this.#expireLeaseOf(connected.owner);
+    }
+  }
+
+  override calmDown(): void {
+    this.#storm.goAway(0);
+  }
+
+  override seemsQuiet(): boolean {
+    const [row] = this.#database.rows('smartpulse.cdc_checkpoint');
+    return row?.['phase'] === 'streaming' && row['version'] === this.#database.version;
+  }
+
+  override async rows(): Promise<ReadonlyMap<number, Row>> {
+    return new Map(this.#database.rows(TABLE).map((row) => [Number(row['id']), row]));
+  }
+
+  override async log(): Promise<readonly Logged[]> {
+    return this.#database.changes(TABLE, 0n).map(({ keyValues: [id], version }) => ({ id: Number(id), version }));
+  }
+
+  override async epoch(): Promise<bigint> {
+    return bigintOf(this.#database.rows('smartpulse.cdc_epoch')[0]?.['epoch']) ?? 0n;
+  }
+
+  override async state(): Promise<SourceState & { readonly schemaHash: string }> {
+    const { source } = this.#observer;
+    const { schemaHash } = await source.describe(TABLE);
+    return { ...(await source.state([TABLE])), schemaHash };
+  }
+
+  override checkpoint(): Promise<Checkpoint | undefined> {
+    return this.#observer.checkpoints.load({ consumer: CONSUMER, source: SOURCE, table: TABLE });
+  }
+
+  override async fence(): Promise<bigint | undefined> {
+    return bigintOf(this.#database.rows('smartpulse.cdc_checkpoint')[0]?.['fence']);
+  }
+
+  override isWithin(id: number, cursorKey: string): boolean {
+    const values: unknown = JSON.parse(cursorKey);
+    return Array.isArray(values) && id <= Number(values[0]);
+  }
+
+  override async close(): Promise<readonly string[]> {
+    this.#writer?.close();
+    await this.#observing.close();
+    await this.#line.close();
+    const { sessions } = this.#engine;
+    return sessions === 0 ? [] : [`${sessions} sessions`];
+  }
+
+  #parts(pool: SqlServerPool, clock: Clock, more: Partial<SqlServerCdcOptions>): SqlServerCdcParts {
+    return sqlServerCdc({
+      name: SOURCE,
+      pool,
+      clock,
+      random: new SeededRandom(this.#replicas),
+      leaseTtlMs: LEASE_TTL_MS,
+      requestTimeoutMs: LEASE_TTL_MS,
+      lockTimeoutMs: 200,
+      ...more,
+    });
+  }
+
+  #unlessLocked(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof Error && error.cause instanceof LockConflict)) {
+        throw error;
+      }
+      this.#options.note('writers that found a lock');
+    }
+  }
+
+  #reEnable(): void {
+    this.#database.disable(TABLE);
+    this.#database.enable(TABLE, { columns: true });
+  }
+
+  #makeAgain(): void {
+    this.#database.drop(TABLE);
+    this.#database.createTable(STOCK);
+  }
+
+  async #addColumn(): Promise<void> {
+    this.#columns += 1;
+    await this.#say(`ALTER TABLE ${TABLE} ADD more${this.#columns} int NULL`);
+  }
+
+  #switchSnapshots(): void {
+    this.#database.allowSnapshotIsolation = this.#random.next() < 0.5;
+  }
+
+  /** As if its life had passed: the dead do not renew it. */
+  #expireLeaseOf(owner: string): void {
+    for (const { resource = null, owner: holder } of this.#database.rows(LEASES)) {
+      if (String(holder).startsWith(`${owner}/`)) {
+        this.#unlessLocked(() =>
+          this.#database.write((tx) => tx.update(LEASES, { resource }, { expires_at: LONG_AGO })),
+        );
+      }
+    }
+  }
+
+  /** A transaction that stays open for a while. */
+  async #writeSlowly(): Promise<void> {
+    if (this.#writer?.isOpen === true) {
+      return;
+    }
+    const session = await this.#login();
+    const from = this.#random.int(10);
+    this.#writer = session;
+    await ask(
+      session,
+      `SET XACT_ABORT ON; BEGIN TRANSACTION; UPDATE ${TABLE} SET value = value + 1000000 WHERE id >= ${from} AND id < ${from + 4}; DELETE FROM ${TABLE} WHERE id = ${from + 4};`,
+    );
+    const how = this.#random.next() < 0.3 ? 'ROLLBACK' : 'COMMIT';
+    const heldMs = this.#random.int(300);
+    void this.#options.onItsWay(async () => {
+      await this.clock.sleep(heldMs);
+      await this.#endWriter(how, session);
+    });
+  }
+
+  async #endWriter(how: 'COMMIT' | 'ROLLBACK', writer: EngineSession): Promise<void> {
+    if (writer.isOpen) {
+      await ask(writer, `IF @@TRANCOUNT > 0 ${how} TRANSACTION;`);
+      writer.close();
+    }
+  }
+
+  /** An administrator says something; what a writer holds is not waited for. */
+  async #say(sql: string): Promise<void> {
+    const session = await this.#login();
+    const { errors } = await ask(session, `SET LOCK_TIMEOUT 0; ${sql}`);
+    session.close();
+    if (errors.length > 0) {
+      this.#options.note('writers that found a lock');
+    }
+  }
+
+  #login(): Promise<EngineSession> {
+    return this.#engine.login({
+      user: 'sa',
+      password: 'any',
+      database: SOURCE,
+      application: 'writer',
+      host: 'here',
+      readOnlyIntent: false,
+    });
+  }
+
+  #goAway(): void {
+    this.#storm.goAway(this.#random.int(500));
+    this.#line.cut();
+  }
+
+  /** Forwards or backwards, by less or more than a lease lives. */
+  #setClock(): void {
+    this.leasesTouched += 1;
+    this.#serverClock.offsetMs += this.#random.int(6_000) - 3_000;
+  }
+
+  /**
+   * A restore takes its time, and nobody is connected meanwhile. It waits until positions tell of everything that was handed off: what is accepted and
+   * not saved yet is known to nobody once the database has forgotten it.
+   */
+  async #restoreOrBackUp(): Promise<void> {
+    const outside = this.#outside;
+    if (this.#backup === undefined || outside === undefined || this.#random.next() < 0.4) {
+      this.#backup = this.#database.backup();
+      return;
+    }
+    const handedOff = this.#options.handedOff();
+    const saved = await outside.load({ consumer: CONSUMER, source: SOURCE, table: TABLE });
+    if (handedOff === undefined || saved === undefined || compareChangeVersions(handedOff, placeOf(saved)) > 0) {
+      this.#options.note('restores that had to wait');
+      return;
+    }
+    this.#options.note('restores');
+    this.restores += 1;
+    this.leasesTouched += 1;
+    this.#database.restore(this.#backup);
+    this.#line.cut();
+    this.#storm.goAway(1 + this.#random.int(200));
+  }
+}
+
+/** The statements of one process, as long as it lives. */
+class GatedPool extends SqlServerPool {
+  constructor(
+    private readonly process: Process,
+    private readonly pool: SqlServerPool,
+    private readonly twin: StatementTwin = (statement) => statement,
+  ) {
+    super();
+  }
+
+  override run(statement: SqlServerStatement, signal?: AbortSignal): Promise<SqlServerAnswer> {
+    return this.process.alive(() => this.pool.run(this.twin(statement), signal));
+  }
+
+  override close(): Promise<void> {
+    return this.pool.close();
+  }
+}
+
+async function directLine(engine: SqlServerEngine, storm: Storm): Promise<Line> {
+  return {
+    pool: () => new DirectPool({ engine, database: SOURCE, size: 4, faults: storm }),
+    cut: () => engine.killSessions(SOURCE),
+    close: async () => {},
+  };
+}
+
+function idsIn(tx: DirectTransaction): ReadonlySet<unknown> {
+  const ids = new Set<unknown>();
+  tx.updateEach(TABLE, ({ id }) => {
+    ids.add(id);
+    return undefined;
+  });
+  return ids;
+}
+
+function placeOf({ epoch, phase }: Checkpoint): ChangeVersion {
+  return {
+    epoch,
+    version: phase.kind === 'bootstrap' ? phase.fromVersion : (phase.cursor?.version ?? phase.version),
+  };
+}
+
+function bigintOf(value: unknown): bigint | undefined {
+  return typeof value === 'bigint' ? value : undefined;
+}

@@ -1,0 +1,97 @@
+import type { ChangeVersion, Checkpoint, Row, SourceState, TrackerParts } from '@smartpulse/cdc';
+import type { SqlServerStatement } from '@smartpulse/cdc/sql-server';
+import type { Random } from '@smartpulse/resilience';
+import type { VirtualClock } from '@smartpulse/resilience/testing';
+import type { Process } from '../process.js';
+
+/** The table that is followed: `id` is its key, `value` its other column. */
+export const TABLE = 'dbo.stock';
+export const OTHER_TABLE = 'dbo.other';
+export const CONSUMER = 'reader';
+
+/** One step of a transaction. */
+export type Write =
+  | { readonly kind: 'upsert'; readonly id: number; readonly value: number }
+  | { readonly kind: 'delete'; readonly id: number }
+  /** Another key for a row; nothing when there is no row, or one of that key. */
+  | { readonly kind: 'rekey'; readonly id: number; readonly to: number };
+
+/** The last change of a key, as the database still knows it. */
+export interface Logged {
+  readonly id: number;
+  readonly version: bigint;
+}
+
+/** What a replica of the tracker works with. */
+export interface ReplicaParts extends Pick<TrackerParts, 'source' | 'checkpoints' | 'leadership'> {
+  /** When its process ends; one that died is told to the subject instead. */
+  readonly close: () => Promise<void>;
+}
+
+/** Something that may befall a database. */
+export interface Deed {
+  readonly name: string;
+  /** How often, compared with the others. */
+  readonly weight: number;
+  readonly strike: () => Promise<void> | void;
+}
+
+/** Statements as they go to the server, for subjects that have one. */
+export type StatementTwin = (statement: SqlServerStatement) => SqlServerStatement;
+
+/** How a subject is made. */
+export interface SubjectOptions {
+  readonly random: Random;
+  /** Whether bad things happen now. */
+  readonly troubled: () => boolean;
+  /** Counts what happened. */
+  readonly note: (name: string) => void;
+  /** Work that the end of a history waits for. */
+  readonly onItsWay: (work: () => Promise<void>) => Promise<void>;
+  /** The highest stamp that a sink has accepted, where nothing is under way; `undefined` while something is. */
+  readonly handedOff: () => ChangeVersion | undefined;
+  readonly statementTwin?: StatementTwin | undefined;
+}
+
+/** A database with its change capture, in the hands of a history. */
+export abstract class Subject {
+  /** Of everything but the processes' own view of it. */
+  abstract readonly clock: VirtualClock;
+  /** What may befall this kind of database, beyond commits. */
+  abstract readonly deeds: readonly Deed[];
+  /** How long a lease lives without being renewed, in milliseconds; 0 = for ever. */
+  abstract readonly leaseTtlMs: number;
+  /** Moves whenever leases were touched from outside, so that two holders at once are nobody's fault. */
+  leasesTouched = 0;
+  /** Moves whenever the database went back to a backup. */
+  restores = 0;
+
+  /** One transaction. */
+  abstract commit(writes: readonly Write[]): Promise<void> | void;
+  /** One transaction that does not touch the table. */
+  abstract commitElsewhere(): Promise<void> | void;
+  abstract replica(process: Process): ReplicaParts;
+  /** A process is dead: its connections are gone. */
+  abstract crashed(process: Process): Promise<void> | void;
+  /** From here on only what is under way comes to its end. */
+  abstract calmDown(): Promise<void> | void;
+
+  /** Whether a look at the checkpoint may be worth it: it is asked after every step of time. */
+  seemsQuiet(): boolean {
+    return true;
+  }
+
+  /** The truth. */
+  abstract rows(): Promise<ReadonlyMap<number, Row>>;
+  abstract log(): Promise<readonly Logged[]>;
+  abstract epoch(): Promise<bigint>;
+  abstract state(): Promise<SourceState & { readonly schemaHash: string }>;
+  abstract checkpoint(): Promise<Checkpoint | undefined>;
+  /** The fence that stands beside the checkpoint. */
+  abstract fence(): Promise<bigint | undefined>;
+  /** Whether a key stands at or before the one of a cursor, in the source's order of keys. */
+  abstract isWithin(id: number, cursorKey: string): boolean;
+
+  /** Closes everything; answers what is still open, in words. */
+  abstract close(): Promise<readonly string[]>;
+}

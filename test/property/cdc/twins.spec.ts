@@ -1,0 +1,97 @@
+import { Logger } from '@nestjs/common';
+import {
+  type ChangePage,
+  ChangeSource,
+  type ChunkRequest,
+  type PageRequest,
+  type SourceState,
+  type TableChunk,
+  type TableDescription,
+} from '@smartpulse/cdc';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { searchAll, seedsFrom } from './histories.js';
+import type { Twin } from './history.js';
+import { InMemorySubject } from './subjects/in-memory.subject.js';
+import { SqlServerSubject } from './subjects/sql-server.subject.js';
+
+/** So many seeds are tried; each twin is found among the first of them. */
+const MOST = 400;
+
+beforeAll(() => Logger.overrideLogger(false));
+afterAll(() => Logger.overrideLogger(true));
+
+/** Takes the last row's version for complete, as most pollers do. */
+class LastVersionSource extends ChangeSource {
+  constructor(private readonly source: ChangeSource) {
+    super();
+  }
+
+  override get name(): string {
+    return this.source.name;
+  }
+
+  override describe(table: string): Promise<TableDescription> {
+    return this.source.describe(table);
+  }
+
+  override state(tables: readonly string[]): Promise<SourceState> {
+    return this.source.state(tables);
+  }
+
+  override readPage(request: PageRequest): Promise<ChangePage> {
+    return this.source.readPage({ ...request, after: request.cursor?.version ?? request.after, cursor: null });
+  }
+
+  override readChunk(request: ChunkRequest): Promise<TableChunk> {
+    return this.source.readChunk(request);
+  }
+
+  override async close(): Promise<void> {}
+}
+
+const lastVersion: Twin = {
+  parts: (parts) => ({ ...parts, source: new LastVersionSource(parts.source) }),
+};
+
+/** Leaves a part of the statements out. */
+const without = (part: RegExp, instead = ''): Twin => ({
+  statement: (statement) => ({ ...statement, sql: statement.sql.replaceAll(part, instead) }),
+});
+
+describe('The histories find what a tracker would lose', () => {
+  it.each([
+    [
+      'that takes the last row of a page for the end of its transaction, in memory',
+      'nothing is missing without an event',
+      InMemorySubject.create,
+      lastVersion,
+    ],
+    [
+      'that takes the last row of a page for the end of its transaction, on SQL Server',
+      'nothing is missing without an event',
+      SqlServerSubject.maker(),
+      lastVersion,
+    ],
+    [
+      'whose positions are saved without the fence',
+      'one holder at a time',
+      SqlServerSubject.maker(),
+      without(/ AND fence <= @fence/g),
+    ],
+    [
+      'that does not ask how far the log is cleaned up',
+      'the reader equals the table at quiet',
+      SqlServerSubject.maker(),
+      without(/CHANGE_TRACKING_MIN_VALID_VERSION\(OBJECT_ID\(@table\)\)|t\.min_valid_version/g, 'CONVERT(bigint, 0)'),
+    ],
+    [
+      'that does not ask when tracking began: a truncate moves no version',
+      'the reader equals the table at quiet',
+      SqlServerSubject.maker(),
+      without(/t\.begin_version/g, 'CONVERT(bigint, 0)'),
+    ],
+  ] as const)('%s', async (_tracker, invariant, subject, twin) => {
+    const broken = await searchAll(seedsFrom(1, MOST), { subject, trouble: 'all', twin });
+    expect(broken).toContain(invariant);
+  });
+});

@@ -1,0 +1,232 @@
+import {
+  type ChangePage,
+  type ChangeVersion,
+  type Checkpoint,
+  compareChangeVersions,
+  type FeedEvent,
+  type HandOff,
+  type Lease,
+  type RowChange,
+  type TableChunk,
+} from '@smartpulse/cdc';
+import { TableFold } from '@smartpulse/cdc/testing';
+import type { Process } from './process.js';
+import type { Subject } from './subjects/subject.js';
+
+/** What must hold in every history, whatever befalls it. */
+export type Invariant =
+  | 'the reader equals the table at quiet'
+  | 'no stamp goes back'
+  | 'nothing is missing without an event'
+  | 'one holder at a time'
+  | 'memory is bounded'
+  | 'nothing is left over';
+
+/** What was seen to break, first things first. */
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly what: string;
+}
+
+const BEGINNING: ChangeVersion = { epoch: -1n, version: -1n };
+
+/** What a broker keeps: a sink's acceptances, folded by a reader. Another object = another instance. */
+export class Broker {
+  readonly fold = new TableFold(({ id }) => String(id));
+  /** Of all that was accepted. */
+  highest: ChangeVersion = BEGINNING;
+  readonly #stamps = new Map<string, ChangeVersion>();
+
+  constructor(readonly instance: string) {}
+
+  /** @returns keys whose certain stamp is lower than it was. */
+  wentBack(): readonly string[] {
+    const back: string[] = [];
+    for (const [key, before] of this.#stamps) {
+      if (compareChangeVersions(this.fold.stampOf(key), before) < 0) {
+        back.push(key);
+      }
+    }
+    return back;
+  }
+
+  remember(changes: readonly RowChange[]): void {
+    for (const { primaryKey, version } of changes) {
+      const key = String(primaryKey['id']);
+      this.highest = compareChangeVersions(version, this.highest) > 0 ? version : this.highest;
+      this.#stamps.set(key, this.fold.stampOf(key));
+    }
+  }
+}
+
+interface Grant {
+  readonly process: Process;
+  readonly lease: Lease;
+  readonly touched: number;
+}
+
+/** What one holder has offered to its sink. */
+interface Offers {
+  readonly stamps: Map<string, ChangeVersion>;
+  resyncFrom: ChangeVersion;
+}
+
+/** Looks at everything that passes, and says what should not have. */
+export class Witness {
+  readonly violations: Violation[] = [];
+  readonly #subject: Subject;
+  readonly #offers = new Map<bigint, Offers>();
+  #grant: Grant | undefined;
+  #fence = -1n;
+  #restores = 0;
+  readonly #rowsOf = new Map<Process, number>();
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  /** The first break of each kind is enough: what follows is its consequence. */
+  tell(invariant: Invariant, what: string): void {
+    if (!this.violations.some((one) => one.invariant === invariant)) {
+      this.violations.push({ invariant, what });
+    }
+  }
+
+  /** A holder offers changes to its sink. No key's stamp may go down; rows of a resync stand at or above everything that was offered before it. */
+  offered(changes: readonly RowChange[], { fence }: HandOff): void {
+    const before = this.#offers.get(fence) ?? { stamps: new Map<string, ChangeVersion>(), resyncFrom: BEGINNING };
+    this.#offers.set(fence, before);
+    for (const { primaryKey, version, operation } of changes) {
+      const key = String(primaryKey['id']);
+      const least = operation === 'snapshot' ? before.resyncFrom : (before.stamps.get(key) ?? BEGINNING);
+      if (compareChangeVersions(version, least) < 0) {
+        this.tell('no stamp goes back', `fence ${fence} offered key ${key} at ${text(version)} after ${text(least)}`);
+      }
+      if (operation !== 'snapshot') {
+        before.stamps.set(key, version);
+      }
+    }
+  }
+
+  announced(event: FeedEvent, { fence, epoch }: HandOff): void {
+    const before = this.#offers.get(fence);
+    if (event.kind === 'resyncStarted' && before !== undefined) {
+      const from = { epoch, version: event.fromVersion };
+      for (const stamp of before.stamps.values()) {
+        if (compareChangeVersions(from, stamp) < 0) {
+          this.tell('no stamp goes back', `fence ${fence} resyncs from ${text(from)} after ${text(stamp)}`);
+        }
+      }
+      before.resyncFrom = from;
+    }
+  }
+
+  accepted(broker: Broker, changes: readonly RowChange[]): void {
+    const [key] = broker.wentBack();
+    if (key !== undefined) {
+      this.tell('no stamp goes back', `a reader of ${broker.instance} lost the stamp of key ${key}`);
+    }
+    broker.remember(changes);
+  }
+
+  granted(process: Process, lease: Lease): void {
+    const { leasesTouched } = this.#subject;
+    const before = this.#grant;
+    const alone =
+      before === undefined ||
+      before.lease.signal.aborted ||
+      before.process === process ||
+      before.process.state !== 'awake' ||
+      before.touched !== leasesTouched;
+    if (!alone) {
+      this.tell('one holder at a time', `fence ${lease.fence} was granted while ${before.lease.fence} still reads`);
+    }
+    if (before !== undefined && before.touched === leasesTouched && lease.fence <= before.lease.fence) {
+      this.tell('one holder at a time', `fence ${lease.fence} was granted after fence ${before.lease.fence}`);
+    }
+    this.#grant = { process, lease, touched: leasesTouched };
+  }
+
+  /** A store said that a save took effect: no lower fence may stand there than the highest that ever stood. */
+  async saved(checkpoint: Checkpoint, fence: bigint, missing: string | undefined): Promise<void> {
+    if (missing !== undefined) {
+      this.tell('nothing is missing without an event', missing);
+    }
+    const restores = this.#subject.restores;
+    const stored = await this.#subject.fence();
+    if (restores !== this.#restores || restores !== this.#subject.restores) {
+      this.#restores = this.#subject.restores;
+      this.#fence = -1n;
+      return;
+    }
+    if (stored === undefined || stored < this.#fence) {
+      this.tell('one holder at a time', `fence ${fence} saved ${placeOf(checkpoint)} after fence ${this.#fence} had`);
+    }
+    this.#fence = stored !== undefined && stored > this.#fence ? stored : this.#fence;
+  }
+
+  /**
+   * Everything at or below a position must have been accepted by the sink that the checkpoint names, when it is saved.
+   *
+   * @returns what has not, as of now.
+   */
+  async missing(checkpoint: Checkpoint, broker: Broker): Promise<string | undefined> {
+    const { phase } = checkpoint;
+    const { restores } = this.#subject;
+    const logged = await this.#subject.log();
+    const epoch = await this.#subject.epoch();
+    const comparable = checkpoint.sinkInstance === broker.instance && checkpoint.epoch === epoch;
+    if (phase.kind === 'bootstrap' || !comparable || this.#subject.restores !== restores) {
+      return undefined;
+    }
+    const { cursor } = phase;
+    for (const { id, version } of logged) {
+      const inside =
+        cursor !== null &&
+        (version < cursor.version || (version === cursor.version && this.#subject.isWithin(id, cursor.key)));
+      const stamp = broker.fold.stampOf(String(id));
+      if ((version <= phase.version || inside) && compareChangeVersions(stamp, { epoch, version }) < 0) {
+        const has = `version ${version} of key ${id}, of which the sink has ${text(stamp)}`;
+        return `${placeOf(checkpoint)} is ahead of ${has}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Replicas that read, or have read and not saved yet. */
+  get pagesInHand(): number {
+    return [...this.#rowsOf.values()].filter((rows) => rows !== 0).length;
+  }
+
+  /** What a replica had in hand is saved, or gone with it. */
+  forget(process: Process): void {
+    this.#rowsOf.delete(process);
+  }
+
+  /** A replica begins to read: what it had in hand before is gone. */
+  reads(process: Process): void {
+    if (this.#rowsOf.get(process) === -1) {
+      this.tell('memory is bounded', 'a tracker reads twice at once');
+    }
+    this.#rowsOf.set(process, -1);
+  }
+
+  /** A replica has read. */
+  has(process: Process, answer: ChangePage | TableChunk | undefined, limit: number): void {
+    const rows = answer === undefined ? 0 : 'changes' in answer ? answer.changes.length : answer.rows.length;
+    this.#rowsOf.set(process, rows);
+    if (rows > limit) {
+      this.tell('memory is bounded', `${rows} rows were read where ${limit} are the most`);
+    }
+  }
+}
+
+export function placeOf({ phase, epoch }: Checkpoint): string {
+  return phase.kind === 'bootstrap'
+    ? `bootstrap ${epoch}/${phase.fromVersion} after ${phase.afterKey}`
+    : `position ${epoch}/${phase.version} cursor ${phase.cursor?.version}/${phase.cursor?.key}`;
+}
+
+function text({ epoch, version }: ChangeVersion): string {
+  return `${epoch}/${version}`;
+}
