@@ -1,11 +1,4 @@
-import {
-  CdcRegistry,
-  type ChangeVersion,
-  type Checkpoint,
-  type ChangeTracker,
-  InProcessPollSignal,
-  type Row,
-} from '@smartpulse/cdc';
+import { CdcRegistry, type Checkpoint, type ChangeTracker, InProcessPollSignal, type Row } from '@smartpulse/cdc';
 import { SeededRandom } from '@smartpulse/resilience/testing';
 import { Process } from './process.js';
 import {
@@ -88,7 +81,6 @@ export class History {
       troubled: () => at.history?.troubled ?? false,
       note: (name) => at.history?.note(name),
       onItsWay: async (work) => at.history?.onItsWay(work),
-      handedOff: () => at.history?.handedOff(),
       statementTwin: options.twin?.statement,
     });
     const history = new History(options, random, subject);
@@ -137,12 +129,6 @@ export class History {
     }
   }
 
-  /** The highest stamp that the sink has, where no page is in anybody's hands. */
-  handedOff(): ChangeVersion | undefined {
-    const under = this.#onItsWay > 0 || this.#replicas.some(({ process }) => process.state !== 'awake');
-    return under || this.witness.pagesInHand > 0 ? undefined : this.broker.highest;
-  }
-
   /** The process is gone; another takes its place. */
   async crash(process: Process, where: string): Promise<void> {
     const replica = this.#replicas.find((one) => one.process === process);
@@ -155,7 +141,6 @@ export class History {
       this.note('bootstraps that a crash interrupted');
     }
     process.kill();
-    this.witness.forget(process);
     await this.#subject.crashed(process);
     this.#boot();
   }
@@ -172,7 +157,7 @@ export class History {
     }
     this.troubled = false;
     await this.#subject.calmDown();
-    await Promise.all(this.#replicas.map(({ process }) => process.resume()));
+    await Promise.all(this.#replicas.map(({ process }) => process.resume(this.random)));
     await this.#comesToRest();
     await this.#compare();
     await this.#end();
@@ -348,7 +333,7 @@ export class History {
       process.pause();
       void this.onItsWay(async () => {
         await clock.sleep(this.random.int(200 + leaseTtlMs * 2));
-        await process.resume();
+        await process.resume(this.random);
       });
     }
   }

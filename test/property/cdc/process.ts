@@ -1,4 +1,4 @@
-import { Clock, type Timer } from '@smartpulse/resilience';
+import { Clock, type Random, type Timer } from '@smartpulse/resilience';
 
 interface Pending {
   readonly inner: Timer;
@@ -64,8 +64,8 @@ class ProcessClock extends Clock {
   }
 }
 
-/** How many turns of promises a process is ahead of its own timers when it goes on. */
-const HEAD_START = 20;
+/** Most turns of promises that a process is ahead of its own timers when it goes on. */
+const HEAD_START = 150;
 
 /**
  * One process among the replicas. While it is paused it neither asks nor hears; once it is dead nothing that it does reaches anybody, and its calls
@@ -96,13 +96,13 @@ export class Process {
   }
 
   /** What it was waiting for arrives first, then its timers: as in a process whose event loop was held up. */
-  async resume(): Promise<void> {
+  async resume(random: Random): Promise<void> {
     if (this.state !== 'paused') {
       return;
     }
     this.state = 'waking';
     this.#wake.splice(0).forEach((wake) => wake());
-    for (let turn = 0; turn < HEAD_START; turn++) {
+    for (let turn = random.int(HEAD_START); turn > 0; turn--) {
       await Promise.resolve();
     }
     if (!this.#isDead()) {

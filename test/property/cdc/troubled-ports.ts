@@ -124,7 +124,6 @@ export class TroubledStore extends CheckpointStore {
       const missing = await history.witness.missing(checkpoint, history.broker);
       history.began(checkpoint);
       const outcome = await this.store.save(checkpoint, fence);
-      history.witness.forget(process);
       if (outcome === 'saved') {
         await history.witness.saved(checkpoint, fence, missing);
       } else {

@@ -9,7 +9,7 @@ import {
   type TableDescription,
 } from '@smartpulse/cdc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { searchAll, seedsFrom } from './histories.js';
+import { findBroken, seedsFrom } from './histories.js';
 import type { Twin } from './history.js';
 import { InMemorySubject } from './subjects/in-memory.subject.js';
 import { SqlServerSubject } from './subjects/sql-server.subject.js';
@@ -90,8 +90,14 @@ describe('The histories find what a tracker would lose', () => {
       SqlServerSubject.maker(),
       without(/t\.begin_version/g, 'CONVERT(bigint, 0)'),
     ],
+    [
+      'that sees a restore by the counter alone, which may have grown again',
+      'the reader equals the table at quiet',
+      SqlServerSubject.maker(),
+      without(/@fork AS fork/g, 'CONVERT(nvarchar(36), NULL) AS fork'),
+    ],
   ] as const)('%s', async (_tracker, invariant, subject, twin) => {
-    const broken = await searchAll(seedsFrom(1, MOST), { subject, trouble: 'all', twin });
-    expect(broken).toContain(invariant);
+    const seed = await findBroken(invariant, seedsFrom(1, MOST), { subject, trouble: 'all', twin });
+    expect(seed).toBeDefined();
   });
 });

@@ -33,8 +33,6 @@ const BEGINNING: ChangeVersion = { epoch: -1n, version: -1n };
 /** What a broker keeps: a sink's acceptances, folded by a reader. Another object = another instance. */
 export class Broker {
   readonly fold = new TableFold(({ id }) => String(id));
-  /** Of all that was accepted. */
-  highest: ChangeVersion = BEGINNING;
   readonly #stamps = new Map<string, ChangeVersion>();
 
   constructor(readonly instance: string) {}
@@ -51,9 +49,8 @@ export class Broker {
   }
 
   remember(changes: readonly RowChange[]): void {
-    for (const { primaryKey, version } of changes) {
+    for (const { primaryKey } of changes) {
       const key = String(primaryKey['id']);
-      this.highest = compareChangeVersions(version, this.highest) > 0 ? version : this.highest;
       this.#stamps.set(key, this.fold.stampOf(key));
     }
   }
@@ -191,16 +188,6 @@ export class Witness {
       }
     }
     return undefined;
-  }
-
-  /** Replicas that read, or have read and not saved yet. */
-  get pagesInHand(): number {
-    return [...this.#rowsOf.values()].filter((rows) => rows !== 0).length;
-  }
-
-  /** What a replica had in hand is saved, or gone with it. */
-  forget(process: Process): void {
-    this.#rowsOf.delete(process);
   }
 
   /** A replica begins to read: what it had in hand before is gone. */

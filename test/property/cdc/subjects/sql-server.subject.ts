@@ -1,10 +1,4 @@
-import {
-  type ChangeVersion,
-  type Checkpoint,
-  compareChangeVersions,
-  type Row,
-  type SourceState,
-} from '@smartpulse/cdc';
+import type { Checkpoint, Row, SourceState } from '@smartpulse/cdc';
 import {
   type SqlServerAnswer,
   sqlServerCdc,
@@ -13,8 +7,6 @@ import {
   SqlServerPool,
   type SqlServerStatement,
 } from '@smartpulse/cdc/sql-server';
-import { OutsideCopy, withOutsideCopy } from '@smartpulse/data-sync';
-import { MemoryRecordStore } from '@smartpulse/redis-cache/embedded';
 import { Clock, type Random, type Timer } from '@smartpulse/resilience';
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { ask } from '../../../support/sql-server/engine/direct/ask.js';
@@ -90,12 +82,14 @@ export class SqlServerSubject extends Subject {
   readonly #database: TestDatabase;
   readonly #observing: SqlServerPool;
   readonly #observer: SqlServerCdcParts;
-  readonly #outside: OutsideCopy | undefined;
+  /** Either the database goes back to backups, or its clock is set: fences and epochs count on one of them. */
+  readonly #isRestored: boolean;
   readonly #pools = new Map<Process, { readonly pool: SqlServerPool; readonly owner: string }>();
   #line!: Line;
   #writer: EngineSession | undefined;
   #backup: DatabaseImage | undefined;
   #columns = 0;
+  #restoredAtMs = Number.NEGATIVE_INFINITY;
   #replicas = 0;
 
   private constructor(
@@ -116,8 +110,7 @@ export class SqlServerSubject extends Subject {
     this.#database.createTable({ ...STOCK, name: OTHER_TABLE });
     this.#observing = new DirectPool({ engine: this.#engine, database: SOURCE, size: 1 });
     this.#observer = this.#parts(this.#observing, clock, { createBookkeeping: true });
-    // A database that goes back to a backup takes its positions along: what stays outside tells of it.
-    this.#outside = this.#random.next() < 0.5 ? new OutsideCopy(new MemoryRecordStore(), clock) : undefined;
+    this.#isRestored = this.#random.next() < 0.5;
   }
 
   /** @param line how processes reach the engine. */
@@ -148,8 +141,8 @@ export class SqlServerSubject extends Subject {
       { name: 'writers that hold their locks', weight: 6, strike: () => this.#writeSlowly() },
       { name: 'connections cut', weight: 3, strike: () => this.#line.cut() },
       { name: 'servers away', weight: 2, strike: () => this.#goAway() },
-      this.#outside === undefined
-        ? { name: 'clocks of the server set', weight: 2, strike: () => this.#setClock() }
+      !this.#isRestored
+        ? { name: 'clocks of the server set', weight: 6, strike: () => this.#setClock() }
         : { name: 'backups and restores', weight: 10, strike: () => this.#restoreOrBackUp() },
     ];
   }
@@ -182,8 +175,7 @@ export class SqlServerSubject extends Subject {
     this.#pools.set(process, { pool, owner });
     const gated = new GatedPool(process, pool, this.#options.statementTwin);
     const parts = this.#parts(gated, process.clock, { owner });
-    const { source, checkpoints, leadership } =
-      this.#outside === undefined ? parts : withOutsideCopy(parts, this.#outside);
+    const { source, checkpoints, leadership } = parts;
     const close = async (): Promise<void> => {
       await parts.source.close();
       await pool.close();
@@ -362,23 +354,18 @@ export class SqlServerSubject extends Subject {
     this.#serverClock.offsetMs += this.#random.int(6_000) - 3_000;
   }
 
-  /**
-   * A restore takes its time, and nobody is connected meanwhile. It waits until positions tell of everything that was handed off: what is accepted and
-   * not saved yet is known to nobody once the database has forgotten it.
-   */
-  async #restoreOrBackUp(): Promise<void> {
-    const outside = this.#outside;
-    if (this.#backup === undefined || outside === undefined || this.#random.next() < 0.4) {
+  /** A restore takes its time, and nobody is connected meanwhile. Two of them are seconds apart: epochs are given out by the second. */
+  #restoreOrBackUp(): void {
+    if (
+      this.#backup === undefined ||
+      this.#random.next() < 0.2 ||
+      this.clock.monotonic() < this.#restoredAtMs + 2_000
+    ) {
       this.#backup = this.#database.backup();
       return;
     }
-    const handedOff = this.#options.handedOff();
-    const saved = await outside.load({ consumer: CONSUMER, source: SOURCE, table: TABLE });
-    if (handedOff === undefined || saved === undefined || compareChangeVersions(handedOff, placeOf(saved)) > 0) {
-      this.#options.note('restores that had to wait');
-      return;
-    }
     this.#options.note('restores');
+    this.#restoredAtMs = this.clock.monotonic();
     this.restores += 1;
     this.leasesTouched += 1;
     this.#database.restore(this.#backup);
@@ -421,13 +408,6 @@ function idsIn(tx: DirectTransaction): ReadonlySet<unknown> {
     return undefined;
   });
   return ids;
-}
-
-function placeOf({ epoch, phase }: Checkpoint): ChangeVersion {
-  return {
-    epoch,
-    version: phase.kind === 'bootstrap' ? phase.fromVersion : (phase.cursor?.version ?? phase.version),
-  };
 }
 
 function bigintOf(value: unknown): bigint | undefined {

@@ -1,4 +1,4 @@
-import type { ChangeVersion, Checkpoint, Row, SourceState, TrackerParts } from '@smartpulse/cdc';
+import type { Checkpoint, Row, SourceState, TrackerParts } from '@smartpulse/cdc';
 import type { SqlServerStatement } from '@smartpulse/cdc/sql-server';
 import type { Random } from '@smartpulse/resilience';
 import type { VirtualClock } from '@smartpulse/resilience/testing';
@@ -48,8 +48,6 @@ export interface SubjectOptions {
   readonly note: (name: string) => void;
   /** Work that the end of a history waits for. */
   readonly onItsWay: (work: () => Promise<void>) => Promise<void>;
-  /** The highest stamp that a sink has accepted, where nothing is under way; `undefined` while something is. */
-  readonly handedOff: () => ChangeVersion | undefined;
   readonly statementTwin?: StatementTwin | undefined;
 }
 
