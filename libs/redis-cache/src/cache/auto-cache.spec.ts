@@ -55,6 +55,20 @@ describe('AutoCache', () => {
     expect((await b.auto.get('k'))?.value).toEqual(row('new'));
   });
 
+  it('says that nothing confirms a value that cannot be stored and was invalidated while it was read', async () => {
+    const [a, b] = [await replicas.addAuto({ maxPayloadBytes: 20 }), await replicas.addAuto()];
+    const large = row('too large to be stored');
+    expect(await a.auto.getOrLoad('k', async () => large)).toMatchObject({ value: large, stale: false });
+    const source = new Gate<TestRow>();
+    const before = a.auto.getOrLoad('k', () => source.promise);
+    await replicas.clock.settle();
+    await b.auto.invalidate('k');
+    await replicas.clock.settle();
+    const after = a.auto.getOrLoad('k', async () => large);
+    source.open(large);
+    expect([(await before).stale, (await after).stale]).toEqual([true, true]);
+  });
+
   it('lets a set overtake a loader, whose callers get what was set', async () => {
     const [a, b] = [await replicas.addAuto(), await replicas.addAuto()];
     const source = new Gate<TestRow>();

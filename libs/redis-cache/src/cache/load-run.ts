@@ -145,6 +145,7 @@ export class LoadRun<T> {
     if (readsFirst) {
       const entry = await this.#read();
       if (isUsable(entry)) {
+        this.#hasRead = true;
         return { kind: 'hit', entry };
       }
       this.#learnFloor(entry);
@@ -235,10 +236,10 @@ export class LoadRun<T> {
     }
   }
 
-  /** Its tags were invalidated. Who has asked for the lease over it and did not get it waits for the one that did. */
+  /** Its tags were invalidated. Who has asked for the lease over it and did not get it waits for the one that did, and then looks whether that one has stored anything. */
   async #passOver(entry: UsableEntry, wakeUp: WakeUp | undefined): Promise<CacheHit<T> | undefined> {
     this.parts.view.learn(this.load.flight.key, entry.version);
-    if (!this.#outdated || wakeUp === undefined) {
+    if (!this.#outdated || this.#hasRead || wakeUp === undefined) {
       this.#outdated = true;
       this.#hasRead = true;
       return undefined;
@@ -293,7 +294,10 @@ export class LoadRun<T> {
       if (encoded === undefined) {
         await this.#release(token);
         const { version } = loaded;
-        return this.#own(loaded, loaded.value, version !== 'next' && !view.accepts(this.load.flight, version));
+        const { flight } = this.load;
+        // Without a version, it is as good as what was known when the lease was given.
+        const holds = version === 'next' ? view.stillHolds(flight, floor) : view.accepts(flight, version);
+        return this.#own(loaded, loaded.value, !holds);
       }
       return await this.#store(loaded, encoded, token);
     } finally {

@@ -44,6 +44,27 @@ describe('VersionedCache: tags', () => {
     expect(await cache.get('k')).toBeUndefined();
   });
 
+  it('takes the lease of a loader over that failed above a value that is old, as soon as that is told', async () => {
+    const [a, b] = [await replicas.add(TAGGED), await replicas.add(TAGGED)];
+    await a.cache.getOrLoad('k', async () => loaded(1), { tags: ['red'] });
+    await a.cache.invalidateTag('red');
+    await replicas.clock.settle();
+    const source = new Gate<Loaded<TestRow>>();
+    const failing = a.cache.getOrLoad('k', async () => {
+      await source.promise;
+      throw new Error('no database');
+    });
+    const failed = expect(failing).rejects.toThrow('no database');
+    await replicas.clock.settle();
+    const waiting = b.cache.getOrLoad('k', async () => loaded(2), { tags: ['red'] });
+    await replicas.clock.advance(100);
+    source.open(loaded(1));
+    await failed;
+    await replicas.clock.settle();
+    expect(await waiting).toMatchObject({ version: at(2), level: 'source', stale: false });
+    expect(b.cache.stats()).toMatchObject({ leasesAcquired: 1, unstored: 0 });
+  });
+
   it('does not let an invalidation during a load leave a stale entry', async () => {
     const [a, b] = [await replicas.add(TAGGED), await replicas.add(TAGGED)];
     const source = new Gate<Loaded<TestRow>>();

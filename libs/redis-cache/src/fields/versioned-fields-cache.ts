@@ -2,6 +2,7 @@ import { ConfigurationError } from '@smartpulse/resilience';
 import type { CacheHit } from '../cache/cache-hit.js';
 import { jitteredTtlMs } from '../cache/cache.parts.js';
 import { countSent } from '../cache/cache.stats.js';
+import { FREEZES } from '../cache/deep-freeze.js';
 import { EntryCodec } from '../cache/entry.codec.js';
 import { checkLives, type EntryLives } from '../cache/entry-lives.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
@@ -62,7 +63,7 @@ export class VersionedFieldsCache<T> {
     const { namespace, store } = options;
     this.#namespace = namespace;
     this.#store = store;
-    this.#fieldCodec = new EntryCodec(namespace, options.freeze ?? true);
+    this.#fieldCodec = new EntryCodec(namespace, options.freeze ?? FREEZES);
     this.#whole = new WholeHashes({
       ...options,
       namespace: { ...namespace, codec: hashCodec(namespace) },
