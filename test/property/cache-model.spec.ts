@@ -1,4 +1,11 @@
-import { type Invariant, simulate, type SimulationOptions, withoutRule } from '@smartpulse/redis-cache/testing';
+import {
+  type FieldRule,
+  type Invariant,
+  simulate,
+  type SimulationOptions,
+  withoutFieldRule,
+  withoutRule,
+} from '@smartpulse/redis-cache/testing';
 import { describe, expect, it } from 'vitest';
 
 type History = Omit<SimulationOptions, 'seed'>;
@@ -21,8 +28,47 @@ async function search(options: History, histories: number, among?: readonly Inva
   return undefined;
 }
 
-/** Of each kind; of all kinds together there are more than 30,000. */
-const HISTORIES = 2_500;
+/** Of each kind; of all kinds together there are more than 30,000. `HISTORIES=50000` looks longer. */
+const HISTORIES = Number(process.env['HISTORIES'] ?? 1_500);
+
+/** Loads that take long beside the lives of values, so that they are begun before those end. */
+const EARLY: History = {
+  shape: 'row',
+  earlyRefresh: 30,
+  lifeMs: 60_000,
+  tickMs: 2_000,
+  actions: 24,
+  weights: { tick: 6, load: 14, expireLocal: 0, expireStore: 0.3, evict: 0.3 },
+};
+/** Values whose lives end, and loaders that fail. */
+const FAIL_SAFE: History = {
+  shape: 'row',
+  failSafe: true,
+  lifeMs: 4_000,
+  tickMs: 5_000,
+  failingLoaders: 0.6,
+  actions: 24,
+  weights: { tick: 4, load: 16, expireLocal: 0.3, expireStore: 0.3, evict: 0.3, commit: 2 },
+};
+const FAULTS: History = {
+  shape: 'row',
+  replicas: 3,
+  actions: 22,
+  maxCommits: 5,
+  lostAnswers: 0.05,
+  duplicates: 0.1,
+  weights: { crash: 1, loseMessage: 1, cutLine: 1, evict: 1, userSet: 2 },
+};
+const LIVES: History = {
+  ...FAULTS,
+  deletes: 0.3,
+  earlyRefresh: 5,
+  failSafe: true,
+  lifeMs: 20_000,
+  tickMs: 3_000,
+  failingLoaders: 0.3,
+  weights: { ...FAULTS.weights, tick: 4, load: 12, expireLocal: 1, expireStore: 1 },
+};
 
 const sound: readonly (readonly [string, History])[] = [
   ['two replicas, changes refresh', { shape: 'row' }],
@@ -66,11 +112,20 @@ const sound: readonly (readonly [string, History])[] = [
       weights: { crash: 1, loseMessage: 1, cutLine: 1, truncate: 0.5, userSet: 2 },
     },
   ],
+  ['rows that are deleted', { shape: 'row', deletes: 0.4, actions: 16, weights: { userSet: 2, expireStore: 3 } }],
+  ['values that are loaded anew before their end', EARLY],
+  ['loaders that fail where values are kept beyond their lives', FAIL_SAFE],
+  ['rows that are deleted, early and failing loads, and every fault', LIVES],
+  ['the same, changes invalidate', { ...LIVES, shape: 'aggregate' }],
+  ['hashes of two rows', { shape: 'fields', actions: 16, weights: { userSet: 2 } }],
+  ['hashes of two rows, and every fault', { ...FAULTS, shape: 'fields' }],
+  ['versions of the store, tags and clear()', { shape: 'tagged', actions: 16 }],
+  ['versions of the store, tags and clear(), and every fault', { ...FAULTS, shape: 'tagged' }],
   ['evictions and late user sets', { shape: 'row', actions: 16, weights: { evict: 3, userSet: 5, expireStore: 4 } }],
 ];
 
 describe('random histories of the cache', () => {
-  it.each(sound)('keep I1 to I6: %s', async (_, options) => {
+  it.each(sound)('keep I1 to I7: %s', async (_, options) => {
     const finding = await search(options, HISTORIES);
     expect(finding?.story).toBeUndefined();
   });
@@ -98,13 +153,35 @@ describe('random histories of the cache', () => {
     expect(stale).toBeGreaterThan(100);
   });
 
+  it('exercise what they are kept for: early loads, answers from before, and "no such thing"', async () => {
+    const total = { early: 0, failSafe: 0, negative: 0 };
+    for (let seed = 1; seed <= 200; seed++) {
+      total.early += (await simulate({ ...EARLY, seed })).earlyRefreshes;
+      total.failSafe += (await simulate({ ...FAIL_SAFE, seed })).failSafes;
+      total.negative += (await simulate({ shape: 'row', deletes: 0.4, seed })).negativeHits;
+    }
+    expect(total.early).toBeGreaterThan(50);
+    expect(total.failSafe).toBeGreaterThan(30);
+    expect(total.negative).toBeGreaterThan(200);
+  });
+
   it('repeat exactly by their seed', async () => {
     const options: SimulationOptions = { shape: 'aggregate', seed: 4711, replicas: 3, actions: 20 };
     expect((await simulate(options)).history).toEqual((await simulate(options)).history);
   });
 });
 
-const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
+type Twin = readonly [string, readonly Invariant[], History];
+
+const FIELD_TWINS: readonly (readonly [FieldRule, readonly Invariant[]])[] = [
+  ['each step that changes fields counts in the stamp', ['I3']],
+  ['a change of fields raises the floor of a lease', ['I3']],
+  ['a field is compared with its own version, or the base', ['I2']],
+  ['changes of fields never create a hash', ['I1']],
+  ['what replaces a hash leaves fields above it', ['I2']],
+];
+
+const twins: Twin[] = [
   [
     'the floor is not raised on a lease',
     ['I3'],
@@ -196,6 +273,40 @@ const twins: readonly (readonly [string, readonly Invariant[], History])[] = [
     },
   ],
 ];
+
+twins.push(
+  [
+    'a change does not raise the floor of a lease over a value that is loaded early',
+    ['I3'],
+    { ...EARLY, shape: 'aggregate', ...withoutRule('a change raises the floor of a lease') },
+  ],
+  [
+    'what was removed comes back where a loader fails',
+    ['I7'],
+    { ...FAIL_SAFE, ...withoutRule('what was removed does not come back') },
+  ],
+  [
+    'a change creates what was deleted',
+    ['I3'],
+    { shape: 'row', deletes: 0.5, ...withoutRule('changes never create a value') },
+  ],
+  ['a loader tags what it has read afterwards', ['I4'], { shape: 'tagged', tags: 'after', actions: 16 }],
+  [
+    'an invalidated tag is not heard of, and nobody notices',
+    ['I3'],
+    { shape: 'tagged', announcesLoss: false, actions: 16, weights: { loseMessage: 3, cutLine: 0 } },
+  ],
+  [
+    'what a replica is told marks no load of a version that the store will give',
+    ['I4'],
+    { shape: 'tagged', actions: 16, ...withoutRule('what is learned marks flights') },
+  ],
+  ...FIELD_TWINS.map(([rule, broken]): Twin => [
+    `of hashes: ${rule}`,
+    broken,
+    { shape: 'fields', actions: 16, fieldsProtocol: withoutFieldRule(rule), weights: { userSet: 3 } },
+  ]),
+);
 
 describe('what each rule is for: without it a promise breaks', () => {
   it.each(twins)('%s: breaks %j', async (_, broken, options) => {

@@ -1,9 +1,10 @@
 import { EntryVersion } from '../../version/entry-version.js';
 
-/** The truth: one row, changed by commits of one counter that other rows move too. */
+/** The truth: one row, changed and deleted by commits of one counter that other rows move too. */
 export class ModelDatabase {
   // `since`: a reader of this version or a later one cannot have seen less.
   readonly #contents: { readonly since: number; readonly content: number }[] = [];
+  readonly #deleted = new Set<number>();
   #version = 1;
 
   /** The counter. */
@@ -21,10 +22,19 @@ export class ModelDatabase {
     return this.#contents.reduce((found, { since, content }) => (since <= version ? content : found), 0);
   }
 
-  /** Changes the row. */
-  commit(): { readonly version: number; readonly content: number } {
+  /** Changes the row; or deletes it, so that it has this content no more than any other. */
+  commit({ deletes = false } = {}): { readonly version: number; readonly content: number } {
     this.#version++;
-    return { version: this.#version, content: this.#becomes(this.#version) };
+    const content = this.#becomes(this.#version);
+    if (deletes) {
+      this.#deleted.add(content);
+    }
+    return { version: this.#version, content };
+  }
+
+  /** Whether this content is that there is no row. */
+  isDeleted(content: number): boolean {
+    return this.#deleted.has(content);
   }
 
   /** The table is truncated: another content under the same version. */

@@ -6,6 +6,16 @@ import {
 } from '../../invalidation/invalidation.bus.js';
 import type { StepScheduler } from './step.scheduler.js';
 
+/** How a line behaves, and who listens in. */
+export interface BusTraits {
+  /** Whether a lost connection is announced. */
+  readonly announces: boolean;
+  /** Whether the next message arrives twice. */
+  readonly arrivesTwice?: (() => boolean) | undefined;
+  /** Told of each message when the replica has heard it. */
+  readonly onHeard?: ((message: InvalidationMessage) => void) | undefined;
+}
+
 /** One replica's line to the backplane: messages come in order, each as a step of its own; the line can be cut. */
 export class SimulatedBus extends InvalidationBus {
   readonly #inbox: (InvalidationMessage | 'untrusted' | 'trusted')[] = [];
@@ -16,8 +26,7 @@ export class SimulatedBus extends InvalidationBus {
     private readonly bus: InvalidationBus,
     private readonly replica: string,
     private readonly scheduler: StepScheduler,
-    private readonly announces: boolean,
-    private readonly arrivesTwice: () => boolean = () => false,
+    private readonly traits: BusTraits,
   ) {
     super();
   }
@@ -32,7 +41,7 @@ export class SimulatedBus extends InvalidationBus {
       onMessage: (message) => {
         if (!this.#cut) {
           this.#enqueue(message);
-          if (this.arrivesTwice()) {
+          if (this.traits.arrivesTwice?.() === true) {
             this.#enqueue(message);
           }
         }
@@ -83,7 +92,7 @@ export class SimulatedBus extends InvalidationBus {
   #deliver(): void {
     const item = this.#inbox.shift();
     if (item === 'untrusted' || item === 'trusted') {
-      if (this.announces) {
+      if (this.traits.announces) {
         if (item === 'trusted') {
           this.#listener?.onTrusted();
         } else {
@@ -92,6 +101,7 @@ export class SimulatedBus extends InvalidationBus {
       }
     } else if (item !== undefined) {
       this.#listener?.onMessage(item);
+      this.traits.onHeard?.(item);
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { FirstLevelBounds } from '../../cache/first-level.js';
 import type { LocalView } from '../../cache/local-view.js';
 import type { EntryProtocol } from '../../embedded/entry.protocol.js';
+import type { FieldsProtocol } from '../../embedded/fields/fields.protocol.js';
 
 /** The value that the simulation caches: how often the row had become another one. */
 export interface SimulatedValue {
@@ -38,8 +39,11 @@ export interface SimulationWeights {
 /** How a simulated history is made. */
 export interface SimulationOptions {
   readonly seed: number;
-  /** `row`: changes refresh. `aggregate`: changes invalidate. */
-  readonly shape: 'row' | 'aggregate';
+  /**
+   * `row`: changes refresh. `aggregate`: changes invalidate. `fields`: the key holds a hash of two rows, and changes write fields. `tagged`: the store gives the versions, and who
+   * changes the source invalidates the key, a tag of it, or everything.
+   */
+  readonly shape: 'row' | 'aggregate' | 'fields' | 'tagged';
   /** When a loader reads its stamp: with the data, in an earlier statement, or (wrong) afterwards. Default `snapshot`. */
   readonly stamp?: 'snapshot' | 'earlier' | 'later' | undefined;
   /** Default 2. */
@@ -52,12 +56,26 @@ export interface SimulationOptions {
   readonly failingLoaders?: number | undefined;
   /** Share of requests that are given up: their answer is lost, or they arrive at any later time. Default 0. */
   readonly lostAnswers?: number | undefined;
+  /** Share of commits that delete the row; of rows. Default 0. */
+  readonly deletes?: number | undefined;
+  /** Values are loaded anew before their end; of rows, with {@link lifeMs} and {@link tickMs}. Default 0, as in the namespace. */
+  readonly earlyRefresh?: number | undefined;
+  /** What is old is kept for when a loader fails; of rows. Default `false`. */
+  readonly failSafe?: boolean | undefined;
+  /** Life in both levels, milliseconds; of rows. Default: longer than any history. */
+  readonly lifeMs?: number | undefined;
+  /** How much time passes in a tick, milliseconds. Default 50. */
+  readonly tickMs?: number | undefined;
+  /** When a loader tags what it reads: before it reads, or (wrong) afterwards; in `tagged`. Default `before`. */
+  readonly tags?: 'before' | 'after' | undefined;
   /** Share of messages that arrive twice. Default 0. */
   readonly duplicates?: number | undefined;
   readonly weights?: Partial<SimulationWeights> | undefined;
   /** The rules of a key in the store; a twin may lack one. */
   readonly protocol?: EntryProtocol | undefined;
-  /** The rules of a replica; a twin may lack one. */
+  /** The rules of a hash in the store; a twin may lack one. */
+  readonly fieldsProtocol?: FieldsProtocol | undefined;
+  /** The rules of a replica of values; a twin may lack one. */
   readonly view?: ((bounds: FirstLevelBounds) => LocalView<SimulatedValue>) | undefined;
   /** Through which replica `committed()` invalidates; `another` = the writer itself learns of it by the message only. Default `writer`. */
   readonly committedThrough?: 'writer' | 'another' | undefined;
@@ -88,8 +106,11 @@ export const SIMULATION_WEIGHTS: SimulationWeights = Object.freeze({
  * never replaced by a lower stamp, and its content is not below its stamp. I3: at quiet every entry has the latest content, with nothing healed by
  * expiry. I4: a read begun after `committed()` returned shows at least that commit. I5: at quiet a read gets the latest content. I6: one loader
  * run per lease.
+ * I7: a read begun after `committed()` returned falls back on no less than that commit.
+ *
+ * In `tagged` a replica also promises by what it hears: a read begun after it heard of an invalidation shows nothing from before.
  */
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6';
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7';
 
 /** A promise that did not hold. */
 export interface Violation {
@@ -107,4 +128,7 @@ export interface SimulationResult {
   readonly staleAnswers: number;
   readonly loaderRuns: number;
   readonly refusedSets: number;
+  readonly earlyRefreshes: number;
+  readonly failSafes: number;
+  readonly negativeHits: number;
 }

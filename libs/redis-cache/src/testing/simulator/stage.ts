@@ -7,7 +7,8 @@ import { NamespaceNames } from '../../namespace/names.js';
 import type { CacheStore, ChangeOutcome, StoreOrigin } from '../../store/cache.store.js';
 import { ModelDatabase, stampOf } from './model.database.js';
 import { SimulatedBus } from './simulated.bus.js';
-import { SIMULATED_NAMESPACE, SimulatedReplica } from './simulated.replica.js';
+import { SimulatedLine } from './simulated.line.js';
+import { RowReplica, SIMULATED_NAMESPACE } from './simulated.replica.js';
 import { SimulatedStore } from './simulated.store.js';
 import type { SimulatedValue, SimulationOptions } from './simulation.options.js';
 import { settled, StepScheduler } from './step.scheduler.js';
@@ -26,7 +27,7 @@ export class Stage {
   readonly #clock = new VirtualClock();
   readonly #steps = new StepScheduler(new SeededRandom(1));
   readonly #server: EmbeddedCacheServer;
-  readonly #replicas: SimulatedReplica[] = [];
+  readonly #replicas: RowReplica[] = [];
   readonly #names = new NamespaceNames('sim', SIMULATED_NAMESPACE.name);
   readonly #origin: StoreOrigin = { channel: this.#names.channel, source: 'applier', synced: true };
   readonly #running = new Set<Promise<unknown>>();
@@ -35,16 +36,13 @@ export class Stage {
     this.#server = new EmbeddedCacheServer({ clock: this.#clock, protocol: options.protocol });
   }
 
-  async replica(name: string): Promise<SimulatedReplica> {
+  async replica(name: string): Promise<RowReplica> {
     const store = new MemoryCacheStore(this.#server);
-    const bus = new SimulatedBus(
-      new MemoryInvalidationBus(this.#server),
-      name,
-      this.#steps,
-      this.options.announcesLoss ?? true,
-    );
-    const replica = new SimulatedReplica(name, bus, {
-      store: new SimulatedStore(this.options.storeOf?.(store) ?? store, name, this.#steps),
+    const bus = new SimulatedBus(new MemoryInvalidationBus(this.#server), name, this.#steps, {
+      announces: this.options.announcesLoss ?? true,
+    });
+    const replica = RowReplica.create(name, bus, {
+      store: new SimulatedStore(this.options.storeOf?.(store) ?? store, new SimulatedLine(name, this.#steps)),
       clock: this.#clock,
       random: new SeededRandom(this.#replicas.length + 1),
       view: this.options.view,
@@ -76,12 +74,12 @@ export class Stage {
   }
 
   /** Begins a `get`; resolves to the content that was shown. */
-  async get({ cache }: SimulatedReplica): Promise<number | undefined> {
+  async get({ cache }: RowReplica): Promise<number | undefined> {
     return shown(await this.#begun(cache.get(KEY)));
   }
 
   /** Begins a `getOrLoad`; its loader has two statements, `<replica>: loader reads` and `<replica>: loader answers`. */
-  async load({ cache, name }: SimulatedReplica, { fails = false } = {}): Promise<number | undefined> {
+  async load({ cache, name }: RowReplica, { fails = false } = {}): Promise<number | undefined> {
     const loader = async (): Promise<Loaded<SimulatedValue>> => {
       await this.#steps.gate(`${name}: loader reads`);
       const before = { content: this.database.content, version: this.database.version };
@@ -95,20 +93,20 @@ export class Stage {
   }
 
   /** Begins the writer's own part of a commit. */
-  committed({ cache }: SimulatedReplica, version: number): Promise<unknown> {
+  committed({ cache }: RowReplica, version: number): Promise<unknown> {
     return this.#begun(cache.invalidate(KEY, stampOf(version)));
   }
 
   /** Begins a set without a lease. */
-  set({ cache }: SimulatedReplica, content: number, version: number): Promise<unknown> {
+  set({ cache }: RowReplica, content: number, version: number): Promise<unknown> {
     return this.#begun(cache.set(KEY, { content }, stampOf(version)));
   }
 
-  evict({ cache }: SimulatedReplica): Promise<unknown> {
+  evict({ cache }: RowReplica): Promise<unknown> {
     return this.#begun(cache.evict(KEY));
   }
 
-  sweep({ cache }: SimulatedReplica, version: number): Promise<unknown> {
+  sweep({ cache }: RowReplica, version: number): Promise<unknown> {
     return this.#begun(cache.sweep(stampOf(version)));
   }
 
@@ -140,7 +138,7 @@ export class Stage {
   }
 
   /** So has what this replica keeps. */
-  forgets({ view }: SimulatedReplica): void {
+  forgets({ view }: RowReplica): void {
     view.expire(KEY);
   }
 

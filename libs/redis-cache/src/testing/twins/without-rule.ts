@@ -1,3 +1,4 @@
+import type { FirstLevelEntry } from '../../cache/first-level.js';
 import { type Flight, LocalView, type SharedLoad } from '../../cache/local-view.js';
 import {
   type BroughtValue,
@@ -120,6 +121,19 @@ class FlushForgetsFlights extends LocalView<SimulatedValue> {
   }
 }
 
+class RemovedComesBack extends LocalView<SimulatedValue> {
+  #latest: FirstLevelEntry<SimulatedValue> | undefined;
+
+  override fill(flight: Flight, entry: FirstLevelEntry<SimulatedValue>): void {
+    this.#latest = entry;
+    super.fill(flight, entry);
+  }
+
+  override lastKnown(key: string, nowMs: number): FirstLevelEntry<SimulatedValue> | undefined {
+    return super.lastKnown(key, nowMs) ?? this.#latest;
+  }
+}
+
 const PROTOCOLS = {
   'a change raises the floor of a lease': FloorNotRaised,
   'a change that finds nothing is published': SilentWhenNothingFound,
@@ -140,6 +154,7 @@ const VIEWS = {
   'a load that is behind is joined by nobody': OldLoadsJoined,
   'stamps of replies act like messages': RepliesTeachNothing,
   'what began before a flush never fills': FlushForgetsFlights,
+  'what was removed does not come back': RemovedComesBack,
 } as const;
 
 /** A rule of the cache that a test can take away, to see what it is for. */
