@@ -92,7 +92,7 @@ describe('The histories find what a tracker would lose', () => {
     ],
     [
       'that sees a restore by the counter alone, which may have grown again',
-      'the reader equals the table at quiet',
+      'no stamp goes back',
       SqlServerSubject.maker(),
       without(/@fork AS fork/g, 'CONVERT(nvarchar(36), NULL) AS fork'),
     ],
