@@ -76,7 +76,7 @@ describe('CdcTelemetry', () => {
       [CDC_INSTRUMENTS.versionsBehind]: 1,
       [`${CDC_INSTRUMENTS.rows} snapshot`]: 2,
       [`${CDC_INSTRUMENTS.rows} change`]: 0,
-      [`${CDC_INSTRUMENTS.errors} TypeError`]: 1,
+      [`${CDC_INSTRUMENTS.errors} TypeError outage`]: 1,
       [`${CDC_INSTRUMENTS.resyncs} firstStart`]: 1,
       [CDC_INSTRUMENTS.poison]: 0,
     });

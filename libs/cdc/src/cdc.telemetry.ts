@@ -21,7 +21,7 @@ export const CDC_INSTRUMENTS = Object.freeze({
   tieDepth: 'cdc_tie_depth',
   /** Milliseconds per poll, by `phase`: `scan` or `page`. */
   pollMs: 'cdc_poll_ms',
-  /** Failed attempts, by error class. */
+  /** Failed attempts, by `error`, by what it calls for (`class`) and by the server's `number`. */
   errors: 'cdc_errors',
   /** Resyncs begun, by reason. */
   resyncs: 'cdc_resync_total',
@@ -98,8 +98,9 @@ export class CdcTelemetry implements OnModuleInit {
       for (const [reason, count] of Object.entries(counts.resyncs)) {
         result.observe(to.resyncs, count, { ...of, reason });
       }
-      for (const [name, count] of tracker.errorsByClass) {
-        result.observe(to.errors, count, { ...of, class: name });
+      for (const { error, class: errorClass, number, count } of tracker.errors) {
+        const what = { error, class: errorClass, ...(number === null ? {} : { number }) };
+        result.observe(to.errors, count, { ...of, ...what });
       }
     }
   }

@@ -69,11 +69,17 @@ export class CdcRegistry {
 
   /** Makes the table's trackers poll at once: all of them, or the one of `consumer`. */
   pollNow(table: string, consumer?: string): void {
-    for (const tracker of this.#trackers.values()) {
-      if (tracker.table === table && (consumer === undefined || tracker.consumer === consumer)) {
-        tracker.pollNow();
-      }
-    }
+    this.#of(table, consumer).forEach((tracker) => tracker.pollNow());
+  }
+
+  /** Lets the table's trackers on this replica finish their page and stand still: all of them, or the one of `consumer`. */
+  pause(table: string, consumer?: string): void {
+    this.#of(table, consumer).forEach((tracker) => tracker.pause());
+  }
+
+  /** Ends a {@link pause}. */
+  resume(table: string, consumer?: string): void {
+    this.#of(table, consumer).forEach((tracker) => tracker.resume());
   }
 
   /**
@@ -130,6 +136,12 @@ export class CdcRegistry {
     this.#start = undefined;
     const finished = await Promise.all(this.list().map((tracker) => tracker.stop(signal)));
     return finished.filter((whole) => !whole).length;
+  }
+
+  #of(table: string, consumer: string | undefined): readonly ChangeTracker[] {
+    return this.list().filter(
+      (tracker) => tracker.table === table && (consumer === undefined || tracker.consumer === consumer),
+    );
   }
 }
 

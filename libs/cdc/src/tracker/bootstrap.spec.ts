@@ -69,6 +69,31 @@ describe('ChangeTracker: bootstrap', () => {
     await second.stop();
   });
 
+  it('says how many rows of the table it has offered so far, from the start at a resync and from where it took over', async () => {
+    const lab = new TrackerLab();
+    lab.write(1, 2, 3, 4, 5);
+    const seen: number[] = [];
+    const note = (tracker: ReturnType<TrackerLab['track']>): void =>
+      lab.sink.hold(async () => {
+        const { state } = tracker;
+        if (state.kind === 'bootstrapping') {
+          seen.push(state.rows);
+        }
+      });
+    const tracker = lab.track({ chunkSize: 2 });
+    note(tracker);
+    tracker.start();
+    await lab.caughtUp(tracker);
+    const again = tracker.resync();
+    await lab.clock.until(() => tracker.snapshot().counts.resyncs.requested === 1);
+    await lab.caughtUp(tracker);
+    await again;
+
+    // Before each chunk, and at the announcement that it is complete.
+    expect(seen).toEqual([0, 2, 4, 5, 0, 2, 4, 5]);
+    await tracker.stop();
+  });
+
   it('announces completion again when the process died between the scan and the end of catching up', async () => {
     const lab = new TrackerLab();
     lab.write(1, 2);

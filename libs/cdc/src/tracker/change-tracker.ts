@@ -15,7 +15,7 @@ import { progressOf } from './progress.js';
 import { RetentionWatch } from './retention-watch.js';
 import { retryDelayMs } from './retry-delay.js';
 import { FencedSignal, type StepResult, TableFeed } from './table-feed.js';
-import { TrackerTally } from './tracker-tally.js';
+import { type ErrorTally, TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
 import type { TrackerSnapshot, TrackerState } from './tracker.state.js';
 import { untilAborted } from './until-aborted.js';
@@ -120,7 +120,13 @@ export class ChangeTracker {
     }
     return phase.kind === 'streaming'
       ? { kind: 'streaming', version: phase.version }
-      : { kind: 'bootstrapping', stage: feed.stage, reason: phase.reason, fromVersion: phase.fromVersion };
+      : {
+          kind: 'bootstrapping',
+          stage: feed.stage,
+          reason: phase.reason,
+          fromVersion: phase.fromVersion,
+          rows: feed.scannedRows,
+        };
   }
 
   /**
@@ -221,9 +227,9 @@ export class ChangeTracker {
     };
   }
 
-  /** Errors by class, for metrics. */
-  get errorsByClass(): ReadonlyMap<string, number> {
-    return this.#tally.errorsByClass;
+  /** Failed attempts by what failed, for metrics. */
+  get errors(): readonly ErrorTally[] {
+    return this.#tally.errorTallies;
   }
 
   /** Tells `listener` about every poll from now on; one listener, the latest. */
@@ -415,9 +421,9 @@ export class ChangeTracker {
       error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error });
     this.#attempts += 1;
     this.#lastError = failure;
-    this.#tally.failed(failure);
     const { source, random } = this.#parts;
     const kind = source.failureOf(failure);
+    this.#tally.failed(failure, kind);
     this.#failureKind = kind;
     if (kind === 'timeout') {
       this.#feed?.askForLess();

@@ -59,6 +59,7 @@ export class TableFeed {
   #currentVersion: bigint | null = null;
   #retentionMs: number | null = null;
   #catchUp: CatchUp | undefined;
+  #scannedRows = 0;
   #pageWasFull = false;
   #announced = false;
   #wanted: ResyncReason | undefined;
@@ -95,6 +96,11 @@ export class TableFeed {
 
   get stage(): 'scanning' | 'catchingUp' {
     return this.#catchUp === undefined ? 'scanning' : 'catchingUp';
+  }
+
+  /** Rows of the scan that were offered by this holder. */
+  get scannedRows(): number {
+    return this.#scannedRows;
   }
 
   /** Milliseconds until the sink wants to hear something. */
@@ -222,6 +228,7 @@ export class TableFeed {
     const rows = snapshotRows(source.name, table, checkpoint.epoch, phase.fromVersion, chunk);
     if (rows.length > 0) {
       this.#tally.snapshotRows += await this.#outlet.accept(rows, checkpoint.epoch);
+      this.#scannedRows += rows.length;
     }
     await this.#save({ ...checkpoint, phase: { ...phase, afterKey: chunk.lastKey ?? phase.afterKey } });
     if (rows.length < chunkSize) {
@@ -287,6 +294,7 @@ export class TableFeed {
     const withoutRows = bootstrap === 'never' && !asked;
     if (!(withoutRows && reason === 'firstStart')) {
       this.#tally.resyncBegan(reason);
+      this.#scannedRows = 0;
       await this.#outlet.announce({ kind: 'resyncStarted', reason, fromVersion: currentVersion }, epoch);
     }
     if (withoutRows) {

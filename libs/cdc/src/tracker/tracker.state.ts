@@ -15,6 +15,8 @@ export type TrackerState =
       readonly stage: 'scanning' | 'catchingUp';
       readonly reason: ResyncReason;
       readonly fromVersion: bigint;
+      /** Rows that this replica offered of it so far: since it began, or since this replica took it over. */
+      readonly rows: number;
     }
   /** Changes are followed. */
   | { readonly kind: 'streaming'; readonly version: bigint }

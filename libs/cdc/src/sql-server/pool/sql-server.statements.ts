@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { classifySqlServerError, type SqlServerErrorOverrides } from '../errors/classify.js';
+import { classifySqlServerError, type SqlServerErrorOverrides, type SqlServerFailure } from '../errors/classify.js';
 import { SecondaryReplicaError, SqlServerBookkeepingError, SqlServerStatementError } from '../sql-server.errors.js';
 import { createBookkeeping } from '../statements/bookkeeping.js';
 import type { SqlServerStatement } from '../statements/statement.js';
@@ -19,6 +19,9 @@ export interface StatementsOptions {
 }
 
 const INVALID_OBJECT = 208;
+const NOT_OPENED = 4060;
+/** A database that was never opened and cannot be for so often is none that fails over: its name is wrong. */
+const TRIES_TO_OPEN = 5;
 const ON_SECONDARY = 22117;
 /** Object exists, name is in use, key is there: another replica was faster. */
 const MADE_BY_ANOTHER: readonly number[] = [2601, 2627, 2714, 2759];
@@ -28,6 +31,8 @@ export class SqlServerStatements {
   readonly #logger = new Logger(SqlServerStatements.name);
   readonly #options: StatementsOptions;
   #prepared: Promise<void> | undefined;
+  #answered = false;
+  #notOpened = 0;
 
   constructor(options: StatementsOptions) {
     this.#options = options;
@@ -76,7 +81,9 @@ export class SqlServerStatements {
 
   async #send(statement: SqlServerStatement, signal?: AbortSignal): Promise<SqlServerAnswer> {
     try {
-      return await this.#options.pool.run(statement, signal);
+      const answer = await this.#options.pool.run(statement, signal);
+      this.#answered = true;
+      return answer;
     } catch (error) {
       if (signal?.aborted === true) {
         throw signal.reason;
@@ -85,8 +92,17 @@ export class SqlServerStatements {
     }
   }
 
+  /** A database that cannot be opened fails over, or was never there: which of them shows only in time. */
+  #judged(failure: SqlServerFailure): SqlServerFailure {
+    if (failure.number !== NOT_OPENED || failure.class !== 'connection' || this.#answered) {
+      return failure;
+    }
+    this.#notOpened += 1;
+    return this.#notOpened > TRIES_TO_OPEN ? { ...failure, class: 'configuration' } : failure;
+  }
+
   #explain(statement: SqlServerStatement, error: unknown): Error {
-    const failure = classifySqlServerError(error, this.#options.errorClasses);
+    const failure = this.#judged(classifySqlServerError(error, this.#options.errorClasses));
     if (failure.number === ON_SECONDARY) {
       return new SecondaryReplicaError(this.source, error);
     }
