@@ -4,7 +4,7 @@ import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { ConfigurationError, SystemClock } from '@smartpulse/resilience';
 import { readEnvironment } from './environment.js';
 import { createNotificationServiceApp } from './notification-service.app.js';
-import { migrateNotificationDatabase } from './store/notification.data-source.js';
+import { checkNotificationDatabase, migrateNotificationDatabase } from './store/notification.data-source.js';
 
 const logger = new Logger('NotificationService');
 
@@ -20,8 +20,8 @@ async function start(): Promise<void> {
   ];
   logger.log(places.join('. '));
   const clock = new SystemClock();
-  if (database !== undefined && migrate) {
-    await migrateNotificationDatabase(database);
+  if (database !== undefined) {
+    await (migrate ? migrateNotificationDatabase(database) : checkNotificationDatabase(database));
   }
   // They live as long as the process: nothing is left to close once the app has drained.
   const app = await createNotificationServiceApp({

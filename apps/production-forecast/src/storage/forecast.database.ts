@@ -4,7 +4,7 @@ import { openRecordStore, type RecordStore } from '@smartpulse/redis-cache';
 import { type Clock } from '@smartpulse/resilience';
 import { type CacheAddress, type DatabaseAddress } from '../production-forecast.parts.js';
 import { ownName } from '../sync/forecast.sync.js';
-import { migrateForecastDatabase } from './forecast.data-source.js';
+import { checkForecastDatabase, migrateForecastDatabase } from './forecast.data-source.js';
 
 /** What a {@link ForecastDatabase} is opened with. */
 export interface ForecastDatabaseOptions {
@@ -42,9 +42,7 @@ export class ForecastDatabase {
     const outside = records && new OutsideCopy(records, clock);
     try {
       if (server !== undefined) {
-        if (migrate === true) {
-          await migrateForecastDatabase(server);
-        }
+        await (migrate === true ? migrateForecastDatabase(server) : checkForecastDatabase(server));
         return new ForecastDatabase(server, outside, records);
       }
       const database = EmbeddedDatabase.open({ name, file, clock, outsideEpoch: await outside?.epochOf(name) });

@@ -34,6 +34,6 @@ export {
   type SqlServerDataSourceOptions,
   type SqlServerTypeOrmOptions,
 } from './typeorm/data-source-options.js';
-export { runSqlServerMigrations } from './typeorm/run-migrations.js';
+export { pendingSqlServerMigrations, runSqlServerMigrations } from './typeorm/run-migrations.js';
 export { SqlServerStampedReader, type SqlServerStampedReaderOptions } from './typeorm/sql-server.stamped.reader.js';
 export { withChangeContext } from './typeorm/with-change-context.js';

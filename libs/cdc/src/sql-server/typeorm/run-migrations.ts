@@ -1,5 +1,5 @@
-import type { SqlServerDataSourceOptions } from './data-source-options.js';
-import { sqlServerDataSource } from './data-source-options.js';
+import type { DataSource } from 'typeorm';
+import { type SqlServerDataSourceOptions, sqlServerDataSource } from './data-source-options.js';
 
 /**
  * Runs the migrations that have not run yet, on connections of its own, before anything else uses the database. One process at a time: two at
@@ -12,13 +12,43 @@ import { sqlServerDataSource } from './data-source-options.js';
  * await runSqlServerMigrations({ name: 'forecasts', url, entities: [], migrations: [CreateTables1764288000000] });
  * ```
  */
-export async function runSqlServerMigrations(options: SqlServerDataSourceOptions): Promise<readonly string[]> {
-  const { DataSource } = await import('typeorm');
-  const dataSource = await new DataSource(sqlServerDataSource({ ...options, poolSize: 1 })).initialize();
-  try {
+export function runSqlServerMigrations(options: SqlServerDataSourceOptions): Promise<readonly string[]> {
+  return onOwnConnection(options, async (dataSource) => {
     // A server lets no transaction alter its database; a migration that failed half-way finds what it has made and goes on.
     const ran = await dataSource.runMigrations({ transaction: 'none' });
     return ran.map(({ name }) => name);
+  });
+}
+
+/**
+ * The migrations that have not run yet, by name. It changes nothing and needs no right but SELECT on the table of migrations, so an app that
+ * may not alter its database can tell at the start that somebody has to.
+ *
+ * @throws ConfigurationError that never quotes the URL, `QueryFailedError` of TypeORM.
+ */
+export function pendingSqlServerMigrations(options: SqlServerDataSourceOptions): Promise<readonly string[]> {
+  return onOwnConnection(options, async (dataSource) => {
+    const table = dataSource.driver.buildTableName(options.migrationsTableName ?? 'migrations');
+    const [found] = await dataSource.query<{ id: number | null }[]>('SELECT OBJECT_ID(@0) AS id', [table]);
+    const ran =
+      found === undefined || found.id === null
+        ? []
+        : await dataSource.query<{ name: string }[]>(`SELECT name FROM ${dataSource.driver.escape(table)}`);
+    const names = new Set(ran.map(({ name }) => name));
+    return dataSource.migrations
+      .map((migration) => migration.name ?? migration.constructor.name)
+      .filter((name) => !names.has(name));
+  });
+}
+
+async function onOwnConnection<T>(
+  options: SqlServerDataSourceOptions,
+  work: (dataSource: DataSource) => Promise<T>,
+): Promise<T> {
+  const typeorm = await import('typeorm');
+  const dataSource = await new typeorm.DataSource(sqlServerDataSource({ ...options, poolSize: 1 })).initialize();
+  try {
+    return await work(dataSource);
   } finally {
     await dataSource.destroy();
   }
