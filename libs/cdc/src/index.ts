@@ -59,4 +59,5 @@ export {
   type TrackerOptions,
   type TrackerTuning,
 } from './tracker/tracker.options.js';
+export type { ErrorTally } from './tracker/tracker-tally.js';
 export type { TrackerCounts, TrackerSnapshot, TrackerState } from './tracker/tracker.state.js';

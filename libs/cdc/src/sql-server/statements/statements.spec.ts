@@ -1,5 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { databaseFindings, tableFindings } from '../doctor/findings.js';
+import { hexOf } from '../pool/cells.js';
+import { encodeChangeContext } from '../source/change-context.js';
+import { tagStatements } from '../typeorm/tag-statements.js';
 import { createBookkeeping } from './bookkeeping.js';
 import { addCheckpoint, type CheckpointRow, loadCheckpoint, moveCheckpoint } from './checkpoints.js';
 import type { SqlServerColumn, SqlServerKeyColumn } from './column-sql.js';
@@ -229,6 +233,68 @@ const PREPARING: readonly Listed[] = [
   })),
 ];
 
+/** What the doctor of a database prints in which everything is wrong. */
+const UNWELL = databaseFindings(
+  {
+    database: 'shop',
+    user: 'cdc',
+    productVersion: '16.0',
+    engineEdition: 3,
+    compatibilityLevel: 80,
+    mayCreate: true,
+    writable: true,
+    trackingOn: false,
+    snapshotAllowed: false,
+    autoCleanup: false,
+    retentionMs: 6 * 3_600_000,
+    bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: false }],
+  },
+  SCHEMA,
+);
+const BARE = {
+  table: 'dbo.stock',
+  exists: true,
+  maySelect: true,
+  mayTrack: true,
+  tracked: true,
+  columnsTracked: false,
+  hasKey: true,
+  unreadable: [],
+  waitingForCleanup: 0n,
+};
+/** Where a grant is printed, and where a setting. */
+const NEEDED = {
+  bookkeepingNotWritable: '`CONTROL` on the schema',
+  rightsMissing: '`CONTROL` on the table',
+  tableNotTracked: '`ALTER` on the table',
+  columnsNotTracked: '`ALTER` on the table',
+} as const;
+const MENDING: readonly Listed[] = [
+  ...UNWELL,
+  ...tableFindings({ ...BARE, columnsTracked: true, maySelect: false, mayTrack: false }, 'cdc'),
+  ...tableFindings({ ...BARE, tracked: false }, 'cdc'),
+  ...tableFindings(BARE, 'cdc', true),
+].map(({ code, problem, sql }) => ({
+  title: `Mend \`${code}\``,
+  when: problem,
+  needs: code in NEEDED ? NEEDED[code as keyof typeof NEEDED] : '`ALTER` on the database',
+  statement: { name: code, sql: sql.join('\n'), parameters: [] },
+}));
+
+const TAGGED: Listed = {
+  title: 'Write with a context',
+  when: "An app's own statement inside of `withChangeContext`: the clause is put before each INSERT, UPDATE, DELETE and MERGE.",
+  needs: "the app's own rights",
+  statement: {
+    name: 'tagged',
+    sql: tagStatements(
+      'UPDATE "dbo"."stock" SET "level" = @0 WHERE "id" = @1; DELETE FROM "dbo"."stock" WHERE "id" = @2;',
+      hexOf(encodeChangeContext('importer')),
+    ),
+    parameters: [],
+  },
+};
+
 function listed({ title, when, needs, statement }: Listed): string {
   const types = statement.parameters.map(({ name, type }) => `\`@${name} ${type}\``).join(', ');
   return [
@@ -248,7 +314,8 @@ function listed({ title, when, needs, statement }: Listed): string {
 const PAGE = `# Every statement for SQL Server
 
 All text that \`@smartpulse/cdc/sql-server\` sends, as it sends it, with the rights that it needs. The list is written by
-\`libs/cdc/src/sql-server/statements/statements.spec.ts\`, so a statement that changes shows here.
+\`libs/cdc/src/sql-server/statements/statements.spec.ts\`, so a statement that changes shows here. A grammar of
+Transact-SQL that others wrote parses each of them (\`npm run test:services -- sql-server-grammar\`); what it does not know of them stands in \`test/support/sql-server/grammar/constructs.ts\`.
 
 Names of tables are checked and quoted, names of columns come from the catalogue and are quoted, everything else is a parameter.
 
@@ -260,7 +327,15 @@ ${READING.map(listed).join('\n')}
 ${WRITING.map(listed).join('\n')}
 ## Preparing a database
 
-${PREPARING.map(listed).join('\n')}`;
+${PREPARING.map(listed).join('\n')}
+## Mending a database
+
+What the doctor prints, and \`enable\` runs.
+
+${MENDING.map(listed).join('\n')}
+## Marking who wrote
+
+${listed(TAGGED)}`;
 
 describe('the statements for SQL Server', () => {
   it('are those of the page that lists them', async () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Condition, type Expression, type Statement } from './ast.js';
@@ -170,3 +172,15 @@ function writtenCondition(test: Condition): string {
       return '';
   }
 }
+
+describe('the page of all statements that change capture sends', () => {
+  const page = readFileSync(
+    join(import.meta.dirname, '../../../../../../docs/guides/sql-server-statements.md'),
+    'utf8',
+  );
+  const sent = [...page.matchAll(/^### (.+)\n[\s\S]*?```sql\n([\s\S]*?)```/gm)];
+
+  it.each(sent.map(([, title = '', sql = '']) => [title, sql] as const))('is understood: %s', (_title, sql) => {
+    expect(parseBatch(sql).length).toBeGreaterThan(0);
+  });
+});
