@@ -46,11 +46,11 @@ export class TroubledSource extends ChangeSource {
   }
 
   override readPage(request: PageRequest): Promise<ChangePage> {
-    return this.#read(request.limit, () => this.source.readPage(request));
+    return this.#read(request, () => this.source.readPage(request));
   }
 
   override readChunk(request: ChunkRequest): Promise<TableChunk> {
-    return this.#read(request.limit, () => this.source.readChunk(request));
+    return this.#read(request, () => this.source.readChunk(request));
   }
 
   override raiseEpoch(from: bigint, atLeast?: bigint): Promise<bigint> {
@@ -64,15 +64,18 @@ export class TroubledSource extends ChangeSource {
 
   override async close(): Promise<void> {}
 
-  async #read<T extends ChangePage | TableChunk>(limit: number, read: () => Promise<T>): Promise<T> {
+  async #read<T extends ChangePage | TableChunk>(
+    { limit, signal }: Pick<PageRequest, 'limit' | 'signal'>,
+    read: () => Promise<T>,
+  ): Promise<T> {
     const { witness } = this.history;
-    witness.reads(this.process);
+    witness.reads(this.process, signal);
     let answer: T | undefined;
     try {
       answer = await this.#ask(read);
       return answer;
     } finally {
-      witness.has(this.process, answer, limit);
+      witness.hasRead(this.process, signal, answer, limit);
     }
   }
 

@@ -76,7 +76,7 @@ export class Witness {
   #grant: Grant | undefined;
   #fence = -1n;
   #restores = 0;
-  readonly #rowsOf = new Map<Process, number>();
+  readonly #reading = new Map<Process, AbortSignal>();
 
   constructor(subject: Subject) {
     this.#subject = subject;
@@ -190,20 +190,23 @@ export class Witness {
     return undefined;
   }
 
-  /** A replica begins to read: what it had in hand before is gone. */
-  reads(process: Process): void {
-    if (this.#rowsOf.get(process) === -1) {
+  /** A replica begins to read: what it had in hand before is gone, and of two reads one was given up with its lease. */
+  reads(process: Process, signal: AbortSignal): void {
+    const before = this.#reading.get(process);
+    if (before !== undefined && !before.aborted) {
       this.tell('memory is bounded', 'a tracker reads twice at once');
     }
-    this.#rowsOf.set(process, -1);
+    this.#reading.set(process, signal);
   }
 
-  /** A replica has read. */
-  has(process: Process, answer: ChangePage | TableChunk | undefined, limit: number): void {
+  /** A replica has read, or failed to. */
+  hasRead(process: Process, signal: AbortSignal, answer: ChangePage | TableChunk | undefined, limit: number): void {
     const rows = answer === undefined ? 0 : 'changes' in answer ? answer.changes.length : answer.rows.length;
-    this.#rowsOf.set(process, rows);
     if (rows > limit) {
       this.tell('memory is bounded', `${rows} rows were read where ${limit} are the most`);
+    }
+    if (this.#reading.get(process) === signal) {
+      this.#reading.delete(process);
     }
   }
 }
