@@ -1,6 +1,7 @@
 import { SystemClock } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { AppsOnSqlServer } from '../../support/sql-server/suites/apps.js';
+import { anomaliesSuite } from '../../support/sql-server/suites/anomalies.js';
 import { changeContextSuite } from '../../support/sql-server/suites/change-context.js';
 import { contractsSuite } from '../../support/sql-server/suites/contracts.js';
 import { dedupeStoreSuite } from '../../support/sql-server/suites/dedupe-store.js';
@@ -28,6 +29,7 @@ if (url !== undefined) {
     },
   });
   exactValuesSuite(start);
+  anomaliesSuite(start);
   changeContextSuite(start);
   doctorSuite(start);
   dedupeStoreSuite(start);

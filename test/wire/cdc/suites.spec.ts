@@ -1,5 +1,6 @@
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { expect } from 'vitest';
+import { anomaliesSuite } from '../../support/sql-server/suites/anomalies.js';
 import { changeContextSuite } from '../../support/sql-server/suites/change-context.js';
 import { contractsSuite } from '../../support/sql-server/suites/contracts.js';
 import { dedupeStoreSuite } from '../../support/sql-server/suites/dedupe-store.js';
@@ -19,6 +20,7 @@ contractsSuite({
   },
 });
 exactValuesSuite(start);
+anomaliesSuite(start);
 changeContextSuite(start);
 doctorSuite(start);
 dedupeStoreSuite(start);

@@ -1,10 +1,9 @@
-import { Injectable, Logger, Module } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
-import { CdcModule, CdcRegistry, OnTableChange, type RowChange, TableNotTrackedError } from '@smartpulse/cdc';
+import { Logger } from '@nestjs/common';
+import { TableNotTrackedError } from '@smartpulse/cdc';
 import { SecondaryReplicaError, SqlServerStatementError } from '@smartpulse/cdc/sql-server';
-import { ResilienceModule } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { caughtUp, follow } from '../../support/sql-server/suites/follower.js';
 import { StockServer } from './stock-server.js';
 
 beforeAll(() => Logger.overrideLogger(false));
@@ -18,34 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => shop.stop());
 
-@Injectable()
-class Follower {
-  readonly changes: RowChange[] = [];
-
-  @OnTableChange(TABLE, { consumer: 'follower', pageSize: 7, chunkSize: 5, minIntervalMs: 10, maxIntervalMs: 20 })
-  on(changes: readonly RowChange[]): void {
-    this.changes.push(...changes);
-  }
-}
-
-/** One app on the database, until `work` is through. */
-async function app(work: (follower: Follower, registry: CdcRegistry) => Promise<void>): Promise<readonly RowChange[]> {
-  @Module({
-    imports: [ResilienceModule.forRoot(), CdcModule.forRoot(shop.replica())],
-    providers: [Follower],
-  })
-  class AppModule {}
-  const module = await Test.createTestingModule({ imports: [AppModule] })
-    .setLogger({ log: () => {}, warn: () => {}, error: () => {} })
-    .compile();
-  await module.init();
-  try {
-    await work(module.get(Follower), module.get(CdcRegistry));
-    return module.get(Follower).changes;
-  } finally {
-    await module.close();
-  }
-}
+const app = (work: Parameters<typeof follow>[1]): ReturnType<typeof follow> => follow(shop, work);
 
 const write = (from: number, to: number, level: number): void => {
   shop.database.write((tx) => {
@@ -55,38 +27,10 @@ const write = (from: number, to: number, level: number): void => {
   });
 };
 
-const caughtUp = async (registry: CdcRegistry, consumer = 'follower'): Promise<void> => {
-  const tracker = registry.get(TABLE, consumer);
-  await expect
-    .poll(() => (tracker?.state.kind === 'streaming' ? tracker.snapshot().version : null), {
-      timeout: 20_000,
-      interval: 5,
-    })
-    .toBe(shop.database.version);
-};
-
 describe('a Nest app on SQL Server change tracking', () => {
-  it('follows transactions larger than a page, and goes on from its checkpoint in the next process', async () => {
-    write(1, 12, 1);
-    const first = await app(async (_, registry) => {
-      await caughtUp(registry);
-      write(10, 40, 2);
-      await caughtUp(registry);
-    });
-    write(3, 3, 3);
-    const second = await app(async (_, registry) => caughtUp(registry));
-
-    expect(first.slice(0, 12).every(({ operation }) => operation === 'snapshot')).toBe(true);
-    expect(first.slice(12).map(({ primaryKey }) => primaryKey['id'])).toEqual(
-      Array.from({ length: 31 }, (_, index) => index + 10),
-    );
-    expect(second).toMatchObject([{ operation: 'upsert', primaryKey: { id: 3 }, row: { level: 3 } }]);
-    expect(shop.engine.sessions).toBeLessThanOrEqual(10);
-  });
-
   it('ends with the rows of the table, whatever breaks on the way: deadlocks, lost connections, a server that is down', async () => {
     await app(async (follower, registry) => {
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       for (let round = 1; round <= 12; round++) {
         write((round * 7) % 30, ((round * 7) % 30) + 9, round);
         if (round % 4 === 1) {
@@ -103,7 +47,7 @@ describe('a Nest app on SQL Server change tracking', () => {
         registry.pollNow(TABLE);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       const rows = new Map<unknown, unknown>();
       for (const { operation, primaryKey, row } of follower.changes) {
         if (operation === 'delete') {
@@ -120,18 +64,18 @@ describe('a Nest app on SQL Server change tracking', () => {
   it('reads the table anew after a truncate that nothing else followed, and after a restore under a higher epoch', async () => {
     write(1, 5, 1);
     await app(async (_, registry) => {
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       const epoch = registry.get(TABLE, 'follower')?.snapshot().epoch ?? 0n;
       const backup = shop.database.backup();
       write(6, 9, 2);
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       await shop.app.query(`TRUNCATE TABLE ${TABLE}`);
       const resyncs = () => registry.get(TABLE, 'follower')?.snapshot().counts.resyncs ?? {};
       await expect.poll(() => resyncs().tableTruncated, { timeout: 20_000 }).toBe(1);
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       shop.database.restore(backup, { keepSessions: true });
       await expect.poll(() => Object.keys(resyncs()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       expect(registry.get(TABLE, 'follower')?.snapshot().epoch).toBeGreaterThan(epoch);
     });
   });
@@ -139,12 +83,12 @@ describe('a Nest app on SQL Server change tracking', () => {
   it('reads the table anew after a restore that the counter has grown out of again: the recovery fork is another one', async () => {
     write(1, 5, 1);
     const changes = await app(async (_, registry) => {
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       const backup = shop.database.backup();
       for (let round = 2; round < 6; round++) {
         write(6, 9, round);
       }
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
       const position = shop.database.version;
       shop.database.restore(backup, { keepSessions: true });
       for (let round = 6; shop.database.version <= position; round++) {
@@ -152,7 +96,7 @@ describe('a Nest app on SQL Server change tracking', () => {
       }
       const tracker = registry.get(TABLE, 'follower');
       await expect.poll(() => tracker?.snapshot().counts.resyncs.epochChanged, { timeout: 20_000 }).toBe(1);
-      await caughtUp(registry);
+      await caughtUp(shop, registry);
     });
     const anew = changes.slice(changes.findLastIndex(({ row }) => row?.['id'] === 9) + 1);
 

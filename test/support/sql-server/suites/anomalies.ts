@@ -1,0 +1,94 @@
+import { STOCK_TABLE } from '@smartpulse/cdc/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { caughtUp, follow, resyncsOf } from './follower.js';
+import type { StartStock, StockDatabase } from './stock-database.js';
+
+const WAIT = { timeout: 20_000, interval: 10 };
+
+/** What a follower meets on any server, without anybody's help: large transactions, restarts, truncates, tables that go and come back. */
+export function anomaliesSuite(start: StartStock): void {
+  describe('a Nest app that follows a table of SQL Server', () => {
+    let shop: StockDatabase;
+
+    beforeEach(async () => {
+      shop = await start();
+    });
+    afterEach(() => shop.stop());
+
+    const write = (from: number, to: number, level: number): Promise<unknown> =>
+      shop.app.transaction(async (manager) => {
+        await manager.query(`DELETE FROM ${STOCK_TABLE} WHERE id BETWEEN @0 AND @1`, [from, to]);
+        const rows = Array.from({ length: to - from + 1 }, (_, index) => `(${from + index}, @0)`);
+        await manager.query(`INSERT INTO ${STOCK_TABLE} (id, level) VALUES ${rows.join(', ')}`, [level]);
+      });
+
+    it('hears of transactions larger than a page, and goes on from its checkpoint in the next process', async () => {
+      await write(1, 12, 1);
+      const first = await follow(shop, async (_, registry) => {
+        await caughtUp(shop, registry);
+        await write(10, 40, 2);
+        await caughtUp(shop, registry);
+      });
+      await write(3, 3, 3);
+      const second = await follow(shop, async (_, registry) => caughtUp(shop, registry));
+
+      expect(first.slice(0, 12).every(({ operation }) => operation === 'snapshot')).toBe(true);
+      expect(first.slice(12).map(({ primaryKey }) => primaryKey['id'])).toEqual(
+        Array.from({ length: 31 }, (_, index) => index + 10),
+      );
+      expect(second).toMatchObject([{ operation: 'upsert', primaryKey: { id: 3 }, row: { level: 3 } }]);
+    });
+
+    it.each([
+      ['was truncated when everything had been read', 'tableTruncated', [`TRUNCATE TABLE ${STOCK_TABLE}`]],
+      [
+        'was not tracked for a while',
+        undefined,
+        [
+          `ALTER TABLE ${STOCK_TABLE} DISABLE CHANGE_TRACKING`,
+          `ALTER TABLE ${STOCK_TABLE} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)`,
+        ],
+      ],
+      [
+        'was dropped and made again',
+        undefined,
+        [
+          `DROP TABLE ${STOCK_TABLE}`,
+          `CREATE TABLE ${STOCK_TABLE} (id bigint NOT NULL PRIMARY KEY, level int NOT NULL, note nvarchar(200) NULL)`,
+          `ALTER TABLE ${STOCK_TABLE} ENABLE CHANGE_TRACKING`,
+        ],
+      ],
+    ] as const)('reads the table anew when it %s', async (_what, reason, statements) => {
+      await write(1, 9, 1);
+      await follow(shop, async (follower, registry) => {
+        await caughtUp(shop, registry);
+        const before = Object.values(resyncsOf(registry)).reduce((sum, count) => sum + count, 0);
+        // In one message, so that nobody looks between two of them.
+        await shop.app.query(statements.join(';\n'));
+        await expect
+          .poll(() => Object.values(resyncsOf(registry)).reduce((sum, count) => sum + count, 0), WAIT)
+          .toBeGreaterThan(before);
+        if (reason !== undefined) {
+          expect(resyncsOf(registry)[reason]).toBe(1);
+        }
+        await write(100, 103, 7);
+        await caughtUp(shop, registry);
+        const heard = follower.changes.filter(({ row }) => row?.['level'] === 7);
+        expect(new Set(heard.map(({ primaryKey }) => primaryKey['id']))).toEqual(new Set([100, 101, 102, 103]));
+      });
+    });
+
+    it('goes on when the server has ended all of its sessions', async () => {
+      await write(1, 3, 1);
+      await follow(shop, async (follower, registry) => {
+        await caughtUp(shop, registry);
+        await shop.app.query(
+          'ALTER DATABASE CURRENT SET SINGLE_USER WITH ROLLBACK IMMEDIATE; ALTER DATABASE CURRENT SET MULTI_USER',
+        );
+        await write(4, 20, 2);
+        await caughtUp(shop, registry);
+        expect(follower.changes.filter(({ row }) => row?.['level'] === 2).length).toBeGreaterThanOrEqual(17);
+      });
+    });
+  });
+}
