@@ -23,6 +23,17 @@ const complete: readonly (readonly [title: string, atLeast: number, bounds: Omit
   ['an eviction', 300_000, { commits: 2, readers: [['load'], []], evictions: 1 }],
   ['a line that is cut and mended', 65_000, { commits: 2, readers: [['load'], []], cuts: 1 }],
   ['a request that is given up and may still arrive', 60_000, { commits: 2, readers: [['load'], []], timeouts: 1 }],
+  [
+    'a request that is given up, a row that is deleted',
+    63_000,
+    { commits: 2, readers: [['load'], []], timeouts: 1, deletedBy: 2 },
+  ],
+  [
+    'a request that is given up, the key expires',
+    27_000,
+    { commits: 1, readers: [['load'], []], timeouts: 1, expiries: 1 },
+  ],
+  ['a database that is restored, in another epoch', 7_000, { commits: 2, readers: [['load'], []], restoredBy: 2 }],
 ];
 
 describe('every state of a hash within bounds', () => {

@@ -81,6 +81,41 @@ const complete: readonly Complete[] = [
     bounds: { shape: 'aggregate', commits: 1, readers: [['load'], []], timeouts: 1, writer: true },
   },
   {
+    title: 'two requests that are given up',
+    atLeast: 19_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], timeouts: 2 },
+  },
+  {
+    title: 'a request that is given up, also that of an eviction',
+    atLeast: 130_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], timeouts: 1, evictions: 1 },
+  },
+  {
+    title: 'a request that is given up, the key expires',
+    atLeast: 25_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], timeouts: 1, expiries: 1 },
+  },
+  {
+    title: 'a request that is given up, also that of a late set without a lease',
+    atLeast: 200_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], timeouts: 1, sets: 1 },
+  },
+  {
+    title: 'a request that is given up, a line that is cut and mended',
+    atLeast: 43_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], timeouts: 1, cuts: 1 },
+  },
+  {
+    title: 'a request that is given up, a row that is deleted and created again',
+    atLeast: 120_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], []], timeouts: 1, deletedBy: 1 },
+  },
+  {
+    title: 'a request that is given up, a database that is restored',
+    atLeast: 75_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], []], timeouts: 1, restoredBy: 2 },
+  },
+  {
     title: 'a row that is deleted and created again',
     atLeast: 1_400_000,
     bounds: { shape: 'row', commits: 2, readers: [['load'], ['get']], deletedBy: 1 },
@@ -89,6 +124,16 @@ const complete: readonly Complete[] = [
     title: 'a row that is created and deleted, negative entries that expire',
     atLeast: 110_000,
     bounds: { shape: 'row', commits: 2, readers: [['load'], []], deletedBy: 2, expiries: 1 },
+  },
+  {
+    title: 'a row that is deleted and created again, a loader that fails',
+    atLeast: 58_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], []], deletedBy: 1, failures: 1 },
+  },
+  {
+    title: 'a database that is restored, the key expires',
+    atLeast: 78_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load'], []], restoredBy: 2, expiries: 1 },
   },
   {
     title: 'a database that is restored, in another epoch',
@@ -195,6 +240,32 @@ const twins: readonly (Bounds & { readonly without: NonNullable<Bounds['without'
     shape: 'row',
     commits: 1,
     readers: [['load', 'load', 'get'], []],
+  },
+  {
+    // An eviction whose answer is lost, or a set that arrives when its caller has gone.
+    without: 'a set whose lease is gone is refused on an absent key',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 1,
+    readers: [['load'], []],
+    timeouts: 1,
+    evictions: 1,
+  },
+  {
+    without: 'a later epoch is above every version of the one before',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 2,
+    readers: [['load'], []],
+    restoredBy: 2,
+  },
+  {
+    without: 'a change raises the floor of a lease',
+    breaks: 'I3',
+    shape: 'row',
+    commits: 2,
+    readers: [['load'], []],
+    deletedBy: 2,
   },
   {
     without: 'what began before a flush never fills',

@@ -164,11 +164,11 @@ export class World {
           plan.view.trusted ? this.#bases.kept(r, 'shown') : 0,
           this.#bases.kept(r, 'committed'),
         );
-        const again = call === 'load' && this.#tokenInUse(state, `${name(r)}${slot}`);
-        const token = `${name(r)}${slot}${again ? "'" : ''}`;
+        const again = call === 'load' ? this.#tokensInUse(state, r, slot) : 0;
+        const token = tokenOf(r, slot, again);
         this.#input(
           r,
-          again ? slot + 20 : slot,
+          again === 0 ? slot : 20 + again * 4 + slot,
           () => (call === 'load' ? { do: 'begin', slot, call, token } : { do: 'begin', slot, call }),
           emit,
           () => `${name(r)}: ${call} ${slot} begins`,
@@ -229,15 +229,28 @@ export class World {
     }
   }
 
-  /** An earlier call was given up, and its lease, or its set, is still about. */
+  /** How many tokens of this slot are not to be used again. */
+  #tokensInUse(state: State, r: number, slot: number): number {
+    let again = 0;
+    while (this.#tokenInUse(state, tokenOf(r, slot, again))) {
+      again++;
+    }
+    return again;
+  }
+
+  /** An earlier call was given up, and its lease, its question for one, or its set, is still about. */
   #tokenInUse(state: State, token: string): boolean {
     const stands = this.server.view(at(state, SERVER));
-    const zombies = at(state, ZOMBIES);
-    const given = zombies === 0 ? undefined : this.server.inputs.get(this.#lists.head(zombies));
-    return (
-      (stands?.kind === 'lease' && stands.token === token) ||
-      (given !== undefined && 'token' in given && given.token === token)
-    );
+    if (stands?.kind === 'lease' && stands.token === token) {
+      return true;
+    }
+    for (let zombies = at(state, ZOMBIES); zombies !== 0; zombies = this.#lists.tail(zombies)) {
+      const given = this.server.inputs.get(this.#lists.head(zombies));
+      if ('token' in given && given.token === token) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** A request reaches the server. */
@@ -523,6 +536,10 @@ export class World {
 
 /** Told of each next state. */
 type Emit = (next: State, label: string) => void;
+
+function tokenOf(r: number, slot: number, again: number): string {
+  return `${name(r)}${slot}${"'".repeat(again)}`;
+}
 
 function name(r: number): string {
   return r === 0 ? 'a' : 'b';

@@ -121,6 +121,12 @@ class FlushForgetsFlights extends LocalView<SimulatedValue> {
   }
 }
 
+class EpochsNotCompared extends LocalView<SimulatedValue> {
+  override learn(key: string, version: EntryVersion, showing?: Flight): void {
+    super.learn(key, new EntryVersion(1n, version.version, version.minor), showing);
+  }
+}
+
 class RemovedComesBack extends LocalView<SimulatedValue> {
   #latest: FirstLevelEntry<SimulatedValue> | undefined;
 
@@ -155,6 +161,7 @@ const VIEWS = {
   'stamps of replies act like messages': RepliesTeachNothing,
   'what began before a flush never fills': FlushForgetsFlights,
   'what was removed does not come back': RemovedComesBack,
+  'a later epoch is above every version of the one before': EpochsNotCompared,
 } as const;
 
 /** A rule of the cache that a test can take away, to see what it is for. */
