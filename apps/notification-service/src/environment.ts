@@ -28,12 +28,13 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
       pulsar: ['memory:', 'pulsar:', 'pulsar+ssl:', 'ws:', 'wss:'],
       database: ['memory:', 'sqlite:', 'mssql:'],
     },
+    switches: ['DATABASE_MIGRATE'],
   });
   return {
     port: environment.port('PORT'),
     broker: readBroker(environment.url('pulsar'), env),
     database: readDatabase(environment.url('database')),
-    migrate: env['DATABASE_MIGRATE'] === '1',
+    migrate: environment.isOn('DATABASE_MIGRATE'),
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
   };
 }

@@ -65,6 +65,9 @@ describe('readEnvironment', () => {
       database: { url },
       migrate: true,
     });
+    expect(() => readEnvironment({ DATABASE_URL: url, DATABASE_MIGRATE: 'yes' })).toThrow(
+      /"DATABASE_MIGRATE".*1 for yes/,
+    );
     const production = { NODE_ENV: 'production', ALLOW_EMBEDDED: 'pulsar,redis' };
     expect(readEnvironment({ ...production, DATABASE_URL: url }).database).toEqual({ url });
   });

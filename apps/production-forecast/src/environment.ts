@@ -40,13 +40,14 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
       redis: ['memory:', ...REDIS_SCHEMES],
       database: ['memory:', 'sqlite:', 'mssql:'],
     },
+    switches: ['DATABASE_MIGRATE'],
   });
   return {
     port: environment.port('PORT'),
     broker: readBroker(environment.url('pulsar'), env),
     cache: readCache(environment.url('redis'), env),
     database: readDatabase(environment.url('database')),
-    migrate: env['DATABASE_MIGRATE'] === '1',
+    migrate: environment.isOn('DATABASE_MIGRATE'),
     databaseFile: /^sqlite:(.+)$/.exec(environment.url('database'))?.[1] ?? ':memory:',
   };
 }

@@ -36,9 +36,9 @@ export class StatementLog extends FaultPlan {
 
 const TUPLE = /\((?:@\d+(?:, )?)+\)/.source;
 
-function formOf({ kind, sql }: RequestPoint): string {
+function formOf({ kind, sql, isolation }: RequestPoint): string {
   if (sql === '') {
-    return `-- ${kind}`;
+    return isolation === undefined ? `-- ${kind}` : `-- ${kind} ${isolation}`;
   }
   return sql
     .trim()

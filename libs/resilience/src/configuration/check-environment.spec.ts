@@ -45,6 +45,13 @@ describe('checkEnvironment', () => {
     expect(() => read({ PORT })).toThrow(/PORT.*expected a port/);
   });
 
+  it('knows yes and no of switches, and refuses what is neither', () => {
+    const on = (MIGRATE: string | undefined): boolean =>
+      checkEnvironment({ MIGRATE }, { ports: {}, systems: {}, switches: ['MIGRATE'] }).isOn('MIGRATE');
+    expect([undefined, '', '0', '1'].map(on)).toEqual([false, false, false, true]);
+    expect(() => on('true')).toThrow(/MIGRATE.*expected 1 for yes, or 0 for no/);
+  });
+
   it('names everything that is wrong at once', () => {
     expect(() => read({ PORT: 'x', PULSAR_URL: 'http://host', DATABASE_URL: 'mssql://host' })).toThrow(
       /PORT.*PULSAR_URL.*DATABASE_URL/,

@@ -1,7 +1,7 @@
 import { type ConfigurationIssue, ConfigurationError } from '../resilience.errors.js';
 
 /** What an app reads from its environment. */
-export interface EnvironmentOptions<TPort extends string, TSystem extends string> {
+export interface EnvironmentOptions<TPort extends string, TSystem extends string, TSwitch extends string = never> {
   /** Variables that hold a port, each with the one that counts where it is not set. */
   readonly ports: Readonly<Record<TPort, number>>;
   /**
@@ -9,14 +9,18 @@ export interface EnvironmentOptions<TPort extends string, TSystem extends string
    * set, the system is embedded: `memory://`.
    */
   readonly systems: Readonly<Record<TSystem, readonly `${string}:`[]>>;
+  /** Variables that are `1` for yes, and `0` or not set for no. */
+  readonly switches?: readonly TSwitch[] | undefined;
 }
 
 /** An environment that was checked. */
-export interface CheckedEnvironment<TPort extends string, TSystem extends string> {
+export interface CheckedEnvironment<TPort extends string, TSystem extends string, TSwitch extends string = never> {
   /** The port to listen on; 0 = any free one. */
   port(variable: TPort): number;
   /** Where a system is; `memory://` or `sqlite:…` = embedded in this process. */
   url(system: TSystem): string;
+  /** Whether the variable says yes. */
+  isOn(variable: TSwitch): boolean;
 }
 
 /**
@@ -31,10 +35,10 @@ export interface CheckedEnvironment<TPort extends string, TSystem extends string
  * PulsarModule.forRoot({ url: environment.url('pulsar') });
  * ```
  */
-export function checkEnvironment<TPort extends string, TSystem extends string>(
+export function checkEnvironment<TPort extends string, TSystem extends string, TSwitch extends string = never>(
   env: NodeJS.ProcessEnv,
-  options: EnvironmentOptions<TPort, TSystem>,
-): CheckedEnvironment<TPort, TSystem> {
+  options: EnvironmentOptions<TPort, TSystem, TSwitch>,
+): CheckedEnvironment<TPort, TSystem, TSwitch> {
   const port = (variable: TPort): string => env[variable] || String(options.ports[variable]);
   const url = (system: TSystem): string => env[variableOf(system)] || 'memory://';
   const allowed = (env['ALLOW_EMBEDDED'] ?? '').split(',').map((name) => name.trim());
@@ -54,10 +58,15 @@ export function checkEnvironment<TPort extends string, TSystem extends string>(
       issues.push({ option: variableOf(system), problem });
     }
   }
+  for (const variable of options.switches ?? []) {
+    if (!/^[01]?$/.test(env[variable] ?? '')) {
+      issues.push({ option: variable, problem: 'expected 1 for yes, or 0 for no' });
+    }
+  }
   if (issues.length > 0) {
     throw new ConfigurationError('The environment', issues, 'Correct the variables and start again.');
   }
-  return { port: (variable) => Number(port(variable)), url };
+  return { port: (variable) => Number(port(variable)), url, isOn: (variable) => env[variable] === '1' };
 }
 
 function variableOf(system: string): string {

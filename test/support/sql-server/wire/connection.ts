@@ -189,14 +189,14 @@ export class Connection {
       return;
     }
     const preamble = resetIfAsked(reader, message.status);
-    const { kind, sql, shape, replies } = reader.read(message);
+    const { kind, sql, isolation, shape, replies } = reader.read(message);
     this.requests += 1;
     await runner.run({
       shape,
       preamble,
       replies,
       rollback: () => session.rollback(),
-      fault: this.settings.faults.atRequest({ connection: this.number, request: this.requests, kind, sql }),
+      fault: this.settings.faults.atRequest({ connection: this.number, request: this.requests, kind, sql, isolation }),
       observe: (reply) => reader.follow(reply),
     });
   }

@@ -1,4 +1,4 @@
--- begin
+-- begin read committed
 
 -- commit
 

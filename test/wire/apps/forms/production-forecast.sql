@@ -1,4 +1,6 @@
--- begin
+-- begin serializable
+
+-- begin snapshot
 
 -- commit
 

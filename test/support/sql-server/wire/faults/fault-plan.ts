@@ -1,4 +1,4 @@
-import type { SqlMessage } from '../../seam.js';
+import type { SqlIsolation, SqlMessage } from '../../seam.js';
 
 /** Something to wait for; made when the fault strikes. A promise of a test, or the sleep of a clock. */
 export type Until = () => Promise<unknown>;
@@ -69,6 +69,8 @@ export interface RequestPoint extends ConnectPoint {
   readonly kind: 'batch' | 'call' | 'begin' | 'commit' | 'rollback' | 'save';
   /** Empty unless a batch or a call. */
   readonly sql: string;
+  /** Of a transaction that begins; `undefined` = the session's own. */
+  readonly isolation?: SqlIsolation | undefined;
 }
 
 /** Decides what goes wrong. Asked once at each point, in order; nothing said, nothing goes wrong. */

@@ -10,7 +10,7 @@ import { Statements } from './statements.js';
 import { readTransactionRequest, type TransactionRequest } from './transaction-request.js';
 
 /** What a message asks for, as work of the session. */
-export interface Asked extends Pick<RequestPoint, 'kind' | 'sql'> {
+export interface Asked extends Pick<RequestPoint, 'kind' | 'sql' | 'isolation'> {
   readonly shape: ReplyShape;
   readonly replies: (signal: AbortSignal) => AsyncIterable<SqlReply>;
 }
@@ -77,7 +77,9 @@ export class RequestReader {
       case PacketType.transactionManager: {
         this.checkDescriptor(readAllHeaders(reader));
         const request = readTransactionRequest(reader);
-        return { kind: request.kind, shape: 'batch', sql: '', replies: () => transaction(this.session, request) };
+        const isolation = request.kind === 'begin' ? request.isolation : undefined;
+        const replies = (): AsyncIterable<SqlReply> => transaction(this.session, request);
+        return { kind: request.kind, shape: 'batch', sql: '', isolation, replies };
       }
       case PacketType.bulkLoad:
         throw refusal('bulk load');
