@@ -6,6 +6,7 @@ import { SqlServerDriverMissingError } from '../sql-server.errors.js';
 import type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } from '../statements/statement.js';
 import type { SqlServerTarget } from './connection-target.js';
 import { LoginWatch } from './login-watch.js';
+import { PACKET_BYTES, sendAtOnce } from './send-at-once.js';
 import { type SqlServerAnswer, SqlServerPool, type SqlServerRow } from './sql-server.pool.js';
 
 /** How connections are made. */
@@ -149,11 +150,15 @@ export class MssqlPool extends SqlServerPool {
       // A look at the socket; the default asks the server "SELECT 1" before every statement.
       validateConnection: 'socket',
       pool: { max: size, min: 0, acquireTimeoutMillis: connectTimeoutMs + requestTimeoutMs },
-      beforeConnect: (connection) => this.#logins.watch(connection),
+      beforeConnect: (connection) => {
+        this.#logins.watch(connection);
+        sendAtOnce(connection);
+      },
       options: {
         encrypt: target.encrypt ?? true,
         trustServerCertificate: target.trustServerCertificate ?? false,
         appName: applicationName,
+        packetSize: PACKET_BYTES,
         // Changes are on the primary alone.
         readOnlyIntent: false,
         ...(instanceName === undefined ? {} : { instanceName }),

@@ -1,5 +1,6 @@
 import type { SqlServerDataSourceOptions as MssqlOptions } from 'typeorm/driver/sqlserver/SqlServerDataSourceOptions.js';
 import { targetOf } from '../pool/connection-target.js';
+import { PACKET_BYTES, sendAtOnce } from '../pool/send-at-once.js';
 
 /** How an app's data source on SQL Server is set up. */
 export interface SqlServerDataSourceOptions {
@@ -25,8 +26,6 @@ export interface SqlServerDataSourceOptions {
 export type SqlServerTypeOrmOptions = MssqlOptions & { readonly name: string };
 
 const DEFAULT_POOL_SIZE = 10;
-/** A statement that writes many rows is 100 kB and more; the default of 4,096 makes many packets of it. No more than TLS puts into a record. */
-const PACKET_BYTES = 16_384;
 
 /**
  * TypeORM's options for a data source on SQL Server: by one URL, encrypted unless it says otherwise, with dates in UTC.
@@ -63,6 +62,6 @@ export function sqlServerDataSource(options: SqlServerDataSourceOptions): SqlSer
       ...(instanceName === undefined ? {} : { instanceName }),
     },
     // A look at the socket; the default asks the server "SELECT 1" before every statement.
-    extra: { validateConnection: 'socket' },
+    extra: { validateConnection: 'socket', beforeConnect: sendAtOnce },
   };
 }

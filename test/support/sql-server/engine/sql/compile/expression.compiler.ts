@@ -221,11 +221,10 @@ export class ExpressionCompiler {
     const compiled = args.map((one) => this.expression(one));
     const types = compiled.map(({ type }) => type);
     const type = typeof known.type === 'function' ? known.type(types) : known.type;
-    return {
-      type: { ...type, nullable: true },
-      evaluate: (frame) =>
-        known.evaluate({ values: compiled.map((one) => one.evaluate(frame)), types, run: frame.run }),
-    };
+    const evaluate = (frame: Frame): SqlValue =>
+      known.evaluate({ values: compiled.map((one) => one.evaluate(frame)), types, run: frame.run });
+    const isOnce = known.once === true && args.every(({ kind }) => kind === 'literal' || kind === 'variable');
+    return { type: { ...type, nullable: true }, evaluate: isOnce ? rememberedIn(evaluate) : evaluate };
   }
 
   #coalesce(values: readonly Compiled[]): Compiled {
@@ -255,6 +254,20 @@ export class ExpressionCompiler {
     const otherwise = into(second, type);
     return { type, evaluate: (frame) => first.evaluate(frame) ?? otherwise(frame) };
   }
+}
+
+/** Evaluated once in each run of a query, as SQL Server does with what is the same for all rows. */
+function rememberedIn(evaluate: (frame: Frame) => SqlValue): (frame: Frame) => SqlValue {
+  const key = {};
+  return (frame) => {
+    const known = frame.memory.get(key) as SqlValue | undefined;
+    if (known !== undefined) {
+      return known;
+    }
+    const value = evaluate(frame);
+    frame.memory.set(key, value);
+    return value;
+  };
 }
 
 function take<T>(values: Iterable<T>, count: number): T[] {

@@ -16,10 +16,13 @@ const PROPERTY = nvarchar(256);
 
 /** Functions over what is in the catalog. What a user may not see is NULL, as in SQL Server. */
 export const CATALOG_FUNCTIONS: Readonly<Record<string, ScalarFunction>> = {
-  object_id: strict([1, 2], INT, ([name], { run }) => {
-    const table = visibleTable(run, String(name));
-    return table === undefined ? null : BigInt(table.id);
-  }),
+  object_id: {
+    ...strict([1, 2], INT, ([name], { run }) => {
+      const table = visibleTable(run, String(name));
+      return table === undefined ? null : BigInt(table.id);
+    }),
+    once: true,
+  },
   object_name: strict([1, 2], SYSNAME, ([id, database], { run }) => tableById(run, id, database)?.name ?? null),
   object_schema_name: strict(
     [1, 2],

@@ -15,6 +15,8 @@ export interface ScalarFunction {
   readonly most: number;
   readonly type: ValueType | ((types: readonly ValueType[]) => ValueType);
   readonly evaluate: (call: Call) => SqlValue;
+  /** Of the same arguments it is the same for all rows of a query. */
+  readonly once?: boolean;
 }
 
 /** A function that is NULL as soon as one of its arguments is. */
