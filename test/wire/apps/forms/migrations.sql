@@ -19,47 +19,47 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.notif
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.notification') AND name = N'ux_notification_rule_key_stamp') CREATE UNIQUE INDEX ux_notification_rule_key_stamp ON dbo.notification ([rule], [key], stamp)
 
 IF OBJECT_ID(N'dbo.forecast') IS NULL CREATE TABLE dbo.forecast (
-  provider nvarchar(32) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  unitType nvarchar(8) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  provider nvarchar(32) NOT NULL,
+  unitType nvarchar(8) NOT NULL,
   unitNo int NOT NULL,
-  deliveryStart nvarchar(24) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  deliveryEnd nvarchar(24) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  deliveryStart nvarchar(24) NOT NULL,
+  deliveryEnd nvarchar(24) NOT NULL,
   periodMinutes int NOT NULL,
   valueHundredths int NOT NULL,
-  batchId nvarchar(32) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  batchId nvarchar(32) NOT NULL,
   CONSTRAINT pk_forecast PRIMARY KEY (provider, unitType, unitNo, deliveryStart)
 )
 
 IF OBJECT_ID(N'dbo.forecast_outbox') IS NULL CREATE TABLE dbo.forecast_outbox (
   id int IDENTITY(1,1) NOT NULL,
-  event nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  [key] nvarchar(100) COLLATE Latin1_General_100_BIN2 NULL,
+  event nvarchar(64) NOT NULL,
+  [key] nvarchar(100) NULL,
   payload nvarchar(max) NOT NULL,
-  createdAt nvarchar(24) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  createdAt nvarchar(24) NOT NULL,
   CONSTRAINT pk_forecast_outbox PRIMARY KEY (id)
 )
 
 IF OBJECT_ID(N'dbo.known_value') IS NULL CREATE TABLE dbo.known_value (
-  provider nvarchar(32) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  unitType nvarchar(8) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  provider nvarchar(32) NOT NULL,
+  unitType nvarchar(8) NOT NULL,
   unitNo int NOT NULL,
-  deliveryStart nvarchar(24) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  deliveryStart nvarchar(24) NOT NULL,
   valueHundredths int NOT NULL,
-  stamp nvarchar(45) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  stamp nvarchar(45) NOT NULL,
   CONSTRAINT pk_known_value PRIMARY KEY (provider, unitType, unitNo, deliveryStart)
 )
 
 IF OBJECT_ID(N'dbo.notification') IS NULL CREATE TABLE dbo.notification (
   id int IDENTITY(1,1) NOT NULL,
-  [rule] nvarchar(32) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  [key] nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  stamp nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  [rule] nvarchar(32) NOT NULL,
+  [key] nvarchar(200) NOT NULL,
+  stamp nvarchar(100) NOT NULL,
   title nvarchar(120) NOT NULL,
   description nvarchar(400) NOT NULL,
-  status nvarchar(4) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  delivery nvarchar(9) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  createdAt nvarchar(24) COLLATE Latin1_General_100_BIN2 NOT NULL,
-  seenAt nvarchar(24) COLLATE Latin1_General_100_BIN2 NULL,
+  status nvarchar(4) NOT NULL,
+  delivery nvarchar(9) NOT NULL,
+  createdAt nvarchar(24) NOT NULL,
+  seenAt nvarchar(24) NULL,
   CONSTRAINT pk_notification PRIMARY KEY (id)
 )
 
