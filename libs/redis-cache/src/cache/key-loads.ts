@@ -11,7 +11,7 @@ import type { SharedLoad } from './local-view.js';
 
 /** The loads of a cache that are under way: those that callers wait for, and those that nobody does. */
 export class KeyLoads<T> {
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new Set<{ answer: Promise<unknown> | undefined }>();
   readonly #refreshing = new Set<string>();
 
   constructor(private readonly parts: CacheParts<T>) {}
@@ -24,7 +24,9 @@ export class KeyLoads<T> {
     const end = (): void => {
       view.unshare(load);
       view.end(load.flight);
-      this.#running.delete(loaded);
+      this.#running.delete(load);
+      // A table that a map or set has grown out of keeps what it held until the next full collection: the answer is not to be part of that.
+      load.answer = undefined;
     };
     // One promise for both ends: it is on the way of every hit of the second level.
     const loaded = run.run().then(
@@ -44,7 +46,7 @@ export class KeyLoads<T> {
     // Nobody joins before this line: a load runs on synchronously until its first question to the store.
     load.answer = answer;
     view.share(load);
-    this.#running.add(loaded);
+    this.#running.add(load);
     return answer;
   }
 
@@ -57,7 +59,8 @@ export class KeyLoads<T> {
     const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
     this.#refreshing.add(key);
     // The store grants it by its own clock, and only where nobody has loaded the value meanwhile.
-    const running = new LoadRun(this.parts, load, loader, options)
+    const running: { answer: Promise<unknown> | undefined } = { answer: undefined };
+    running.answer = new LoadRun(this.parts, load, loader, options)
       .refresh(Math.max(1, entry.expiresAtMs - clock.monotonic(), refreshLeadMs(this.parts)))
       .catch((error: unknown) => this.parts.onRefreshFailed(error))
       .finally(() => {
@@ -72,7 +75,7 @@ export class KeyLoads<T> {
 
   /** Resolves when none is under way. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled(Array.from(this.#running, async ({ answer }) => answer));
   }
 
   /** Waits for the load, but where a value is kept for no longer than the namespace says. */

@@ -4,8 +4,10 @@ import type { Clock, Timer } from '@smartpulse/resilience';
 export interface BoundedCall {
   readonly dueMs: number;
   /** It ended without an answer. Called once at most. */
-  readonly fail: (cause: unknown) => void;
+  fail: (cause: unknown) => void;
 }
+
+const ENDED = (): void => {};
 
 /**
  * Bounds calls that may all take equally long, by one timer for all of them: they fall due in the order in which they began. A timer for each would cost more
@@ -33,7 +35,12 @@ export class Deadlines {
 
   /** Answers whether the call had not failed before. The timer stays, for others or for nobody: it is let go when it fires. */
   end(call: BoundedCall): boolean {
-    return this.#calls.delete(call);
+    const was = this.#calls.delete(call);
+    if (was) {
+      // A table that the set has grown out of keeps the call until the next full collection: its answer is not to be part of that.
+      call.fail = ENDED;
+    }
+    return was;
   }
 
   /** Every call fails. */

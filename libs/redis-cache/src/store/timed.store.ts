@@ -138,14 +138,15 @@ export class TimedCacheStore extends CacheStore {
 
   #timed<R>(operation: string, call: () => Promise<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      const bounded = this.#deadlines.begin((cause) => {
+      const giveUp = (cause: unknown): void => {
         this.#failures++;
         this.#failing = true;
         reject(new CacheStoreUnavailableError(operation, cause));
-      });
+      };
+      const bounded = this.#deadlines.begin(giveUp);
       const fail = (cause: unknown): void => {
         if (this.#deadlines.end(bounded)) {
-          bounded.fail(cause);
+          giveUp(cause);
         }
       };
       try {
