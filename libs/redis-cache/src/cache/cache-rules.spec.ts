@@ -261,6 +261,21 @@ const stories: readonly Story[] = [
     },
   },
   {
+    title: 'a message is lost on a line that stands, and nobody misses its number: stale for ever',
+    without: { announcesLoss: false },
+    async tell(stage) {
+      const a = await stage.replica('a');
+      const load = stage.load(a);
+      await stage.rest();
+      await load;
+      stage.database.commit();
+      await stage.invalidates(2);
+      a.bus.loseMessage();
+      await stage.rest();
+      return await healed(stage);
+    },
+  },
+  {
     title:
       'a read that began before a flush fills after it, and the message of a change was lost before it: stale for ever',
     without: 'what began before a flush never fills',
