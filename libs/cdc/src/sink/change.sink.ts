@@ -30,7 +30,8 @@ export type ResyncReason =
  *
  * A reader that keeps the table's rows sweeps when a resync is complete: gone is every row that is stamped at or below the resync's
  * `fromVersion` (in its epoch, or in an earlier one) and was not offered since `resyncStarted`. "At or below", because truncate moves no
- * version; for the same reason hand-offs of a lower fence than that of `resyncStarted` no longer count.
+ * version; for the same reason hand-offs of a lower fence than that of `resyncStarted` no longer count. `resyncStarted` may come again before
+ * its `resyncCompleted`, from the same holder or another: the last one counts.
  */
 export type FeedEvent =
   | { readonly kind: 'resyncStarted'; readonly reason: ResyncReason; readonly fromVersion: bigint }

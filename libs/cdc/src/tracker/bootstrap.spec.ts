@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RecordingSink, TrackerLab } from '../testing/index.js';
+import type { SaveOutcome } from '../checkpoint/checkpoint.store.js';
+import { LAB_TABLE, RecordingSink, TrackerLab } from '../testing/index.js';
 
 beforeAll(() => Logger.overrideLogger(false));
 afterAll(() => Logger.overrideLogger(['log', 'warn', 'error', 'fatal']));
@@ -89,9 +90,55 @@ describe('ChangeTracker: bootstrap', () => {
     await lab.caughtUp(tracker);
     await again;
 
-    // Before each chunk, and at the announcement that it is complete.
-    expect(seen).toEqual([0, 2, 4, 5, 0, 2, 4, 5]);
+    // At the announcement that it begins, after each chunk, and at the one that it is complete.
+    expect(seen).toEqual([0, 0, 2, 4, 5, 0, 0, 2, 4, 5]);
     await tracker.stop();
+  });
+
+  it.each(['whenNeeded', 'never'] as const)(
+    'has its fence in the store before it announces a resync, so that whom readers ignore from then on can save no more: %s',
+    async (bootstrap) => {
+      const lab = new TrackerLab();
+      lab.write(1, 2);
+      const tracker = lab.track({ bootstrap });
+      const announce = lab.sink.announce.bind(lab.sink);
+      const older: SaveOutcome[] = [];
+      lab.sink.announce = async (event, handOff) => {
+        const stored = await lab.checkpoints.load({ consumer: 'lab', source: 'db', table: LAB_TABLE });
+        if (event.kind === 'resyncStarted' && stored !== undefined) {
+          older.push(await lab.checkpoints.save(stored, handOff.fence - 1n));
+        }
+        await announce(event, handOff);
+      };
+      tracker.start();
+      await lab.caughtUp(tracker);
+      lab.leadership.revoke();
+      lab.source.truncate(LAB_TABLE);
+      await lab.clock.until(() => tracker.snapshot().counts.resyncs.tableTruncated === 1);
+      await lab.caughtUp(tracker);
+
+      expect(older).toEqual(bootstrap === 'never' ? ['fenced'] : ['fenced', 'fenced']);
+      await tracker.stop();
+    },
+  );
+
+  it('announces a resync again when its holder died between the save and the announcement, or before the first rows were saved', async () => {
+    const lab = new TrackerLab();
+    lab.write(1, 2);
+    const first = lab.track();
+    lab.sink.hold(() => (lab.sink.events.length === 1 ? new Promise(() => {}) : Promise.resolve()));
+    first.start();
+    await lab.clock.advance(1_000);
+    await first.stop(AbortSignal.abort());
+    expect(lab.sink.events.map(({ kind }) => kind)).toEqual(['started']);
+
+    lab.sink.hold(async () => {});
+    const second = lab.track({}, lab.registry());
+    second.start();
+    await lab.caughtUp(second);
+
+    expect(lab.sink.events.map(({ kind }) => kind)).toEqual(['started', 'started', 'resyncStarted', 'resyncCompleted']);
+    await second.stop();
   });
 
   it('announces completion again when the process died between the scan and the end of catching up', async () => {

@@ -222,6 +222,11 @@ export class TableFeed {
     if (reason !== null) {
       return this.#lose(reason, checkpoint);
     }
+    if (phase.afterKey === null) {
+      // After the save that began it, also when that was another holder's: readers turn to this fence, so no lower one may save any more.
+      const { reason: why, fromVersion } = phase;
+      await this.#outlet.announce({ kind: 'resyncStarted', reason: why, fromVersion }, checkpoint.epoch);
+    }
     const { signal } = this.#tenure;
     const chunk = await this.#ask(source.readChunk({ table, afterKey: phase.afterKey, limit: chunkSize, signal }));
     this.#chunkLimit.succeeded();
@@ -295,11 +300,10 @@ export class TableFeed {
     if (!(withoutRows && reason === 'firstStart')) {
       this.#tally.resyncBegan(reason);
       this.#scannedRows = 0;
-      await this.#outlet.announce({ kind: 'resyncStarted', reason, fromVersion: currentVersion }, epoch);
     }
     if (withoutRows) {
-      if (reason !== 'firstStart') {
-        await this.#outlet.announce({ kind: 'resyncCompleted', reason, version: currentVersion }, epoch);
+      if (stored !== undefined) {
+        await this.#skip(reason, stored, fresh.epoch, currentVersion);
       }
       await this.#save({ ...fresh, phase: { kind: 'streaming', version: currentVersion, cursor: null } });
     } else {
@@ -307,6 +311,13 @@ export class TableFeed {
     }
     this.#wanted = undefined;
     return { result: 'behind', moved: true };
+  }
+
+  /** Tells of a resync without rows. The save moves nothing, but keeps lower fences from saving before readers turn to this one. */
+  async #skip(reason: ResyncReason, stored: Checkpoint, epoch: bigint, version: bigint): Promise<void> {
+    await this.#save(stored);
+    await this.#outlet.announce({ kind: 'resyncStarted', reason, fromVersion: version }, epoch);
+    await this.#outlet.announce({ kind: 'resyncCompleted', reason, version }, epoch);
   }
 
   async #raiseEpoch(from: bigint): Promise<void> {
