@@ -150,7 +150,7 @@ export class History {
     for (let index = 0; index < replicas; index++) {
       this.#boot();
     }
-    const steps = 8 + this.random.int(20);
+    const steps = 10 + this.random.int(24);
     for (let step = 0; step < steps; step++) {
       await this.#befall();
       await this.#subject.clock.advance(this.random.int(120));

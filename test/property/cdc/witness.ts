@@ -91,8 +91,7 @@ export class Witness {
 
   /** A holder offers changes to its sink. No key's stamp may go down; rows of a resync stand at or above everything that was offered before it. */
   offered(changes: readonly RowChange[], { fence }: HandOff): void {
-    const before = this.#offers.get(fence) ?? { stamps: new Map<string, ChangeVersion>(), resyncFrom: BEGINNING };
-    this.#offers.set(fence, before);
+    const before = this.#offersOf(fence);
     for (const { primaryKey, version, operation } of changes) {
       const key = String(primaryKey['id']);
       const least = operation === 'snapshot' ? before.resyncFrom : (before.stamps.get(key) ?? BEGINNING);
@@ -106,16 +105,19 @@ export class Witness {
   }
 
   announced(event: FeedEvent, { fence, epoch }: HandOff): void {
-    const before = this.#offers.get(fence);
-    if (event.kind === 'resyncStarted' && before !== undefined) {
-      const from = { epoch, version: event.fromVersion };
-      for (const stamp of before.stamps.values()) {
-        if (compareChangeVersions(from, stamp) < 0) {
-          this.tell('no stamp goes back', `fence ${fence} resyncs from ${text(from)} after ${text(stamp)}`);
-        }
-      }
-      before.resyncFrom = from;
+    const before = this.#offersOf(fence);
+    if (event.kind !== 'resyncStarted') {
+      return;
     }
+    const from = { epoch, version: event.fromVersion };
+    // The same one once more, where it failed before its first rows were saved, may come after changes of its own.
+    const stamps = compareChangeVersions(from, before.resyncFrom) === 0 ? [] : before.stamps.values();
+    for (const stamp of stamps) {
+      if (compareChangeVersions(from, stamp) < 0) {
+        this.tell('no stamp goes back', `fence ${fence} resyncs from ${text(from)} after ${text(stamp)}`);
+      }
+    }
+    before.resyncFrom = from;
   }
 
   accepted(broker: Broker, changes: readonly RowChange[]): void {
@@ -127,6 +129,10 @@ export class Witness {
   }
 
   granted(process: Process, lease: Lease): void {
+    if (process.state !== 'awake') {
+      // Given while it stood still, and heard before its timers say that it is over.
+      return;
+    }
     const { leasesTouched } = this.#subject;
     const before = this.#grant;
     const alone =
@@ -173,7 +179,7 @@ export class Witness {
     const logged = await this.#subject.log();
     const epoch = await this.#subject.epoch();
     const comparable = checkpoint.sinkInstance === broker.instance && checkpoint.epoch === epoch;
-    if (phase.kind === 'bootstrap' || !comparable || this.#subject.restores !== restores) {
+    if (phase.kind === 'bootstrap' || !comparable || this.#subject.isSetBack || this.#subject.restores !== restores) {
       return undefined;
     }
     const { cursor } = phase;
@@ -188,6 +194,12 @@ export class Witness {
       }
     }
     return undefined;
+  }
+
+  #offersOf(fence: bigint): Offers {
+    const known = this.#offers.get(fence) ?? { stamps: new Map<string, ChangeVersion>(), resyncFrom: BEGINNING };
+    this.#offers.set(fence, known);
+    return known;
   }
 
   /** A replica begins to read: what it had in hand before is gone, and of two reads one was given up with its lease. */

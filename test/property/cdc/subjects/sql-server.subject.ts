@@ -89,6 +89,7 @@ export class SqlServerSubject extends Subject {
   #writer: EngineSession | undefined;
   #backup: DatabaseImage | undefined;
   #columns = 0;
+  #epochOfBackup = -1n;
   #restoredAtMs = Number.NEGATIVE_INFINITY;
   #replicas = 0;
 
@@ -133,7 +134,7 @@ export class SqlServerSubject extends Subject {
         weight: 6,
         strike: () => database.cleanUp(BigInt(random.int(Number(database.version) + 1))),
       },
-      { name: 'truncates', weight: 2, strike: () => this.#unlessLocked(() => database.truncate(TABLE)) },
+      { name: 'truncates', weight: 2, strike: () => this.#unlessLocked(() => this.#truncate()) },
       { name: 'tracking off and on', weight: 1, strike: () => this.#unlessLocked(() => this.#reEnable()) },
       { name: 'tables made again', weight: 1, strike: () => this.#unlessLocked(() => this.#makeAgain()) },
       { name: 'columns added', weight: 1, strike: () => this.#addColumn() },
@@ -211,7 +212,11 @@ export class SqlServerSubject extends Subject {
   }
 
   override async epoch(): Promise<bigint> {
-    return bigintOf(this.#database.rows('smartpulse.cdc_epoch')[0]?.['epoch']) ?? 0n;
+    return this.#epoch;
+  }
+
+  override get isSetBack(): boolean {
+    return this.#epoch === this.#epochOfBackup;
   }
 
   override async state(): Promise<SourceState & { readonly schemaHash: string }> {
@@ -254,6 +259,10 @@ export class SqlServerSubject extends Subject {
     });
   }
 
+  get #epoch(): bigint {
+    return bigintOf(this.#database.rows('smartpulse.cdc_epoch')[0]?.['epoch']) ?? 0n;
+  }
+
   #unlessLocked(work: () => void): void {
     try {
       work();
@@ -262,6 +271,13 @@ export class SqlServerSubject extends Subject {
         throw error;
       }
       this.#options.note('writers that found a lock');
+    }
+  }
+
+  /** One that leaves no trace is left out: where nothing was committed since tracking began, begin and counter say the same after it. */
+  #truncate(): void {
+    if (this.#database.trackingOf(TABLE)?.beginVersion !== this.#database.version) {
+      this.#database.truncate(TABLE);
     }
   }
 
@@ -369,6 +385,7 @@ export class SqlServerSubject extends Subject {
     this.restores += 1;
     this.leasesTouched += 1;
     this.#database.restore(this.#backup);
+    this.#epochOfBackup = this.#epoch;
     this.#line.cut();
     this.#storm.goAway(1 + this.#random.int(200));
   }

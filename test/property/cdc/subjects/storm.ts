@@ -8,6 +8,8 @@ const error = (number: number, severity: number, text: string): RequestFault => 
   message: { number, class: severity, state: 1, line: 1, message: text } satisfies SqlMessage,
 });
 
+const BUSY = [['too busy', () => error(40_501, 20, 'The service is currently busy.')]] as const;
+
 /** Errors and cuts by chance, of statements and of their answers, and a server that is away for a while. */
 export class Storm extends FaultPlan {
   readonly #options: SubjectOptions;
@@ -39,7 +41,9 @@ export class Storm extends FaultPlan {
     if (!this.#options.troubled() || this.#random.next() >= 0.06) {
       return undefined;
     }
-    const [name, fault] = this.#faults[this.#random.int(this.#faults.length)] ?? [];
+    // A server that is too busy is left alone for so long that nothing else would happen.
+    const faults = this.#random.next() < 0.03 ? BUSY : this.#faults;
+    const [name, fault] = faults[this.#random.int(faults.length)] ?? [];
     this.#options.note(`statements: ${name}`);
     return fault?.();
   }
@@ -52,7 +56,6 @@ export class Storm extends FaultPlan {
     ['deadlock', () => error(1205, 13, 'Transaction was deadlocked on lock resources with another process.')],
     ['lock timeout', () => error(1222, 16, 'Lock request time out period exceeded.')],
     ['snapshot conflict', () => error(3960, 16, 'Snapshot isolation transaction aborted due to update conflict.')],
-    ['too busy', () => error(40_501, 20, 'The service is currently busy.')],
     ['cut before', () => ({ kind: 'cut', when: 'execution' })],
     ['cut after', () => ({ kind: 'cut', when: 'reply' })],
     ['slow to arrive', () => ({ kind: 'wait', when: 'execution', until: () => this.#while() })],

@@ -74,6 +74,11 @@ export abstract class Subject {
   /** From here on only what is under way comes to its end. */
   abstract calmDown(): Promise<void> | void;
 
+  /** It went back to a backup and nobody has noticed yet: its positions tell of what it has lost. */
+  get isSetBack(): boolean {
+    return false;
+  }
+
   /** Whether a look at the checkpoint may be worth it: it is asked after every step of time. */
   seemsQuiet(): boolean {
     return true;
