@@ -17,6 +17,29 @@ afterEach(async () => {
 });
 
 describe('VersionedCache: lives and bounds', () => {
+  it('keeps an entry for half a minute in the first level and for an hour in the second, each shortened by up to a tenth at random, so that what began together does not end together', async () => {
+    const { cache } = await replicas.add();
+    const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
+    await Promise.all(keys.map((key) => cache.getOrLoad(key, async () => ({ value: row, version: at(1) }))));
+    const near = (): number => keys.filter((key) => cache.peek(key) !== undefined).length;
+    const far = async (): Promise<number> => (await cache.getMany(keys)).size;
+    await replicas.clock.advance(26_999);
+    expect(near()).toBe(100);
+    await replicas.clock.advance(1_501);
+    const some = near();
+    expect(some).toBeGreaterThan(20);
+    expect(some).toBeLessThan(80);
+    await replicas.clock.advance(1_500);
+    expect([near(), await far()]).toEqual([0, 100]);
+    await replicas.clock.advance(3_240_000 - 30_001);
+    expect(await far()).toBe(100);
+    await replicas.clock.advance(180_000);
+    expect(await far()).toBeGreaterThan(20);
+    expect(await far()).toBeLessThan(80);
+    await replicas.clock.advance(180_001);
+    expect(await far()).toBe(0);
+  });
+
   it('keeps an entry for as long as its call says, not its namespace', async () => {
     const { cache } = await replicas.add({ synced: false });
     await cache.set('short', row, at(1), { l1TtlMs: 1_000, l2TtlMs: 5_000 });
