@@ -8,6 +8,13 @@ import { TimedPool } from './timed.pool.ts';
 /** Handles changes, as an application's method would. */
 export type Handler = (changes: readonly RowChange[]) => void;
 
+/** Connections to the bench's server. */
+export function poolOn(port: number): MssqlPool {
+  const target = { server: '127.0.0.1', port, database: 'shop', user: 'sa', password: 'any', encrypt: false };
+  const limits = { size: 6, connectTimeoutMs: 15_000, requestTimeoutMs: 60_000, applicationName: 'bench' };
+  return new MssqlPool({ target, ...limits });
+}
+
 /** An app that follows tables of the bench's server. */
 export class Follower {
   readonly pool: TimedPool;
@@ -28,9 +35,7 @@ export class Follower {
     tuning: TrackerTuning,
     handle: Handler,
   ): Promise<Follower> {
-    const target = { server: '127.0.0.1', port, database: 'shop', user: 'sa', password: 'any', encrypt: false };
-    const limits = { size: 6, connectTimeoutMs: 15_000, requestTimeoutMs: 60_000, applicationName: 'bench' };
-    const pool = new TimedPool(new MssqlPool({ target, ...limits }));
+    const pool = new TimedPool(poolOn(port));
     class Handlers {}
     const handlers = new Handlers();
     for (const table of tables) {

@@ -19,7 +19,8 @@ export class SystemClock extends Clock {
         handle.unref();
       }
     };
-    arm(delayMs);
+    // Node warns of a delay below 0, which whoever is late arrives at.
+    arm(Math.max(0, delayMs));
     return { cancel: () => clearTimeout(handle) };
   }
 }
