@@ -94,6 +94,29 @@ describe('SharedLook', () => {
     await Promise.all(trackers.map((tracker) => tracker.stop()));
   });
 
+  it('stays one look where a heartbeat is due and the tables are described anew, however long that takes', async () => {
+    const { lab, looks } = watched();
+    const describe_ = lab.source.describe.bind(lab.source);
+    let described = 0;
+    lab.source.describe = async (table) => {
+      described += 1;
+      await lab.clock.sleep(3 + (described % 7) * 11);
+      return describe_(table);
+    };
+    const registry = lab.registry();
+    const every = { minIntervalMs: 250, maxIntervalMs: 250, heartbeatIntervalMs: 5_000 };
+    const trackers = Array.from({ length: 8 }, (_, index) => lab.track({ consumer: `c${index}`, ...every }, registry));
+    trackers.forEach((tracker) => tracker.start());
+    await lab.clock.advance(10_000);
+    looks.length = 0;
+    described = 0;
+    await lab.clock.advance(20_000);
+
+    expect(described).toBeGreaterThanOrEqual(8 * 3);
+    expect(looks.length).toBeLessThanOrEqual(20 * 4 + 5);
+    await Promise.all(trackers.map((tracker) => tracker.stop()));
+  });
+
   it('takes nobody with it who was told less than half of its interval ago', async () => {
     const { lab, looks } = watched();
     const look = new SharedLook(lab.source, lab.clock);

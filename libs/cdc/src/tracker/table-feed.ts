@@ -185,8 +185,8 @@ export class TableFeed {
   ): Promise<StepResult> {
     const pageSize = this.#pageLimit.rows;
     if (!this.#pageWasFull) {
-      await this.#describeWhenDue();
-      const seen = await this.#look(looked);
+      // At once: trackers whose time has come together look together, however long it takes to describe their tables.
+      const [seen] = await Promise.all([this.#look(looked), this.#describeWhenDue()]);
       const reason = this.#judge(checkpoint, position, seen);
       if (reason !== null) {
         return this.#lose(reason, checkpoint);
@@ -394,7 +394,9 @@ export class TableFeed {
   }
 
   async #heartbeatWhenDue(epoch: bigint, version: bigint): Promise<void> {
-    if (this.#outlet.heartbeatDueInMs <= 0) {
+    const { heartbeatIntervalMs, minIntervalMs } = this.#options;
+    // A little early rather than by a poll of its own, which no other tracker would share.
+    if (this.#outlet.heartbeatDueInMs <= Math.min(minIntervalMs, heartbeatIntervalMs / 10)) {
       await this.#outlet.announce({ kind: 'heartbeat', version }, epoch);
       this.#tally.heartbeats += 1;
     }
