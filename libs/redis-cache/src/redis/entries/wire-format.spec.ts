@@ -70,12 +70,22 @@ describe('what stands in Redis', () => {
     expect(readMessage('1 replica-1 boot-1 42 heartbeat - ')).toEqual({ kind: 'heartbeat', origin });
   });
 
-  it.each([`2 replica-1 boot-1 42 set ${VERSION} k`, '1 replica-1 boot-1 42 explode - k', 'hello', ''])(
-    'a message of another format or action is read by nobody: %j',
-    (text) => {
-      expect(readMessage(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    `2 replica-1 boot-1 42 set ${VERSION} k`,
+    '1 replica-1 boot-1 42 explode - k',
+    `1  boot-1 42 set ${VERSION} k`,
+    `1 replica-1  42 set ${VERSION} k`,
+    `1 replica-1 boot-1 many set ${VERSION} k`,
+    `1 replica-1 boot-1 42.5 set ${VERSION} k`,
+    `1 replica-1 boot-1 42 set ${VERSION}`,
+    '1 replica-1 boot-1 42 heartbeat',
+    '1 replica-1 boot-1 42',
+    '1 ',
+    'hello',
+    '',
+  ])('a message of another format or action is read by nobody: %j', (text) => {
+    expect(readMessage(text)).toBeUndefined();
+  });
 
   it('scripts, by the hash under which servers know them', () => {
     const hashes = Object.entries(SCRIPTS).map(([name, lua]) => [name, createHash('sha1').update(lua).digest('hex')]);

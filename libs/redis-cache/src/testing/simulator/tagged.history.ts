@@ -229,7 +229,8 @@ export class TaggedHistory extends History<TaggedReplica> {
       this.staleAnswers++;
       return;
     }
-    const goesBack = hit.version.compare(shown) < 0;
+    // What could not be stored was given no version.
+    const goesBack = hit.version.compare(shown) < 0 && hit.version.compare(EntryVersion.ZERO) !== 0;
     this.check('I1', !bound() || !goesBack, `${name} showed ${version} after it had shown ${shown.toString()}`);
     this.check('I4', content >= promised, `${name} showed ${content} after it was told of ${promised}`);
     replica.shown = EntryVersion.max(replica.shown, hit.version);
