@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { EntryVersion, type InvalidationMessage } from '@smartpulse/redis-cache';
 import { EmbeddedCacheServer, MemoryCacheStore, MemoryInvalidationBus } from '@smartpulse/redis-cache/embedded';
 import { VirtualClock } from '@smartpulse/resilience/testing';
@@ -31,9 +32,13 @@ describe.each(programs)('on Redis $version', (program) => {
   let server: RedisServer;
 
   beforeAll(async () => {
+    Logger.overrideLogger(false);
     server = await RedisServer.start({ program });
   });
-  afterAll(() => server?.stop());
+  afterAll(async () => {
+    await server?.stop();
+    Logger.overrideLogger(true);
+  });
 
   runRedisContracts('Redis', () => siteOf(server));
 
@@ -82,6 +87,24 @@ describe.each(programs)('on Redis $version', (program) => {
     ).toEqual(['applied', expect.stringMatching(/^ReplyError WRONGTYPE/), 'applied', 'stale']);
     await subject.published();
     expect(heard).toEqual(['trusted', 'set a', 'set b']);
+    await subject.close();
+  });
+
+  it('leaves a server that became a replica at the first set that it refuses, whatever is set in the same turn, and goes on at a master', async () => {
+    const subject = await redisSubject(siteOf(server));
+    const { link, redis, store } = subject;
+    const write = { channel: CHANNEL, source: 'a', synced: false, payload: '1', ttlMs: 60_000 };
+    const set = (key: string, version: bigint) => store.set({ ...write, key, version: new EntryVersion(1n, version) });
+    await redis.replicaof('127.0.0.1', '1');
+    const refused = await Promise.allSettled([set('a', 1n), set('b', 1n)]);
+    expect(refused.map((one) => (one.status === 'rejected' ? String(one.reason) : one.status))).toEqual([
+      expect.stringMatching(/^ReplyError: READONLY/),
+      expect.stringMatching(/^ReplyError: READONLY/),
+    ]);
+    await expect.poll(() => link.whole).toBe(false);
+    await redis.replicaof('NO', 'ONE');
+    await expect.poll(() => link.whole, { timeout: 10_000 }).toBe(true);
+    expect((await set('a', 2n)).outcome).toBe('applied');
     await subject.close();
   });
 
