@@ -122,6 +122,32 @@ describe('ChangeTracker: bootstrap', () => {
     },
   );
 
+  it('has its fence in the store before it announces a resync that another holder began', async () => {
+    const lab = new TrackerLab();
+    lab.write(1, 2);
+    lab.sink.hold(() => (lab.sink.events.length === 1 ? new Promise(() => {}) : Promise.resolve()));
+    const first = lab.track();
+    first.start();
+    await lab.clock.advance(1_000);
+    await first.stop(AbortSignal.abort());
+    lab.sink.hold(async () => {});
+    const announce = lab.sink.announce.bind(lab.sink);
+    const older: SaveOutcome[] = [];
+    lab.sink.announce = async (event, handOff) => {
+      const stored = await lab.checkpoints.load({ consumer: 'lab', source: 'db', table: LAB_TABLE });
+      if (event.kind === 'resyncStarted' && stored !== undefined) {
+        older.push(await lab.checkpoints.save(stored, handOff.fence - 1n));
+      }
+      await announce(event, handOff);
+    };
+    const second = lab.track({}, lab.registry());
+    second.start();
+    await lab.caughtUp(second);
+
+    expect(older).toEqual(['fenced']);
+    await second.stop();
+  });
+
   it('announces a resync again when its holder died between the save and the announcement, or before the first rows were saved', async () => {
     const lab = new TrackerLab();
     lab.write(1, 2);

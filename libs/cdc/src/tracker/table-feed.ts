@@ -62,6 +62,8 @@ export class TableFeed {
   #scannedRows = 0;
   #pageWasFull = false;
   #announced = false;
+  /** The store knows this tenure's fence. */
+  #hasSaved = false;
   #wanted: ResyncReason | undefined;
 
   constructor(options: ResolvedTrackerOptions, parts: FeedParts, tenure: Tenure, tally: TrackerTally) {
@@ -223,8 +225,8 @@ export class TableFeed {
       return this.#lose(reason, checkpoint);
     }
     if (phase.afterKey === null) {
-      // After the save that began it, also when that was another holder's: readers turn to this fence, so no lower one may save any more.
       const { reason: why, fromVersion } = phase;
+      await this.#fenceOff(checkpoint);
       await this.#outlet.announce({ kind: 'resyncStarted', reason: why, fromVersion }, checkpoint.epoch);
     }
     const { signal } = this.#tenure;
@@ -313,11 +315,21 @@ export class TableFeed {
     return { result: 'behind', moved: true };
   }
 
-  /** Tells of a resync without rows. The save moves nothing, but keeps lower fences from saving before readers turn to this one. */
+  /** Tells of a resync without rows. */
   async #skip(reason: ResyncReason, stored: Checkpoint, epoch: bigint, version: bigint): Promise<void> {
-    await this.#save(stored);
+    await this.#fenceOff(stored);
     await this.#outlet.announce({ kind: 'resyncStarted', reason, fromVersion: version }, epoch);
     await this.#outlet.announce({ kind: 'resyncCompleted', reason, version }, epoch);
+  }
+
+  /**
+   * From the announcement of a resync on readers ignore hand-offs of lower fences, so that by then no holder of one may save: it would save
+   * a position that they have not. Nothing moves.
+   */
+  async #fenceOff(checkpoint: Checkpoint): Promise<void> {
+    if (!this.#hasSaved) {
+      await this.#save(checkpoint);
+    }
   }
 
   async #raiseEpoch(from: bigint): Promise<void> {
@@ -360,6 +372,7 @@ export class TableFeed {
       this.#tally.fenced += 1;
       throw new FencedSignal();
     }
+    this.#hasSaved = true;
     this.#tally.pages += 1;
     this.#checkpoint = checkpoint;
     this.#known = checkpoint;
