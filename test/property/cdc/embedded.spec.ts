@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { BEFALLS_ALL, expectHappened, playAll, seedsFrom } from './histories.js';
 import { EmbeddedSubject } from './subjects/embedded.subject.js';
 
-const HISTORIES = 900;
+const HISTORIES = 700;
 
 // Thousands of failures are meant here; their warnings would bury the result.
 beforeAll(() => Logger.overrideLogger(false));

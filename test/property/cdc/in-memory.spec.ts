@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { BEFALLS_ALL, expectHappened, playAll, seedsFrom } from './histories.js';
 import { InMemorySubject } from './subjects/in-memory.subject.js';
 
-const HISTORIES = 2_000;
+const HISTORIES = 3_200;
 
 // Thousands of failures are meant here; their warnings would bury the result.
 beforeAll(() => Logger.overrideLogger(false));

@@ -69,31 +69,31 @@ describe('The histories find what a tracker would lose', () => {
     [
       'that takes the last row of a page for the end of its transaction, on SQL Server',
       'nothing is missing without an event',
-      SqlServerSubject.maker(),
+      SqlServerSubject.maker({ goesBack: 'database' }),
       lastVersion,
     ],
     [
       'whose positions are saved without the fence',
       'one holder at a time',
-      SqlServerSubject.maker(),
+      SqlServerSubject.maker({ goesBack: 'clock' }),
       without(/ AND fence <= @fence/g),
     ],
     [
       'that does not ask how far the log is cleaned up',
       'the reader equals the table at quiet',
-      SqlServerSubject.maker(),
+      SqlServerSubject.maker({ goesBack: 'database' }),
       without(/CHANGE_TRACKING_MIN_VALID_VERSION\(OBJECT_ID\(@table\)\)|t\.min_valid_version/g, 'CONVERT(bigint, 0)'),
     ],
     [
       'that does not ask when tracking began: a truncate moves no version',
       'the reader equals the table at quiet',
-      SqlServerSubject.maker(),
+      SqlServerSubject.maker({ goesBack: 'database' }),
       without(/t\.begin_version/g, 'CONVERT(bigint, 0)'),
     ],
     [
       'that sees a restore by the counter alone, which may have grown again',
       'no stamp goes back',
-      SqlServerSubject.maker(),
+      SqlServerSubject.maker({ goesBack: 'database' }),
       without(/@fork AS fork/g, 'CONVERT(nvarchar(36), NULL) AS fork'),
     ],
   ] as const)('%s', async (_tracker, invariant, subject, twin) => {

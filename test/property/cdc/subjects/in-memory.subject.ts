@@ -6,8 +6,8 @@ import {
   InProcessLeadership,
 } from '@smartpulse/cdc/testing';
 import type { Random } from '@smartpulse/resilience';
-import { VirtualClock } from '@smartpulse/resilience/testing';
 import type { Process } from '../process.js';
+import { PromptClock } from './prompt.clock.js';
 import {
   CONSUMER,
   type Deed,
@@ -22,7 +22,7 @@ import {
 
 /** The in-memory parts of `@smartpulse/cdc/testing`: positions and leases outlive a restore, and who restores says so. */
 export class InMemorySubject extends Subject {
-  override readonly clock = new VirtualClock();
+  override readonly clock = new PromptClock();
   override readonly leaseTtlMs = 0;
   readonly #random: Random;
   readonly #note: SubjectOptions['note'];

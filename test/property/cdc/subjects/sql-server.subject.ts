@@ -8,7 +8,7 @@ import {
   type SqlServerStatement,
 } from '@smartpulse/cdc/sql-server';
 import { Clock, type Random, type Timer } from '@smartpulse/resilience';
-import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { SeededRandom, type VirtualClock } from '@smartpulse/resilience/testing';
 import { ask } from '../../../support/sql-server/engine/direct/ask.js';
 import { DirectPool } from '../../../support/sql-server/engine/direct/direct-pool.js';
 import type { DirectTransaction } from '../../../support/sql-server/engine/direct/direct-transaction.js';
@@ -20,6 +20,7 @@ import type { DatabaseImage } from '../../../support/sql-server/engine/storage/d
 import { LockConflict } from '../../../support/sql-server/engine/storage/locks.js';
 import { BIGINT, INT } from '../../../support/sql-server/engine/values/value-type.js';
 import type { Process } from '../process.js';
+import { PromptClock } from './prompt.clock.js';
 import { Storm } from './storm.js';
 import {
   CONSUMER,
@@ -71,6 +72,17 @@ export interface Line {
 /** A line for an engine, struck by a storm. */
 export type LineMaker = (engine: SqlServerEngine, storm: Storm, clock: VirtualClock) => Promise<Line>;
 
+/** The database to its backups, or its clock: fences and epochs count on one of them. */
+export type WhatGoesBack = 'database' | 'clock';
+
+/** How a subject is made. */
+export interface SqlServerSubjectOptions {
+  readonly goesBack: WhatGoesBack;
+  /** Default: without packets. */
+  readonly line?: LineMaker;
+  readonly clock?: () => VirtualClock;
+}
+
 /** SQL Server's change tracking: the parts of `sqlServerCdc` on the engine of the test server. */
 export class SqlServerSubject extends Subject {
   override readonly leaseTtlMs = LEASE_TTL_MS;
@@ -82,8 +94,6 @@ export class SqlServerSubject extends Subject {
   readonly #database: TestDatabase;
   readonly #observing: SqlServerPool;
   readonly #observer: SqlServerCdcParts;
-  /** Either the database goes back to backups, or its clock is set: fences and epochs count on one of them. */
-  readonly #isRestored: boolean;
   readonly #pools = new Map<Process, { readonly pool: SqlServerPool; readonly owner: string }>();
   #line!: Line;
   #writer: EngineSession | undefined;
@@ -97,6 +107,7 @@ export class SqlServerSubject extends Subject {
     options: SubjectOptions,
     override readonly clock: VirtualClock,
     batches: BatchCache,
+    private readonly goesBack: WhatGoesBack,
   ) {
     super();
     this.#options = options;
@@ -111,14 +122,12 @@ export class SqlServerSubject extends Subject {
     this.#database.createTable({ ...STOCK, name: OTHER_TABLE });
     this.#observing = new DirectPool({ engine: this.#engine, database: SOURCE, size: 1 });
     this.#observer = this.#parts(this.#observing, clock, { createBookkeeping: true });
-    this.#isRestored = this.#random.next() < 0.5;
   }
 
-  /** @param line how processes reach the engine. */
-  static maker(line: LineMaker = directLine, clock: () => VirtualClock = () => new VirtualClock()) {
+  static maker({ goesBack, line = directLine, clock = () => new PromptClock() }: SqlServerSubjectOptions) {
     const batches = new BatchCache();
     return async (options: SubjectOptions): Promise<SqlServerSubject> => {
-      const subject = new SqlServerSubject(options, clock(), batches);
+      const subject = new SqlServerSubject(options, clock(), batches, goesBack);
       await subject.checkpoint();
       subject.#line = await line(subject.#engine, subject.#storm, subject.clock);
       return subject;
@@ -142,7 +151,7 @@ export class SqlServerSubject extends Subject {
       { name: 'writers that hold their locks', weight: 6, strike: () => this.#writeSlowly() },
       { name: 'connections cut', weight: 3, strike: () => this.#line.cut() },
       { name: 'servers away', weight: 2, strike: () => this.#goAway() },
-      !this.#isRestored
+      this.goesBack === 'clock'
         ? { name: 'clocks of the server set', weight: 6, strike: () => this.#setClock() }
         : { name: 'backups and restores', weight: 10, strike: () => this.#restoreOrBackUp() },
     ];
