@@ -387,28 +387,61 @@ export class ChangeTracker {
       await this.#nap(0, rest);
       return;
     }
-    this.#caughtUpAtMs = clock.monotonic();
+    this.#caughtUp(step.moved);
+    await this.#rest(feed, rest);
+  }
+
+  #caughtUp(moved: boolean): void {
+    this.#caughtUpAtMs = this.#parts.clock.monotonic();
     this.#retention.see(0);
-    if (!step.moved) {
+    if (!moved) {
       this.#tally.idlePolls += 1;
       this.#pace.idled();
     }
-    await this.#rest(Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs)), rest);
   }
 
-  /** Waits for the next poll, in whose second half it also takes what another tracker looks at. */
-  async #rest(delayMs: number, signal: AbortSignal): Promise<void> {
-    const fromMs = this.#parts.clock.monotonic() + delayMs / 2;
-    await this.#pace.wait(delayMs, signal, (wake) =>
-      this.#look.ride({
-        table: this.table,
-        fromMs,
-        board: (state) => {
-          this.#looked = state;
-          wake();
-        },
-      }),
-    );
+  /**
+   * Waits for the next poll, in whose second half it also takes what another tracker looks at: where that finds nothing to do, it is this
+   * one's poll, and the wait begins again.
+   */
+  async #rest(feed: TableFeed, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const delayMs = (): number => Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs));
+    const firstMs = delayMs();
+    await this.#pace.wait(firstMs, signal, ({ wake, hold, again }) => {
+      let leave: (() => void) | undefined;
+      const ride = (waitMs: number): void => {
+        leave = this.#look.ride({ table: this.table, fromMs: clock.monotonic() + waitMs / 2, board });
+      };
+      const board = (state: Promise<SourceState>): void => {
+        const beganAtMs = clock.monotonic();
+        // Its own time may be up in the same instant.
+        hold();
+        const poll = (): void => {
+          // The wait may be over for another reason meanwhile, and the tracker look itself.
+          if (leave !== undefined) {
+            this.#looked = state;
+            wake();
+          }
+        };
+        state.then((seen) => {
+          if (leave === undefined || !feed.restsAt(seen)) {
+            poll();
+            return;
+          }
+          this.#caughtUp(false);
+          this.#onPoll?.({ phase: 'page', durationMs: clock.monotonic() - beganAtMs });
+          const waitMs = delayMs();
+          again(waitMs);
+          ride(waitMs);
+        }, poll);
+      };
+      ride(firstMs);
+      return () => {
+        leave?.();
+        leave = undefined;
+      };
+    });
   }
 
   #retentionUsed(caughtUpAgoMs: number | null): number | null {

@@ -1,6 +1,6 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { describe, expect, it } from 'vitest';
-import { PollPace } from './poll-pace.js';
+import { PollPace, type Waiting } from './poll-pace.js';
 
 const LIMITS = { minIntervalMs: 250, maxIntervalMs: 30_000 };
 
@@ -81,5 +81,25 @@ describe('PollPace', () => {
     await waiting;
 
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('lets a wait be held, begun again and ended by whoever listens to it, and tells when it is over', async () => {
+    const { clock, pace: paced } = pace();
+    const given: Waiting[] = [];
+    let over = 0;
+    const ended = watch(
+      paced.wait(1_000, new AbortController().signal, (waiting) => {
+        given.push(waiting);
+        return () => void (over += 1);
+      }),
+    );
+    given[0]?.hold();
+    await clock.advance(5_000);
+    expect(ended.over).toBe(false);
+    given[0]?.again(1_000);
+    await clock.advance(999);
+    expect([ended.over, over]).toEqual([false, 0]);
+    await clock.advance(1);
+    expect([ended.over, over, clock.pendingTimers]).toEqual([true, 1, 0]);
   });
 });

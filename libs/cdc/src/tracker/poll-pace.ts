@@ -6,6 +6,15 @@ export interface PaceOptions {
   readonly maxIntervalMs: number;
 }
 
+/** A wait that runs. */
+export interface Waiting {
+  readonly wake: () => void;
+  /** It does not end by time, until it is woken or begins again. */
+  readonly hold: () => void;
+  /** It ends so many milliseconds from now. */
+  readonly again: (delayMs: number) => void;
+}
+
 const GROWTH = 1.5;
 const JITTER = 0.2;
 
@@ -64,9 +73,9 @@ export class PollPace {
   /**
    * Resolves after `delayMs`, at a nudge, when `signal` aborts, or when something else wakes it; leaves no timer and no listener.
    *
-   * @param listen is told how to wake it, and answers how to end that.
+   * @param listen is told how to end the wait or to let it begin again, and answers how to end that.
    */
-  async wait(delayMs: number, signal: AbortSignal, listen: (wake: () => void) => () => void = alone): Promise<void> {
+  async wait(delayMs: number, signal: AbortSignal, listen: (waiting: Waiting) => () => void = alone): Promise<void> {
     if (this.#nudged || signal.aborted) {
       return;
     }
@@ -78,8 +87,15 @@ export class PollPace {
         this.#wake = undefined;
         resolve();
       };
-      const timer = this.#clock.setTimer(delayMs, done);
-      const unlisten = listen(done);
+      let timer = this.#clock.setTimer(delayMs, done);
+      const unlisten = listen({
+        wake: done,
+        hold: () => timer.cancel(),
+        again: (ms) => {
+          timer.cancel();
+          timer = this.#clock.setTimer(ms, done);
+        },
+      });
       signal.addEventListener('abort', done, { once: true });
       this.#wake = done;
     });

@@ -246,6 +246,27 @@ export class TableFeed {
     return { result: 'behind', moved: true };
   }
 
+  /** Takes a look that another one made, where it finds nothing to do: no version moved, nothing is asked for, nothing is due. */
+  restsAt({ epoch, currentVersion, tables, retentionMs = null }: SourceState): boolean {
+    const checkpoint = this.#checkpoint;
+    const table = tables.get(this.#options.table) ?? null;
+    if (checkpoint?.phase.kind !== 'streaming' || table === null || this.#wanted !== undefined || this.#pageWasFull) {
+      return false;
+    }
+    const { version, cursor } = checkpoint.phase;
+    const rests =
+      cursor === null &&
+      currentVersion === version &&
+      !this.#heartbeatIsDue &&
+      !this.#descriptionIsDue &&
+      this.#judge(checkpoint, { version, cursor }, { epoch, currentVersion, table }) === null;
+    if (rests) {
+      this.#currentVersion = currentVersion;
+      this.#retentionMs = retentionMs;
+    }
+    return rests;
+  }
+
   /** One page of what changed during the scan; the table is complete when it reached the version of the scan's end. */
   async #catch(checkpoint: Checkpoint, phase: BootstrapPhase, catchUp: CatchUp): Promise<StepResult> {
     const pageSize = this.#pageLimit.rows;
@@ -393,8 +414,18 @@ export class TableFeed {
     return { epoch, currentVersion, table: state };
   }
 
+  get #descriptionIsDue(): boolean {
+    return this.#parts.clock.monotonic() - this.#describedAtMs >= this.#options.heartbeatIntervalMs;
+  }
+
+  get #heartbeatIsDue(): boolean {
+    const { heartbeatIntervalMs, minIntervalMs } = this.#options;
+    // A little early rather than by a poll of its own, which no other tracker would share.
+    return this.#outlet.heartbeatDueInMs <= Math.min(minIntervalMs, heartbeatIntervalMs / 10);
+  }
+
   async #describeWhenDue(): Promise<void> {
-    if (this.#parts.clock.monotonic() - this.#describedAtMs >= this.#options.heartbeatIntervalMs) {
+    if (this.#descriptionIsDue) {
       await this.#describe();
     }
   }
@@ -407,9 +438,7 @@ export class TableFeed {
   }
 
   async #heartbeatWhenDue(epoch: bigint, version: bigint): Promise<void> {
-    const { heartbeatIntervalMs, minIntervalMs } = this.#options;
-    // A little early rather than by a poll of its own, which no other tracker would share.
-    if (this.#outlet.heartbeatDueInMs <= Math.min(minIntervalMs, heartbeatIntervalMs / 10)) {
+    if (this.#heartbeatIsDue) {
       await this.#outlet.announce({ kind: 'heartbeat', version }, epoch);
       this.#tally.heartbeats += 1;
     }
