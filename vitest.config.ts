@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
@@ -12,6 +13,8 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 
 export default defineConfig({
   test: {
+    // Vitest leaves one processor to itself: of two that would be half of them, and its own work is little.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       project('unit', ['libs/**/src/**/*.spec.ts', 'apps/**/src/**/*.spec.ts', 'test/support/**/*.spec.ts'], {
         testTimeout: 20_000,
