@@ -126,7 +126,11 @@ describe('the built apps', () => {
     ['production-forecast', { PORT: '70000' }, ['"PORT"', 'a port from 0 to 65535']],
     ['production-forecast', { REDIS_URL: 'memcached://user:hunter2@cache:11211' }, ['"REDIS_URL"', 'leave it unset']],
     ['production-forecast', { PULSAR_URL: 'pulsar://token:hunter2@bus' }, ['"PULSAR_URL"', 'leave it unset']],
-    ['notification-service', { DATABASE_URL: 'mssql://sa:hunter2@db/x' }, ['"DATABASE_URL"', 'leave it unset']],
+    [
+      'notification-service',
+      { DATABASE_URL: 'postgres://sa:hunter2@db/x' },
+      ['"DATABASE_URL"', 'mssql:', 'leave it unset'],
+    ],
     ['notification-service', { NODE_ENV: 'production' }, ['"DATABASE_URL"', '"PULSAR_URL"', 'ALLOW_EMBEDDED']],
     ['notification-service', { PORT: 'hunter2' }, ['"PORT"', 'a port from 0 to 65535']],
     ['demo', { NOTIFICATION_PORT: 'hunter2' }, ['"NOTIFICATION_PORT"', 'a port from 0 to 65535']],
