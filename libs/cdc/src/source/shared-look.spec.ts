@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LAB_TABLE, TrackerLab } from '../testing/index.js';
+import { LAB_TABLE, RecordingSink, TrackerLab } from '../testing/index.js';
 import { SharedLook } from './shared-look.js';
 
 function watched() {
@@ -161,5 +161,33 @@ describe('SharedLook', () => {
 
     expect([first, second].map((tracker) => tracker?.snapshot().version)).toEqual([1n, 1n]);
     await Promise.all([first?.stop(), second?.stop()]);
+  });
+
+  it('costs a tracker no poll when its sink fails while it looks at what another one asked for', async () => {
+    const { lab } = watched();
+    const registry = lab.registry();
+    const every = (ms: number) => ({ minIntervalMs: ms, maxIntervalMs: ms, heartbeatIntervalMs: 86_400_000 });
+    const asking = lab.track({ consumer: 'asking', ...every(400) }, registry);
+    const sink = new RecordingSink();
+    const riding = lab.track({ consumer: 'riding', ...every(1_000), sink }, registry);
+    asking.start();
+    await lab.clock.advance(300);
+    riding.start();
+    await lab.clock.advance(5_000);
+    let failures = 0;
+    Object.defineProperty(sink, 'instance', {
+      configurable: true,
+      get: () => {
+        failures += 1;
+        throw new Error('The sink does not know.');
+      },
+    });
+    await lab.clock.until(() => failures > 0);
+    Object.defineProperty(sink, 'instance', { value: 'recording' });
+    const before = riding.snapshot().counts.idlePolls;
+    await lab.clock.advance(60_000);
+
+    expect(riding.snapshot().counts.idlePolls).toBeGreaterThan(before);
+    await Promise.all([asking.stop(), riding.stop()]);
   });
 });

@@ -424,7 +424,7 @@ export class ChangeTracker {
             wake();
           }
         };
-        state.then((seen) => {
+        const take = (seen: SourceState): void => {
           if (leave === undefined || !feed.restsAt(seen)) {
             poll();
             return;
@@ -434,7 +434,9 @@ export class ChangeTracker {
           const waitMs = delayMs();
           again(waitMs);
           ride(waitMs);
-        }, poll);
+        };
+        // Whatever failed, the look or the app's sink, meets the tracker's own poll again, which tells and backs off.
+        state.then(take).catch(poll);
       };
       ride(firstMs);
       return () => {
