@@ -120,17 +120,50 @@ describe('SharedLook', () => {
   it('takes nobody with it who was told less than half of its interval ago', async () => {
     const { lab, looks } = watched();
     const look = new SharedLook(lab.source, lab.clock);
-    const boarded: string[] = [];
-    const ride = (table: string, fromMs: number) => look.ride({ table, fromMs, board: () => boarded.push(table) });
-    ride('dbo.other', lab.clock.monotonic());
-    ride('dbo.later', lab.clock.monotonic() + 1);
-    const leave = ride('dbo.gone', lab.clock.monotonic());
-    leave();
+    const told: string[] = [];
+    const ride = (table: string, waitMs: number) =>
+      look.ride({
+        table,
+        waitMs,
+        take: () => {
+          told.push(table);
+          return waitMs;
+        },
+        over: () => told.push(`${table} is over`),
+      });
+    const leave = [ride('dbo.other', 1_000), ride('dbo.later', 1_004)];
+    ride('dbo.gone', 100)();
+    await lab.clock.advance(501);
     await look.at(LAB_TABLE);
     await look.at(LAB_TABLE);
+    expect(told).toEqual(['dbo.other']);
 
-    expect(boarded).toEqual(['dbo.other']);
-    expect(looks).toEqual([['dbo.other', LAB_TABLE], [LAB_TABLE]]);
+    await lab.clock.advance(503);
+    expect(told).toEqual(['dbo.other', 'dbo.other', 'dbo.later']);
+    expect(looks).toEqual([['dbo.other', LAB_TABLE], [LAB_TABLE], ['dbo.later', 'dbo.other']]);
+    leave.forEach((end) => end());
+    expect(lab.clock.pendingTimers).toBe(0);
+  });
+
+  it('tells who rides that the look failed, or that they failed themselves, and looks no more for them', async () => {
+    const { lab, looks } = watched();
+    const look = new SharedLook(lab.source, lab.clock);
+    const over: Promise<unknown>[] = [];
+    const ride = (take: () => number | null) =>
+      look.ride({ table: LAB_TABLE, waitMs: 100, take, over: (state) => over.push(state) });
+    ride(() => {
+      throw new Error('The sink does not know.');
+    });
+    ride(() => null);
+    await lab.clock.advance(100);
+    expect(await Promise.all(over)).toMatchObject([{ currentVersion: 0n }, { currentVersion: 0n }]);
+
+    lab.source.state = () => Promise.reject(new Error('down'));
+    ride(() => 100);
+    await lab.clock.advance(100);
+    await expect(over[2]).rejects.toThrow('down');
+    await lab.clock.advance(1_000);
+    expect([looks.length, lab.clock.pendingTimers]).toEqual([1, 0]);
   });
 
   it('sees a commit that a tracker was nudged for while a look of another one was under way', async () => {

@@ -82,7 +82,7 @@ export class ChangeTracker {
     this.#options = options;
     this.#parts = parts;
     this.#look = look;
-    this.#pace = new PollPace(options, parts.clock, parts.random);
+    this.#pace = new PollPace(options, parts.random);
     this.#logger = new Logger(`${ChangeTracker.name} ${options.consumer}:${options.table}`);
     this.#retention = new RetentionWatch(this.#logger);
     this.#desk = new LeaseDesk(
@@ -401,49 +401,32 @@ export class ChangeTracker {
   }
 
   /**
-   * Waits for the next poll, in whose second half it also takes what another tracker looks at: where that finds nothing to do, it is this
-   * one's poll, and the wait begins again.
+   * Waits for the next poll, by a look that it shares with other trackers: where that finds nothing to do, it was the poll, and the wait
+   * begins again.
    */
   async #rest(feed: TableFeed, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    const delayMs = (): number => Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs));
-    const firstMs = delayMs();
-    await this.#pace.wait(firstMs, signal, ({ wake, hold, again }) => {
-      let leave: (() => void) | undefined;
-      const ride = (waitMs: number): void => {
-        leave = this.#look.ride({ table: this.table, fromMs: clock.monotonic() + waitMs / 2, board });
-      };
-      const board = (state: Promise<SourceState>): void => {
-        const beganAtMs = clock.monotonic();
-        // Its own time may be up in the same instant.
-        hold();
-        const poll = (): void => {
-          // The wait may be over for another reason meanwhile, and the tracker look itself.
-          if (leave !== undefined) {
-            this.#looked = state;
-            wake();
-          }
-        };
-        const take = (seen: SourceState): void => {
-          if (leave === undefined || !feed.restsAt(seen)) {
-            poll();
-            return;
+    const { table } = this;
+    const waitMs = (): number => Math.max(0, Math.min(this.#pace.nextDelayMs(), feed.heartbeatDueInMs));
+    await this.#pace.wait(signal, (wake) =>
+      this.#look.ride({
+        table,
+        waitMs: waitMs(),
+        take: (seen) => {
+          const beganAtMs = clock.monotonic();
+          if (!feed.restsAt(seen)) {
+            return null;
           }
           this.#caughtUp(false);
           this.#onPoll?.({ phase: 'page', durationMs: clock.monotonic() - beganAtMs });
-          const waitMs = delayMs();
-          again(waitMs);
-          ride(waitMs);
-        };
-        // Whatever failed, the look or the app's sink, meets the tracker's own poll again, which tells and backs off.
-        state.then(take).catch(poll);
-      };
-      ride(firstMs);
-      return () => {
-        leave?.();
-        leave = undefined;
-      };
-    });
+          return waitMs();
+        },
+        over: (state) => {
+          this.#looked = state;
+          wake();
+        },
+      }),
+    );
   }
 
   #retentionUsed(caughtUpAgoMs: number | null): number | null {

@@ -1,26 +1,30 @@
-import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { SeededRandom } from '@smartpulse/resilience/testing';
 import { describe, expect, it } from 'vitest';
-import { PollPace, type Waiting } from './poll-pace.js';
+import { PollPace } from './poll-pace.js';
 
 const LIMITS = { minIntervalMs: 250, maxIntervalMs: 30_000 };
 
-function pace() {
-  const clock = new VirtualClock();
-  return { clock, pace: new PollPace(LIMITS, clock, new SeededRandom()) };
+function pace(): PollPace {
+  return new PollPace(LIMITS, new SeededRandom());
 }
 
-/** Where a wait is. */
-function watch(waiting: Promise<void>): { over: boolean } {
-  const seen = { over: false };
-  void waiting.then(() => {
-    seen.over = true;
-  });
+/** A wait for what never comes by itself, and whether it was told that it is over. */
+function waitOn(paced: PollPace, signal = new AbortController().signal) {
+  const seen = { over: false, left: 0, wake: (): void => {} };
+  void paced
+    .wait(signal, (wake) => {
+      seen.wake = wake;
+      return () => void (seen.left += 1);
+    })
+    .then(() => {
+      seen.over = true;
+    });
   return seen;
 }
 
 describe('PollPace', () => {
   it('waits longer and longer while nothing happens, never outside its limits, never twice the same', () => {
-    const { pace: paced } = pace();
+    const paced = pace();
     const delays: number[] = [];
     for (let poll = 0; poll < 40; poll++) {
       delays.push(paced.nextDelayMs());
@@ -35,7 +39,7 @@ describe('PollPace', () => {
   });
 
   it('is quick again after something moved', () => {
-    const { pace: paced } = pace();
+    const paced = pace();
     for (let poll = 0; poll < 40; poll++) {
       paced.idled();
     }
@@ -44,62 +48,58 @@ describe('PollPace', () => {
     expect(paced.nextDelayMs()).toBeLessThanOrEqual(300);
   });
 
-  it('ends a wait at a nudge, and leaves no timer', async () => {
-    const { clock, pace: paced } = pace();
-    const waiting = watch(paced.wait(10_000, new AbortController().signal));
-    await clock.settle();
+  it('ends a wait at a nudge', async () => {
+    const paced = pace();
+    const waiting = waitOn(paced);
+    await settled();
     expect(waiting.over).toBe(false);
 
     paced.nudge();
-    await clock.settle();
+    await settled();
 
-    expect(waiting.over).toBe(true);
-    expect(clock.pendingTimers).toBe(0);
+    expect(waiting).toMatchObject({ over: true, left: 1 });
   });
 
   it('remembers a nudge that came while a poll ran, and counts several as one', async () => {
-    const { clock, pace: paced } = pace();
-    const { signal } = new AbortController();
+    const paced = pace();
     paced.begin();
     paced.nudge();
     paced.nudge();
-    await paced.wait(10_000, signal);
+    const none = waitOn(paced);
+    await settled();
+    expect(none).toMatchObject({ over: true, left: 0 });
 
-    paced.begin();
-    const waiting = watch(paced.wait(10_000, signal));
-    await clock.settle();
+    expect([paced.begin(), paced.begin()]).toEqual([true, false]);
+    const waiting = waitOn(paced);
+    await settled();
     expect(waiting.over).toBe(false);
-    await clock.advance(10_000);
-    expect(waiting.over).toBe(true);
   });
 
   it('ends a wait when the signal aborts', async () => {
-    const { clock, pace: paced } = pace();
     const abort = new AbortController();
-    const waiting = paced.wait(10_000, abort.signal);
+    const waiting = waitOn(pace(), abort.signal);
     abort.abort();
-    await waiting;
+    await settled();
 
-    expect(clock.pendingTimers).toBe(0);
+    expect(waiting).toMatchObject({ over: true, left: 1 });
   });
 
-  it('lets a wait be held, begun again and ended by whoever listens to it, and tells when it is over', async () => {
-    const { clock, pace: paced } = pace();
-    const given: Waiting[] = [];
-    let over = 0;
-    const ended = watch(
-      paced.wait(1_000, new AbortController().signal, (waiting) => {
-        given.push(waiting);
-        return () => void (over += 1);
-      }),
-    );
-    given[0]?.hold();
-    await clock.advance(5_000);
-    expect(ended.over).toBe(false);
-    given[0]?.again(1_000);
-    await clock.advance(999);
-    expect([ended.over, over]).toEqual([false, 0]);
-    await clock.advance(1);
-    expect([ended.over, over, clock.pendingTimers]).toEqual([true, 1, 0]);
+  it('ends a wait when what it waits for wakes it, once', async () => {
+    const paced = pace();
+    const waiting = waitOn(paced);
+    waiting.wake();
+    await settled();
+    expect(waiting).toMatchObject({ over: true, left: 1 });
+
+    paced.nudge();
+    await settled();
+    expect(waiting.left).toBe(1);
   });
 });
+
+/** Everything that waits for nothing but its turn has had it. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) {
+    await Promise.resolve();
+  }
+}

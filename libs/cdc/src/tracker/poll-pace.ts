@@ -1,18 +1,9 @@
-import type { Clock, Random } from '@smartpulse/resilience';
+import type { Random } from '@smartpulse/resilience';
 
 /** How often to poll when nothing says otherwise, in milliseconds. */
 export interface PaceOptions {
   readonly minIntervalMs: number;
   readonly maxIntervalMs: number;
-}
-
-/** A wait that runs. */
-export interface Waiting {
-  readonly wake: () => void;
-  /** It does not end by time, until it is woken or begins again. */
-  readonly hold: () => void;
-  /** It ends so many milliseconds from now. */
-  readonly again: (delayMs: number) => void;
 }
 
 const GROWTH = 1.5;
@@ -24,15 +15,13 @@ const JITTER = 0.2;
  */
 export class PollPace {
   readonly #options: PaceOptions;
-  readonly #clock: Clock;
   readonly #random: Random;
   #intervalMs: number;
   #nudged = false;
   #wake: (() => void) | undefined;
 
-  constructor(options: PaceOptions, clock: Clock, random: Random) {
+  constructor(options: PaceOptions, random: Random) {
     this.#options = options;
-    this.#clock = clock;
     this.#random = random;
     this.#intervalMs = options.minIntervalMs;
   }
@@ -71,36 +60,24 @@ export class PollPace {
   }
 
   /**
-   * Resolves after `delayMs`, at a nudge, when `signal` aborts, or when something else wakes it; leaves no timer and no listener.
+   * Resolves at a nudge, when `signal` aborts, or when what it waits for wakes it; leaves no listener.
    *
-   * @param listen is told how to end the wait or to let it begin again, and answers how to end that.
+   * @param listen begins what it waits for, is told how to end the wait, and answers how to end that.
    */
-  async wait(delayMs: number, signal: AbortSignal, listen: (waiting: Waiting) => () => void = alone): Promise<void> {
+  async wait(signal: AbortSignal, listen: (wake: () => void) => () => void): Promise<void> {
     if (this.#nudged || signal.aborted) {
       return;
     }
     await new Promise<void>((resolve) => {
       const done = (): void => {
-        timer.cancel();
         signal.removeEventListener('abort', done);
         unlisten();
         this.#wake = undefined;
         resolve();
       };
-      let timer = this.#clock.setTimer(delayMs, done);
-      const unlisten = listen({
-        wake: done,
-        hold: () => timer.cancel(),
-        again: (ms) => {
-          timer.cancel();
-          timer = this.#clock.setTimer(ms, done);
-        },
-      });
+      const unlisten = listen(done);
       signal.addEventListener('abort', done, { once: true });
       this.#wake = done;
     });
   }
 }
-
-/** Nothing else wakes it. */
-const alone = () => (): void => {};
