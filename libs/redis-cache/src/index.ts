@@ -21,6 +21,7 @@ export {
 export { type ChannelListener, ChannelTransport, type TransportSubscription } from './channel/channel.transport.js';
 export { Cached, type CachedOptions } from './decorators/cached.decorator.js';
 export { CachedValue } from './decorators/cached-value.decorator.js';
+export { cacheChannelToken, InjectCacheChannel } from './decorators/inject-cache-channel.decorator.js';
 export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
 export type {
   CacheField,
@@ -80,13 +81,15 @@ export {
 } from './redis-cache.errors.js';
 export { RedisCacheModule } from './redis-cache.module.js';
 export {
+  type CacheConnectionOptions,
   REDIS_CACHE_DEFAULTS,
+  type RedisCacheFeatureOptions,
   type RedisCacheModuleAsyncOptions,
   type RedisCacheModuleOptions,
   type RedisClientTemplate,
 } from './redis-cache.options.js';
 export { CACHE_INSTRUMENTS } from './redis-cache.telemetry.js';
-export { CacheRegistry, type ListedCache } from './registry/cache.registry.js';
+export { type CacheAttributes, CacheRegistry, type ListedCache } from './registry/cache.registry.js';
 export {
   CacheStore,
   type ChangeOutcome,

@@ -1,73 +1,67 @@
 import { Global, Module } from '@nestjs/common';
 import { Clock, Random, ResilienceRegistry, ShutdownCoordinator } from '@smartpulse/resilience';
 import { CacheChannel } from './channel/cache.channel.js';
+import { CacheChannels } from './channel/cache.channels.js';
 import { ChannelLifecycle } from './channel/channel.lifecycle.js';
-import { openChannelTransport } from './channel/open-channel-transport.js';
 import { RedisCacheProbe } from './health/redis-cache.probe.js';
 import { RedisCacheClaim } from './redis-cache.claim.js';
-import { REDIS_CACHE_DEFAULTS, REDIS_CACHE_OPTIONS, type RedisCacheModuleOptions } from './redis-cache.options.js';
-import { CacheConnection } from './registry/cache.connection.js';
+import { REDIS_CACHE_OPTIONS, type RedisCacheModuleOptions } from './redis-cache.options.js';
+import { CacheConnections } from './registry/cache.connections.js';
 import { CacheLifecycle } from './registry/cache.lifecycle.js';
 import { CacheRegistry } from './registry/cache.registry.js';
 
-/** What there is exactly once in an app: the connection to store and backplane, and the caches by name. */
+/** What there is exactly once in an app: the connections to stores and backplanes, their channels, and the caches by name. */
 @Global()
 @Module({
   providers: [
     RedisCacheClaim,
     {
-      provide: CacheConnection,
+      provide: CacheConnections,
       inject: [REDIS_CACHE_OPTIONS, Clock, Random, ResilienceRegistry],
       useFactory: (
         options: RedisCacheModuleOptions,
         clock: Clock,
         random: Random,
         policies: ResilienceRegistry,
-      ): Promise<CacheConnection> => CacheConnection.open(options, clock, random, policies),
+      ): Promise<CacheConnections> => CacheConnections.open(options, clock, random, policies),
     },
     {
       provide: CacheRegistry,
-      inject: [CacheConnection],
-      useFactory: (connection: CacheConnection): CacheRegistry => new CacheRegistry(connection),
+      inject: [CacheConnections],
+      useFactory: (connections: CacheConnections): CacheRegistry => new CacheRegistry(connections),
     },
     {
       provide: CacheLifecycle,
-      inject: [CacheConnection, CacheRegistry, ShutdownCoordinator],
+      inject: [CacheConnections, CacheRegistry, ShutdownCoordinator],
       useFactory: (
-        connection: CacheConnection,
+        connections: CacheConnections,
         registry: CacheRegistry,
         shutdown: ShutdownCoordinator,
-      ): CacheLifecycle => new CacheLifecycle(connection, registry, shutdown),
+      ): CacheLifecycle => new CacheLifecycle(connections, registry, shutdown),
+    },
+    {
+      provide: CacheChannels,
+      inject: [CacheConnections],
+      useFactory: (connections: CacheConnections): CacheChannels => new CacheChannels(connections),
     },
     {
       provide: CacheChannel,
-      inject: [REDIS_CACHE_OPTIONS, CacheConnection],
-      useFactory: (
-        options: RedisCacheModuleOptions,
-        { prefix, nodeId, clock, random }: CacheConnection,
-      ): CacheChannel =>
-        new CacheChannel({
-          open: () => openChannelTransport(options, clock, random),
-          prefix,
-          source: nodeId,
-          heartbeatMs: options.heartbeatMs ?? REDIS_CACHE_DEFAULTS.heartbeatMs,
-          clock,
-          random,
-        }),
+      inject: [CacheChannels],
+      useFactory: (channels: CacheChannels): CacheChannel => channels.get(),
     },
     {
       provide: ChannelLifecycle,
-      inject: [CacheChannel, ShutdownCoordinator],
-      useFactory: (channel: CacheChannel, shutdown: ShutdownCoordinator): ChannelLifecycle =>
-        new ChannelLifecycle(channel, shutdown),
+      inject: [CacheChannels, ShutdownCoordinator],
+      useFactory: (channels: CacheChannels, shutdown: ShutdownCoordinator): ChannelLifecycle =>
+        new ChannelLifecycle(channels, shutdown),
     },
     {
       provide: RedisCacheProbe,
-      inject: [CacheRegistry, CacheChannel],
-      useFactory: (registry: CacheRegistry, channel: CacheChannel): RedisCacheProbe =>
-        new RedisCacheProbe(registry, channel),
+      inject: [CacheRegistry, CacheChannels],
+      useFactory: (registry: CacheRegistry, channels: CacheChannels): RedisCacheProbe =>
+        new RedisCacheProbe(registry, channels),
     },
   ],
-  exports: [RedisCacheClaim, CacheRegistry, CacheChannel, RedisCacheProbe],
+  exports: [RedisCacheClaim, CacheRegistry, CacheChannel, CacheChannels, RedisCacheProbe],
 })
 export class RedisCacheCoreModule {}

@@ -1,14 +1,21 @@
 import { type DynamicModule, type FactoryProvider, Inject, Module } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
+import { CacheChannels } from './channel/cache.channels.js';
+import { cacheChannelToken } from './decorators/inject-cache-channel.decorator.js';
 import { cacheToken } from './decorators/inject-cache.decorator.js';
 import { type CacheNamespace, isAutoNamespace } from './namespace/define-cache.js';
 import { type FieldsNamespace, isFieldsNamespace } from './namespace/define-fields-cache.js';
 import { RedisCacheClaim } from './redis-cache.claim.js';
 import { RedisCacheCoreModule } from './redis-cache.core.module.js';
 import { RedisCacheOptionsModule } from './redis-cache.options.module.js';
-import type { RedisCacheModuleAsyncOptions, RedisCacheModuleOptions } from './redis-cache.options.js';
+import type {
+  RedisCacheFeatureOptions,
+  RedisCacheModuleAsyncOptions,
+  RedisCacheModuleOptions,
+} from './redis-cache.options.js';
 import { RedisCacheFeatureModule } from './redis-cache.feature.module.js';
 import { CacheRegistry } from './registry/cache.registry.js';
+import { DEFAULT_CONNECTION } from './registry/connection-options.js';
 
 /**
  * Two-level caches in which every value carries a version. Import `forRoot` once, in the root module, beside `ResilienceModule.forRoot()`; modules
@@ -47,25 +54,50 @@ export class RedisCacheModule {
   /**
    * Registers namespaces and makes their caches injectable with `@InjectCache(name)` in the importing module. Several modules may register the
    * same namespace; they get the same cache.
+   *
+   * @param options `connection`: the caches are on this one of the option `connections` of {@link forRoot}, and its channel is injectable with `@InjectCacheChannel(connection)`, also
+   * where no namespace is named. Default: the default one.
+   * @throws ConfigurationError at start when there is no such connection, or a namespace is on another one already.
    */
-  static forFeature(namespaces: readonly (CacheNamespace<unknown> | FieldsNamespace<unknown>)[]): DynamicModule {
-    const providers = namespaces.map((namespace): FactoryProvider => ({
+  static forFeature(
+    namespaces: readonly (CacheNamespace<unknown> | FieldsNamespace<unknown>)[],
+    { connection = DEFAULT_CONNECTION }: RedisCacheFeatureOptions = {},
+  ): DynamicModule {
+    const providers: FactoryProvider[] = namespaces.map((namespace) => ({
       provide: cacheToken(namespace.name),
       inject: [{ token: CacheRegistry, optional: true }],
-      useFactory: (registry: CacheRegistry | undefined) => {
-        if (registry === undefined) {
-          throw new ConfigurationError(
-            'RedisCacheModule.forFeature',
-            [{ option: '', problem: 'RedisCacheModule.forRoot was not imported in this app' }],
-            'Import RedisCacheModule.forRoot({ url, prefix }) in the root module.',
-          );
-        }
-        if (isFieldsNamespace(namespace)) {
-          return registry.openFields(namespace);
-        }
-        return isAutoNamespace(namespace) ? registry.openAuto(namespace) : registry.open(namespace);
-      },
+      useFactory: (registry: CacheRegistry | undefined) => openOn(rooted(registry), namespace, connection),
     }));
+    if (connection !== DEFAULT_CONNECTION) {
+      providers.push({
+        provide: cacheChannelToken(connection),
+        inject: [{ token: CacheChannels, optional: true }],
+        useFactory: (channels: CacheChannels | undefined) => rooted(channels).get(connection),
+      });
+    }
     return { module: RedisCacheFeatureModule, providers, exports: providers.map(({ provide }) => provide) };
   }
+}
+
+/** @throws ConfigurationError where `forRoot` is missing in the app. */
+function rooted<T>(part: T | undefined): T {
+  if (part === undefined) {
+    throw new ConfigurationError(
+      'RedisCacheModule.forFeature',
+      [{ option: '', problem: 'RedisCacheModule.forRoot was not imported in this app' }],
+      'Import RedisCacheModule.forRoot({ url, prefix }) in the root module.',
+    );
+  }
+  return part;
+}
+
+function openOn(
+  registry: CacheRegistry,
+  namespace: CacheNamespace<unknown> | FieldsNamespace<unknown>,
+  connection: string,
+): unknown {
+  if (isFieldsNamespace(namespace)) {
+    return registry.openFields(namespace, connection);
+  }
+  return isAutoNamespace(namespace) ? registry.openAuto(namespace, connection) : registry.open(namespace, connection);
 }

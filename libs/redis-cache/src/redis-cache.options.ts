@@ -1,11 +1,18 @@
 import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
-import { checkOptions, ConfigurationError } from '@smartpulse/resilience';
+import { checkOptions, ConfigurationError, type ConfigurationIssue } from '@smartpulse/resilience';
 import { z } from 'zod';
 import { FREEZES } from './cache/deep-freeze.js';
 import { EmbeddedCacheServer } from './embedded/embedded-cache.server.js';
 import { InvalidationBus } from './invalidation/invalidation.bus.js';
 import { nameProblemOf } from './namespace/cache-key.js';
 import { namesSeveralServers, readRedisUrl, RedisUrlProblem } from './redis/connection/redis-url.js';
+import {
+  connectionsOf,
+  DEFAULT_CONNECTION,
+  DEFAULT_PREFIX,
+  pathOf,
+  problemsOfShared,
+} from './registry/connection-options.js';
 import { CacheStore } from './store/cache.store.js';
 import { FieldsStore } from './store/fields.store.js';
 
@@ -19,8 +26,8 @@ export interface RedisClientTemplate {
   duplicate(...overrides: never[]): unknown;
 }
 
-/** The options of `RedisCacheModule.forRoot`. */
-export interface RedisCacheModuleOptions {
+/** A second level and its backplane: the options of each of `connections`, and, at the top, of the default connection. */
+export interface CacheConnectionOptions {
   /**
    * Chooses the store; required, unless `client` is given. All but the first need the package `ioredis`, and `rediss` in the place of `redis` is TLS:
    * - `memory://`
@@ -42,12 +49,22 @@ export interface RedisCacheModuleOptions {
   readonly fieldsStore?: FieldsStore | undefined;
   /** A backplane in place of the URL's. */
   readonly bus?: InvalidationBus | undefined;
-  /** This replica in messages, unique among those that share the store. Default: random. */
-  readonly nodeId?: string | undefined;
   /** Redis: how long the first connection may take, milliseconds; the app does not start without one. Default 5,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** Redis: how often each replica gives a sign of life on the backplane, milliseconds; after three without one it is distrusted. Default 5,000. */
   readonly heartbeatMs?: number | undefined;
+}
+
+/** The options of `RedisCacheModule.forRoot`: those of the default connection, of the app, and of further connections. */
+export interface RedisCacheModuleOptions extends CacheConnectionOptions {
+  /**
+   * Further connections by name, for `forFeature(namespaces, { connection })` and `@InjectCacheChannel(name)`; `default` is the one that the options at the top describe. Each has its own store,
+   * backplane, generation and circuit. Options that are not given have their own defaults, and not those of the default connection, but for `prefix`, which says whose keys these are: it is the app's,
+   * where the connection has none. No two connections may have one server and one prefix. Default: none.
+   */
+  readonly connections?: Readonly<Record<string, CacheConnectionOptions>> | undefined;
+  /** This replica in messages, unique among those that share the store. Default: random. */
+  readonly nodeId?: string | undefined;
   /**
    * Freeze the values that readers share, so that a mistaken change fails at once. It costs each read of the store. Default `true`, and `false` where `NODE_ENV` is `production` when this
    * package is loaded.
@@ -65,9 +82,15 @@ export interface RedisCacheModuleAsyncOptions {
   readonly useFactory: FactoryProvider<RedisCacheModuleOptions>['useFactory'];
 }
 
+/** The options of `RedisCacheModule.forFeature`. */
+export interface RedisCacheFeatureOptions {
+  /** One of {@link RedisCacheModuleOptions.connections}. Default: `default`. */
+  readonly connection?: string | undefined;
+}
+
 /** The defaults of {@link RedisCacheModuleOptions}; the prefix holds for `memory://` only. */
 export const REDIS_CACHE_DEFAULTS = Object.freeze({
-  prefix: 'app',
+  prefix: DEFAULT_PREFIX,
   connectTimeoutMs: 5_000,
   heartbeatMs: 5_000,
   freeze: FREEZES,
@@ -108,7 +131,7 @@ const template = z.custom<RedisClientTemplate>(
   'expected a Redis or a Cluster of the package ioredis',
 );
 
-const schema = z.strictObject({
+const connectionSchema = z.strictObject({
   url: z
     .string(`expected a URL that begins with ${SCHEMES}`)
     .superRefine((url, context) => {
@@ -128,9 +151,13 @@ const schema = z.strictObject({
   bus: z
     .instanceof(InvalidationBus, { error: 'expected an instance of a class that extends InvalidationBus' })
     .optional(),
-  nodeId: name,
   connectTimeoutMs: milliseconds(60_000),
   heartbeatMs: milliseconds(60_000),
+});
+
+const schema = connectionSchema.extend({
+  connections: z.record(z.string(), connectionSchema, 'expected connections by name').optional(),
+  nodeId: name,
   freeze: z.boolean('expected true or false').optional(),
 });
 
@@ -141,24 +168,56 @@ const schema = z.strictObject({
  */
 export function checkRedisCacheOptions(owner: string, input: unknown): RedisCacheModuleOptions {
   const options = checkOptions(owner, schema, input);
-  const refuse = (option: string, problem: string): never => {
-    throw new ConfigurationError(owner, [{ option, problem }]);
-  };
-  if ((options.url === undefined) === (options.client === undefined)) {
-    refuse('url', `expected either a URL that begins with ${SCHEMES}, or the option "client"`);
-  }
-  if (options.url?.startsWith('memory:') === true) {
-    return options;
-  }
-  if (options.server !== undefined) {
-    refuse('server', 'an embedded server needs the url "memory://"');
-  }
-  if (options.prefix === undefined) {
-    refuse('prefix', 'missing; outside memory:// it says whose keys these are in a store that others use too');
+  const issues = problemsOfConnections(options);
+  if (issues.length > 0) {
+    throw new ConfigurationError(owner, issues);
   }
   return options;
 }
 
+function problemsOfConnections(options: RedisCacheModuleOptions): readonly ConfigurationIssue[] {
+  const names = Object.keys(options.connections ?? {}).flatMap(problemsOfName);
+  if (names.length > 0) {
+    return names;
+  }
+  const connections = connectionsOf(options);
+  return [
+    ...[...connections].flatMap(([connection, own]) => problemsOf(own, pathOf(connection))),
+    ...problemsOfShared(connections),
+  ];
+}
+
+function problemsOfName(connection: string): readonly ConfigurationIssue[] {
+  const problem =
+    connection === DEFAULT_CONNECTION
+      ? 'stands for the connection that the options at the top describe; take another one'
+      : nameProblemOf(connection);
+  return problem === undefined ? [] : [{ option: `connections.${connection}`, problem: `this name ${problem}` }];
+}
+
+function problemsOf(options: CacheConnectionOptions, path: string): readonly ConfigurationIssue[] {
+  if ((options.url === undefined) === (options.client === undefined)) {
+    return [
+      { option: `${path}url`, problem: `expected either a URL that begins with ${SCHEMES}, or the option "client"` },
+    ];
+  }
+  if (options.url?.startsWith('memory:') === true) {
+    return [];
+  }
+  return [
+    ...(options.server === undefined
+      ? []
+      : [{ option: `${path}server`, problem: 'an embedded server needs the url "memory://"' }]),
+    ...(options.prefix === undefined
+      ? [
+          {
+            option: `${path}prefix`,
+            problem: 'missing; outside memory:// it says whose keys these are in a store that others use too',
+          },
+        ]
+      : []),
+  ];
+}
 /** A problem never shows the URL: there may be a password in it. */
 function urlProblemOf(url: string): string | undefined {
   if (!SCHEME.test(url)) {

@@ -139,4 +139,38 @@ describe('CacheTelemetry', () => {
     await module.close();
     expect(meter.callbacks()).toBe(0);
   });
+
+  it('names the connection where it is not the default one', async () => {
+    const meter = recordingMeter();
+    const sales = defineCache<string>({ name: 'sales', synced: true });
+    const module = await Test.createTestingModule({
+      imports: [
+        ResilienceModule.forRoot({ clock: new VirtualClock() }),
+        RedisCacheModule.forRoot({ url: 'memory://', connections: { reports: { url: 'memory://' } } }),
+        RedisCacheModule.forFeature([prices]),
+        RedisCacheModule.forFeature([sales], { connection: 'reports' }),
+      ],
+    })
+      .setLogger({ log: () => {}, warn: () => {}, error: () => {} })
+      .compile();
+    await module.init();
+    await module
+      .get(CacheRegistry)
+      .get<string>('sales')
+      .getOrLoad('a', async () => ({ value: 'x', version }));
+    expect(await meter.read()).toMatchObject({
+      [`${CACHE_INSTRUMENTS.requests} prices source hit`]: 0,
+      [`${CACHE_INSTRUMENTS.requests} sales reports source hit`]: 1,
+      [`${CACHE_INSTRUMENTS.channelMessages} published`]: 0,
+      [`${CACHE_INSTRUMENTS.channelMessages} reports published`]: 0,
+      [`${CACHE_INSTRUMENTS.channelGaps} reports`]: 0,
+    });
+    expect(meter.records.find(([name]) => name === CACHE_INSTRUMENTS.payloadSize)).toEqual([
+      CACHE_INSTRUMENTS.payloadSize,
+      3,
+      { namespace: 'sales', connection: 'reports' },
+    ]);
+    await module.close();
+    expect(meter.callbacks()).toBe(0);
+  });
 });

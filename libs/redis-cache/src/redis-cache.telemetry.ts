@@ -2,7 +2,9 @@ import { type BatchObservableCallback, metrics, type Observable, type Observable
 import type { CacheStats, FlushReason } from './cache/cache.stats.js';
 import type { CacheRegistry } from './registry/cache.registry.js';
 
-/** The instruments of this package. Attributes: `namespace`, and what the text says; never a key. */
+/**
+ * The instruments of this package. Attributes: `namespace`, `connection` where it is a named one, and what the text says; never a key.
+ */
 export const CACHE_INSTRUMENTS = Object.freeze({
   /** Answers; `level` l1, l2 or source, `result` hit or miss. */
   requests: 'cache.requests',
@@ -89,12 +91,12 @@ export class CacheTelemetry {
     const payload = meter.createHistogram(CACHE_INSTRUMENTS.payloadSize, { unit: 'By' });
     const lag = meter.createHistogram(CACHE_INSTRUMENTS.backplaneLag, { unit: 's' });
     const observe: BatchObservableCallback = (result) => {
-      for (const cache of this.registry.list()) {
+      for (const [attributes, cache] of this.registry.attributed()) {
         const stats = cache.stats();
-        for (const [name, attributes, value] of readings(stats)) {
+        for (const [name, more, value] of readings(stats)) {
           const instrument = counters.get(name);
           if (instrument !== undefined) {
-            result.observe(instrument, value, { namespace: cache.name, ...attributes });
+            result.observe(instrument, value, { ...attributes, ...more });
           }
         }
       }
@@ -102,8 +104,8 @@ export class CacheTelemetry {
     const observing =
       (size: 'l1Entries' | 'l1Bytes') =>
       (result: ObservableResult): void => {
-        for (const cache of this.registry.list()) {
-          result.observe(cache.stats()[size], { namespace: cache.name });
+        for (const [attributes, cache] of this.registry.attributed()) {
+          result.observe(cache.stats()[size], { ...attributes });
         }
       };
     const [observeEntries, observeBytes] = [observing('l1Entries'), observing('l1Bytes')];
@@ -112,9 +114,9 @@ export class CacheTelemetry {
     entries.addCallback(observeEntries);
     bytes.addCallback(observeBytes);
     const forget = this.registry.observe({
-      loaded: (namespace, durationMs) => duration.record(durationMs / 1_000, { namespace }),
-      stored: (namespace, stored) => payload.record(stored, { namespace }),
-      lagged: (lagMs) => lag.record(lagMs / 1_000),
+      loaded: (cache, durationMs) => duration.record(durationMs / 1_000, { ...cache }),
+      stored: (cache, stored) => payload.record(stored, { ...cache }),
+      lagged: ({ attributes }, lagMs) => lag.record(lagMs / 1_000, attributes),
     });
     this.#stop = () => {
       meter.removeBatchObservableCallback(observe, instruments);

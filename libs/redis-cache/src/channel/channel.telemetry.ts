@@ -1,23 +1,25 @@
 import { type BatchObservableCallback, metrics } from '@opentelemetry/api';
 import { CACHE_INSTRUMENTS } from '../redis-cache.telemetry.js';
-import type { CacheChannel } from './cache.channel.js';
+import type { CacheChannels } from './cache.channels.js';
 
-/** Shows the counters of the app's channel to OpenTelemetry. Instruments are made at {@link start}: metrics have no proxy provider. */
+/** Shows the counters of the app's channels to OpenTelemetry. Instruments are made at {@link start}: metrics have no proxy provider. */
 export class ChannelTelemetry {
   #stop: (() => void) | undefined;
 
-  constructor(private readonly channel: CacheChannel) {}
+  constructor(private readonly channels: CacheChannels) {}
 
   start(): void {
     const meter = metrics.getMeter('@smartpulse/redis-cache');
     const messages = meter.createObservableCounter(CACHE_INSTRUMENTS.channelMessages);
     const gaps = meter.createObservableCounter(CACHE_INSTRUMENTS.channelGaps);
     const observe: BatchObservableCallback = (result) => {
-      const stats = this.channel.stats();
-      for (const outcome of ['published', 'publishFailures', 'received', 'handled', 'failed', 'dropped'] as const) {
-        result.observe(messages, stats[outcome], { outcome });
+      for (const [{ attributes }, channel] of this.channels.list()) {
+        const stats = channel.stats();
+        for (const outcome of ['published', 'publishFailures', 'received', 'handled', 'failed', 'dropped'] as const) {
+          result.observe(messages, stats[outcome], { ...attributes, outcome });
+        }
+        result.observe(gaps, stats.gaps, attributes);
       }
-      result.observe(gaps, stats.gaps);
     };
     meter.addBatchObservableCallback(observe, [messages, gaps]);
     this.#stop = () => meter.removeBatchObservableCallback(observe, [messages, gaps]);

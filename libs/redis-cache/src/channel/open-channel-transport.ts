@@ -1,17 +1,17 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import { EmbeddedCacheServer } from '../embedded/embedded-cache.server.js';
 import { MemoryChannelTransport } from '../embedded/memory.channel-transport.js';
-import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
+import { REDIS_CACHE_DEFAULTS, type CacheConnectionOptions } from '../redis-cache.options.js';
 import { loadRedisAdapter } from '../registry/load-redis-adapter.js';
 import type { ChannelTransport } from './channel.transport.js';
 
 /**
- * Opens what the module's URL names.
+ * Opens what the options of a connection name.
  *
  * @throws CacheStoreUnavailableError when Redis cannot be reached; RedisClientMissingError without its package.
  */
 export async function openChannelTransport(
-  options: RedisCacheModuleOptions,
+  options: CacheConnectionOptions,
   clock: Clock,
   random: Random,
 ): Promise<ChannelTransport> {

@@ -1,17 +1,31 @@
 import type { Clock, Policy, Random, ResilienceRegistry } from '@smartpulse/resilience';
 import type { VersionedCacheParts } from '../cache/versioned-cache.parts.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
-import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
+import { REDIS_CACHE_DEFAULTS, type CacheConnectionOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
 import type { FieldsStore } from '../store/fields.store.js';
 import { storeBreaker } from '../store/store-breaker.js';
+import { DEFAULT_CONNECTION } from './connection-options.js';
 import { openSecondLevel, type SecondLevel } from './second-level.js';
 
-/** The name of the circuit in front of the store. */
+/** The name of the circuit in front of the store; that of another connection than the default one has its name behind it. */
 const BREAKER = 'redis-cache.store';
 
-/** The app's store and backplane, and what of them is its own to close. */
+/** What a {@link CacheConnection} takes from its app. */
+export interface CacheConnectionContext {
+  /** This replica in messages. */
+  readonly nodeId: string;
+  readonly freeze: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly policies: ResilienceRegistry;
+}
+
+/** A store and its backplane, and what of them is the app's own to close. */
 export class CacheConnection {
+  readonly name: string;
+  /** What is needed to open more of the same. */
+  readonly options: CacheConnectionOptions;
   readonly store: CacheStore;
   /** Hashes of fields; `undefined`: the app brought a store of its own, and none for them. */
   readonly fieldsStore: FieldsStore | undefined;
@@ -28,12 +42,16 @@ export class CacheConnection {
   readonly #close: () => Promise<void>;
 
   private constructor(
-    options: RedisCacheModuleOptions,
-    clock: Clock,
-    random: Random,
+    name: string,
+    options: CacheConnectionOptions,
+    { nodeId, freeze, clock, random }: CacheConnectionContext,
     level: SecondLevel,
     breaker: Policy | undefined,
   ) {
+    this.name = name;
+    this.options = options;
+    this.nodeId = nodeId;
+    this.freeze = freeze;
     this.clock = clock;
     this.random = random;
     this.store = level.store;
@@ -43,23 +61,26 @@ export class CacheConnection {
     this.#description = level.description;
     this.#close = level.close;
     this.prefix = options.prefix ?? REDIS_CACHE_DEFAULTS.prefix;
-    this.nodeId = options.nodeId ?? random.id();
-    this.freeze = options.freeze ?? REDIS_CACHE_DEFAULTS.freeze;
   }
 
   /** @throws {@link CacheStoreUnavailableError} when the store of the URL cannot be reached; {@link RedisClientMissingError} without its package. */
   static async open(
-    options: RedisCacheModuleOptions,
-    clock: Clock,
-    random: Random,
-    policies: ResilienceRegistry,
+    name: string,
+    options: CacheConnectionOptions,
+    context: CacheConnectionContext,
   ): Promise<CacheConnection> {
-    const level = await openSecondLevel(options, clock, random);
+    const level = await openSecondLevel(options, context.clock, context.random);
+    const circuit = name === DEFAULT_CONNECTION ? BREAKER : `${BREAKER}.${name}`;
     const breaker = level.store.shared
-      ? policies.create(BREAKER, { retry: false, breaker: storeBreaker() })
+      ? context.policies.create(circuit, { retry: false, breaker: storeBreaker() })
       : undefined;
     level.onRecovery?.(() => breaker?.reset());
-    return new CacheConnection(options, clock, random, level, breaker);
+    return new CacheConnection(name, options, context, level, breaker);
+  }
+
+  /** As metrics name it: an attribute that those of the default connection do not have. */
+  get attributes(): { readonly connection?: string } {
+    return this.name === DEFAULT_CONNECTION ? {} : { connection: this.name };
   }
 
   /** One line for the start log. */
@@ -71,7 +92,7 @@ export class CacheConnection {
     return `${this.#description}, ${durable}, ${shared}`;
   }
 
-  /** What every cache of this app is made with. */
+  /** What every cache of this connection is made with. */
   parts(): Omit<VersionedCacheParts<never>, 'namespace' | 'onLoaded' | 'onStored' | 'onRefreshFailed' | 'view'> {
     const { store, prefix, nodeId, freeze, clock, random, breaker } = this;
     return { store, prefix, nodeId, freeze, clock, random, breaker };

@@ -1,7 +1,8 @@
 import { Logger, type OnModuleInit } from '@nestjs/common';
 import type { ShutdownCoordinator } from '@smartpulse/resilience';
 import { CacheTelemetry } from '../redis-cache.telemetry.js';
-import type { CacheConnection } from './cache.connection.js';
+import type { CacheConnections } from './cache.connections.js';
+import { DEFAULT_CONNECTION } from './connection-options.js';
 import type { CacheRegistry } from './cache.registry.js';
 
 /** Brings the app's caches up before anything reads them, and takes them down with the other clients. */
@@ -9,7 +10,7 @@ export class CacheLifecycle implements OnModuleInit {
   readonly #logger = new Logger('RedisCacheModule');
 
   constructor(
-    private readonly connection: CacheConnection,
+    private readonly connections: CacheConnections,
     private readonly registry: CacheRegistry,
     private readonly shutdown: ShutdownCoordinator,
   ) {}
@@ -22,12 +23,15 @@ export class CacheLifecycle implements OnModuleInit {
       stop: async () => {
         telemetry.stop();
         await this.registry.close();
-        await this.connection.close();
+        await this.connections.close();
       },
     });
     telemetry.start();
     await this.registry.connect();
-    const names = this.registry.list().map((cache) => `${this.connection.prefix}:${cache.name}`);
-    this.#logger.log(`Caches ${names.length === 0 ? '(none)' : names.join(', ')}: ${this.connection.description}.`);
+    for (const { name, prefix, description } of this.connections.list()) {
+      const caches = this.registry.list(name).map((cache) => `${prefix}:${cache.name}`);
+      const where = name === DEFAULT_CONNECTION ? '' : ` on the connection "${name}"`;
+      this.#logger.log(`Caches${where} ${caches.length === 0 ? '(none)' : caches.join(', ')}: ${description}.`);
+    }
   }
 }

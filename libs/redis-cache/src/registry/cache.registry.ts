@@ -8,24 +8,32 @@ import type { AutoCacheNamespace, CacheNamespace } from '../namespace/define-cac
 import type { FieldsNamespace } from '../namespace/define-fields-cache.js';
 import { UnknownCacheError } from '../redis-cache.errors.js';
 import type { CacheConnection } from './cache.connection.js';
+import type { CacheConnections } from './cache.connections.js';
 
-/** Told what happens in the caches of an app, by the name of the namespace. */
-export interface CacheObserver {
-  /** How long a loader took, in milliseconds. */
-  loaded(namespace: string, durationMs: number): void;
-  /** How large a payload is that the store took, in bytes. */
-  stored(namespace: string, bytes: number): void;
-  /** How long a message of the backplane takes to come back, in milliseconds. */
-  lagged(lagMs: number): void;
+/** Which cache something is told of, as metrics name it: a connection other than the default one is named. */
+export interface CacheAttributes {
+  readonly namespace: string;
+  readonly connection?: string;
 }
 
-type Hooks = Pick<VersionedCacheParts<never>, 'onLoaded' | 'onStored' | 'onRefreshFailed'>;
+/** Told what happens in the caches of an app. */
+export interface CacheObserver {
+  /** How long a loader took, in milliseconds. */
+  loaded(cache: CacheAttributes, durationMs: number): void;
+  /** How large a payload is that the store took, in bytes. */
+  stored(cache: CacheAttributes, bytes: number): void;
+  /** How long a message of the backplane of a connection takes to come back, in milliseconds. */
+  lagged(connection: CacheConnection, lagMs: number): void;
+}
+
+type Parts = Omit<VersionedCacheParts<never>, 'namespace' | 'view'>;
 
 /** A cache whatever it holds, and whoever gives its versions: to look at, not to write to. */
 export type ListedCache = VersionedCache<unknown, never>;
 
 interface OpenCache {
   readonly namespace: unknown;
+  readonly connection: CacheConnection;
   /** Of hashes: those as wholes. */
   readonly cache: ListedCache;
   readonly fields: VersionedFieldsCache<unknown> | undefined;
@@ -39,7 +47,7 @@ export class CacheRegistry {
   readonly #observers = new Set<CacheObserver>();
   #connected = false;
 
-  constructor(private readonly connection: CacheConnection) {}
+  constructor(private readonly connections: CacheConnections) {}
 
   /** Every namespace listens to the backplane. */
   get connected(): boolean {
@@ -49,11 +57,12 @@ export class CacheRegistry {
   /**
    * The cache of a namespace; made on the first call.
    *
-   * @throws ConfigurationError when another namespace has this name.
+   * @param connection default: the default one. So it is for {@link openAuto} and {@link openFields}.
+   * @throws ConfigurationError when another namespace has this name, this one is on another connection, or there is no such connection.
    */
-  open<T>(namespace: CacheNamespace<T>): VersionedCache<T> {
-    const { cache } = this.#opened(namespace, (hooks) => ({
-      cache: new VersionedCache<T>({ ...this.connection.parts(), namespace, ...hooks }),
+  open<T>(namespace: CacheNamespace<T>, connection?: string): VersionedCache<T> {
+    const { cache } = this.#opened(namespace, connection, (parts) => ({
+      cache: new VersionedCache<T>({ ...parts, namespace }),
       fields: undefined,
     }));
     return typed<T>(cache);
@@ -62,11 +71,11 @@ export class CacheRegistry {
   /**
    * The cache of a namespace whose versions the store gives; made on the first call.
    *
-   * @throws ConfigurationError when another namespace has this name.
+   * @throws ConfigurationError as {@link open} does.
    */
-  openAuto<T>(namespace: AutoCacheNamespace<T>): AutoCache<T> {
-    this.#opened(namespace, (hooks) => {
-      const cache = new VersionedCache<T, 'next'>({ ...this.connection.parts(), namespace, ...hooks });
+  openAuto<T>(namespace: AutoCacheNamespace<T>, connection?: string): AutoCache<T> {
+    this.#opened(namespace, connection, (parts) => {
+      const cache = new VersionedCache<T, 'next'>({ ...parts, namespace });
       return { cache, fields: undefined, auto: new AutoCache(cache) };
     });
     return this.auto<T>(namespace.name);
@@ -75,19 +84,18 @@ export class CacheRegistry {
   /**
    * The cache of a namespace of hashes; made on the first call.
    *
-   * @throws ConfigurationError when another namespace has this name, or the app's own store has no hashes.
+   * @throws ConfigurationError as {@link open} does, and when the connection's own store has no hashes.
    */
-  openFields<T>(namespace: FieldsNamespace<T>): VersionedFieldsCache<T> {
-    const { fieldsStore: store } = this.connection;
-    if (store === undefined) {
-      throw new ConfigurationError(
-        'RedisCacheModule.forFeature',
-        [{ option: 'namespaces', problem: `"${namespace.name}" has fields, and the app's own store has none` }],
-        'Hand RedisCacheModule.forRoot a fieldsStore beside the store.',
-      );
-    }
-    this.#opened(namespace, (hooks) => {
-      const fields = new VersionedFieldsCache<T>({ ...this.connection.parts(), store, namespace, ...hooks });
+  openFields<T>(namespace: FieldsNamespace<T>, connection?: string): VersionedFieldsCache<T> {
+    this.#opened(namespace, connection, (parts, { fieldsStore: store }) => {
+      if (store === undefined) {
+        throw new ConfigurationError(
+          'RedisCacheModule.forFeature',
+          [{ option: 'namespaces', problem: `"${namespace.name}" has fields, and the app's own store has none` }],
+          'Hand RedisCacheModule.forRoot a fieldsStore beside the store.',
+        );
+      }
+      const fields = new VersionedFieldsCache<T>({ ...parts, store, namespace });
       return { cache: fields.whole, fields };
     });
     return this.fields<T>(namespace.name);
@@ -132,30 +140,42 @@ export class CacheRegistry {
     return this.#caches.has(name);
   }
 
-  /** Every cache of this app; one of hashes as whole values. */
-  list(): readonly ListedCache[] {
-    return Array.from(this.#caches.values(), ({ cache }) => cache);
+  /** Every cache of this app; one of hashes as whole values. @param connection those of this one only. */
+  list(connection?: string): readonly ListedCache[] {
+    return this.#openOn(connection).map(({ cache }) => cache);
+  }
+
+  /** Every cache, with what metrics name it by. */
+  attributed(): readonly (readonly [CacheAttributes, ListedCache])[] {
+    return this.#openOn().map(({ cache, connection }) => [{ namespace: cache.name, ...connection.attributes }, cache]);
   }
 
   /** Adds somebody who wants to know what happens; answers how to take it out again. */
   observe(observer: CacheObserver): () => void {
     this.#observers.add(observer);
-    const forgetLag = this.connection.bus.observeLag((lagMs) => observer.lagged(lagMs));
+    const forgetLags = this.connections
+      .list()
+      .map((connection) => connection.bus.observeLag((lagMs) => observer.lagged(connection, lagMs)));
     return () => {
       this.#observers.delete(observer);
-      forgetLag();
+      forgetLags.forEach((forget) => forget());
     };
   }
 
   /** Subscribes every namespace; resolves when all subscriptions stand. */
   async connect(): Promise<void> {
     this.#connected = true;
-    await Promise.all(this.list().map((cache) => cache.connect(this.connection.bus)));
+    await Promise.all(Array.from(this.#caches.values(), ({ cache, connection }) => cache.connect(connection.bus)));
   }
 
   /** Closes every cache. */
   async close(): Promise<void> {
     await Promise.all(this.list().map((cache) => cache.close()));
+  }
+
+  #openOn(connection?: string): readonly OpenCache[] {
+    const all = [...this.#caches.values()];
+    return connection === undefined ? all : all.filter((open) => open.connection.name === connection);
   }
 
   #known(name: string): OpenCache {
@@ -166,38 +186,69 @@ export class CacheRegistry {
     return known;
   }
 
-  #opened<T>(namespace: CacheNamespace<T>, make: (hooks: Hooks) => Omit<OpenCache, 'namespace'>): OpenCache {
+  #opened<T>(
+    namespace: CacheNamespace<T>,
+    on: string | undefined,
+    make: (parts: Parts, connection: CacheConnection) => Pick<OpenCache, 'cache' | 'fields' | 'auto'>,
+  ): OpenCache {
     const { name } = namespace;
+    const connection = this.connections.get(on);
     const known = this.#caches.get(name);
     if (known !== undefined) {
-      if (known.namespace !== namespace) {
-        throw new ConfigurationError(
-          'RedisCacheModule.forFeature',
-          [{ option: 'namespaces', problem: `two different caches are named "${name}"` }],
-          'Declare a cache once with defineCache and import that constant everywhere.',
-        );
-      }
+      checkSame(name, known, { namespace, connection });
       return known;
     }
     const open: OpenCache = {
       namespace,
-      ...make({
-        onLoaded: (durationMs) => this.#observers.forEach((observer) => observer.loaded(name, durationMs)),
-        onStored: (bytes) => this.#observers.forEach((observer) => observer.stored(name, bytes)),
-        onRefreshFailed: (error) =>
-          this.#logger.debug(
-            `A value of the cache "${name}" could not be loaded anew before its end (${String(error)}).`,
-          ),
-      }),
+      connection,
+      ...make({ ...connection.parts(), ...this.#hooksOf(name, connection) }, connection),
     };
     this.#caches.set(name, open);
     if (this.#connected) {
       // A module that was loaded after the start: until the subscription stands, the first level is bypassed.
-      void open.cache.connect(this.connection.bus).catch((error: unknown) => {
+      void open.cache.connect(connection.bus).catch((error: unknown) => {
         this.#logger.error(`The cache "${name}" has no backplane.`, error instanceof Error ? error.stack : undefined);
       });
     }
     return open;
+  }
+
+  #hooksOf(
+    namespace: string,
+    { attributes }: CacheConnection,
+  ): Pick<Parts, 'onLoaded' | 'onStored' | 'onRefreshFailed'> {
+    const cache = { namespace, ...attributes };
+    return {
+      onLoaded: (durationMs) => this.#observers.forEach((observer) => observer.loaded(cache, durationMs)),
+      onStored: (bytes) => this.#observers.forEach((observer) => observer.stored(cache, bytes)),
+      onRefreshFailed: (error) =>
+        this.#logger.debug(
+          `A value of the cache "${namespace}" could not be loaded anew before its end (${String(error)}).`,
+        ),
+    };
+  }
+}
+
+/** A namespace is one constant, on one connection. */
+function checkSame(
+  name: string,
+  known: Pick<OpenCache, 'namespace' | 'connection'>,
+  wanted: Pick<OpenCache, 'namespace' | 'connection'>,
+): void {
+  if (known.namespace !== wanted.namespace) {
+    throw new ConfigurationError(
+      'RedisCacheModule.forFeature',
+      [{ option: 'namespaces', problem: `two different caches are named "${name}"` }],
+      'Declare a cache once with defineCache and import that constant everywhere.',
+    );
+  }
+  if (known.connection !== wanted.connection) {
+    const [one, other] = [known.connection.name, wanted.connection.name];
+    throw new ConfigurationError(
+      'RedisCacheModule.forFeature',
+      [{ option: 'connection', problem: `"${name}" is registered on "${one}" and on "${other}"` }],
+      'Name the same connection wherever this namespace is registered; a cache by itself on each takes two namespaces.',
+    );
   }
 }
 

@@ -4,12 +4,12 @@ import { MemoryInvalidationBus } from '../embedded/memory.bus.js';
 import { MemoryFieldsStore } from '../embedded/fields/memory.fields-store.js';
 import { MemoryCacheStore } from '../embedded/memory.store.js';
 import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
-import { REDIS_CACHE_DEFAULTS, type RedisCacheModuleOptions } from '../redis-cache.options.js';
+import { REDIS_CACHE_DEFAULTS, type CacheConnectionOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
 import type { FieldsStore } from '../store/fields.store.js';
 import { loadRedisAdapter } from './load-redis-adapter.js';
 
-/** The store and backplane of an app, and what of them is its own to close. */
+/** The store and backplane of a connection, and what of them is its own to close. */
 export interface SecondLevel {
   readonly store: CacheStore;
   /** Hashes of fields; `undefined`: the app's own store has none. */
@@ -24,7 +24,7 @@ export interface SecondLevel {
 
 /** Opens what the options name: adapters of the app's own, the embedded server, or Redis. */
 export async function openSecondLevel(
-  options: RedisCacheModuleOptions,
+  options: CacheConnectionOptions,
   clock: Clock,
   random: Random,
 ): Promise<SecondLevel> {
@@ -42,7 +42,7 @@ export async function openSecondLevel(
   };
 }
 
-function embedded(options: RedisCacheModuleOptions, clock: Clock): SecondLevel {
+function embedded(options: CacheConnectionOptions, clock: Clock): SecondLevel {
   const own = options.server === undefined ? new EmbeddedCacheServer({ clock }) : undefined;
   const server = options.server ?? own;
   if (server === undefined) {
@@ -57,7 +57,7 @@ function embedded(options: RedisCacheModuleOptions, clock: Clock): SecondLevel {
   };
 }
 
-async function redis(options: RedisCacheModuleOptions, clock: Clock, random: Random): Promise<SecondLevel> {
+async function redis(options: CacheConnectionOptions, clock: Clock, random: Random): Promise<SecondLevel> {
   const {
     url,
     client,
