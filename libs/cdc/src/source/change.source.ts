@@ -34,9 +34,10 @@ export interface SourceState {
 
 /**
  * What a failure calls for. `outage`: growing delays. `overload`: longer ones. `contention`: at once again, a few times. `timeout`: fewer
- * rows at a time. `configuration`: somebody must change something; it is looked at again each minute, and told at once.
+ * rows at a time. `configuration`: somebody must change something; it is looked at again each minute, and told at once. `unrecognised`: the
+ * server refused, and nobody knows why; as `outage` at first, and from the third time in a row on a table on as `configuration`.
  */
-export type FailureKind = 'outage' | 'overload' | 'contention' | 'timeout' | 'configuration';
+export type FailureKind = 'outage' | 'overload' | 'contention' | 'timeout' | 'configuration' | 'unrecognised';
 
 /** The place inside an unfinished version: everything up to (version, key) is handed off. */
 export interface ChangeCursor {

@@ -58,8 +58,8 @@ export function sqlServerCdc(
   const { isolation, forceSeek, columns } = checked;
   const close = async (): Promise<void> => {
     try {
-      await stampedReader?.close();
       await leadership.leave();
+      await stampedReader?.close();
     } finally {
       if (checked.pool === undefined) {
         await Promise.all([reading.close(), keeping.close()]);

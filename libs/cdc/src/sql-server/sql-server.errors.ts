@@ -75,7 +75,9 @@ const REMEDIES: Readonly<Record<SqlServerErrorClass, string>> = Object.freeze({
   configuration: 'Run "npx smartpulse-cdc doctor": it says what is missing and how to add it.',
   defect: 'Report it with the number and the name of the statement.',
   cancelled: 'Nothing: the caller gave up.',
-  unknown: 'Look at the cause; add the number to errorClasses when you know what it calls for.',
+  unrecognised:
+    'Look the number up, and add it to errorClasses when you know what it calls for: until then it is tried again, and each minute only from the third time in a row on.',
+  unknown: 'Look at the cause.',
 });
 
 /** What change capture keeps in the database itself (epoch, positions, leases) is not there. */

@@ -76,6 +76,7 @@ const CLASSES = [
   'configuration',
   'defect',
   'cancelled',
+  'unrecognised',
   'unknown',
 ] as const satisfies readonly SqlServerErrorClass[];
 const errorClass = z.enum(CLASSES, `expected one of ${CLASSES.join(', ')}`);
@@ -119,9 +120,14 @@ export const sqlServerCdcSchema = z
     errorClasses: z
       .strictObject({
         numbers: z.record(z.coerce.number(), errorClass).optional(),
+        severities: z.record(z.coerce.number(), errorClass).optional(),
         codes: z.record(z.string(), errorClass).optional(),
       })
-      .transform(({ numbers, codes }) => ({ ...(numbers && { numbers }), ...(codes && { codes }) }))
+      .transform(({ numbers, severities, codes }) => ({
+        ...(numbers && { numbers }),
+        ...(severities && { severities }),
+        ...(codes && { codes }),
+      }))
       .optional(),
     clock: z.custom<Clock>((value) => value instanceof Clock, 'expected a Clock of @smartpulse/resilience').optional(),
     random: z

@@ -234,6 +234,42 @@ describe('what can go wrong between a database and its reader', () => {
     await tracker.stop();
   });
 
+  it('takes what nobody knows for passing trouble twice, and from the third time in a row on for something that somebody must change', async () => {
+    const { lab, tracker, registry } = await following();
+    const readPage = lab.source.readPage.bind(lab.source);
+    const refused = new Error('refused, and nobody knows why');
+    const kinds: (FailureKind | null)[] = [];
+    const failing = (...failures: readonly (Error | FailureKind)[]) => {
+      const rest = [...failures];
+      lab.source.failureOf = (error) => (error instanceof Error && error !== refused ? 'contention' : 'unrecognised');
+      lab.source.readPage = (request) => {
+        kinds.push(tracker.snapshot().failure);
+        const next = rest.shift();
+        return next instanceof Error ? Promise.reject(next) : readPage(request);
+      };
+    };
+    const atMs = lab.clock.monotonic();
+    failing(refused, refused, new Error('deadlock'), refused, refused);
+    lab.write(4);
+    await lab.caughtUp(tracker);
+    expect(kinds).toEqual([null, 'unrecognised', 'unrecognised', 'contention', 'unrecognised', 'unrecognised']);
+    expect(lab.clock.monotonic() - atMs).toBeLessThan(MINUTE_MS);
+
+    kinds.length = 0;
+    failing(refused, refused, refused, refused);
+    lab.write(5);
+    await lab.clock.until(() => tracker.snapshot().failure === 'configuration');
+    expect(tracker.snapshot().consecutiveErrors).toBe(3);
+    expect(tracker.state.kind === 'failing' ? tracker.state.retryInMs : 0).toBeGreaterThanOrEqual(MINUTE_MS / 2);
+    expect(new CdcHealthProbe(registry).check().status).toBe('degraded');
+    expect(tracker.errors).toContainEqual({ error: 'Error', class: 'configuration', number: null, count: 1 });
+
+    await lab.caughtUp(tracker);
+    expect(kinds).toEqual([null, 'unrecognised', 'unrecognised', 'configuration', 'configuration']);
+    expect(tracker.snapshot().failure).toBeNull();
+    await tracker.stop();
+  });
+
   it('asks for half as much after a request that took too long, and loses nothing by it', async () => {
     const { lab, tracker } = await following({ pageSize: 400 });
     const readPage = lab.source.readPage.bind(lab.source);

@@ -1,13 +1,14 @@
 import { Logger } from '@nestjs/common';
-import { backoffDelayMs, type Clock, type Random } from '@smartpulse/resilience';
+import { backoffDelayMs, type Clock, type Random, SmartPulseError } from '@smartpulse/resilience';
 import { TrackerNotLeadingError } from '../cdc.errors.js';
 import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { Lease, Leadership } from '../leadership/leadership.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
-import type { ChangeSource, FailureKind, SourceState } from '../source/change.source.js';
+import type { ChangeSource, SourceState } from '../source/change.source.js';
 import { SharedLook } from '../source/shared-look.js';
 import { Deferred } from './deferred.js';
+import { FailureStreak } from './failure-streak.js';
 import { LeaseDesk } from './lease-desk.js';
 import { PauseGate } from './pause-gate.js';
 import { PollPace } from './poll-pace.js';
@@ -69,9 +70,8 @@ export class ChangeTracker {
   #lastFeed: TableFeed | undefined;
   #idle: Extract<TrackerState, { kind: 'stopped' | 'starting' | 'waitingForLease' }> = { kind: 'stopped' };
   #failure: Extract<TrackerState, { kind: 'failing' }> | undefined;
-  #attempts = 0;
+  readonly #streak = new FailureStreak();
   #lastError: Error | undefined;
-  #failureKind: FailureKind | null = null;
   #caughtUpAtMs: number | undefined;
   #resync: Deferred | undefined;
   /** A look that another tracker began while this one waited. */
@@ -219,9 +219,9 @@ export class ChangeTracker {
       ...progressOf(this.#feed ?? this.#lastFeed),
       caughtUpAgoMs,
       tieDepth: this.#tally.tieDepth,
-      consecutiveErrors: this.#attempts,
+      consecutiveErrors: this.#streak.attempts,
       lastError: this.#lastError?.name ?? null,
-      failure: this.#failureKind,
+      failure: this.#streak.kind,
       retentionUsed: this.#retentionUsed(caughtUpAgoMs),
       counts: this.#tally.counts(),
     };
@@ -267,7 +267,7 @@ export class ChangeTracker {
     } finally {
       unsubscribe();
       this.#failure = undefined;
-      this.#attempts = 0;
+      this.#streak.end();
       this.#idle = { kind: 'stopped' };
       this.#run = undefined;
       if (run.again) {
@@ -437,21 +437,25 @@ export class ChangeTracker {
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
     const failure =
       error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error });
-    this.#attempts += 1;
     this.#lastError = failure;
     const { source, random } = this.#parts;
-    const kind = source.failureOf(failure);
+    const before = this.#streak.kind;
+    const kind = this.#streak.add(source.failureOf(failure));
+    const { attempts } = this.#streak;
+    // Somebody is told when there comes to be something for somebody to do, and not only at the next power of two.
+    const turned = kind === 'configuration' && before !== kind;
     this.#tally.failed(failure, kind);
-    this.#failureKind = kind;
     if (kind === 'timeout') {
       this.#feed?.askForLess();
     }
-    const retryInMs = retryDelayMs(kind, this.#attempts, this.#options.errorBackoff, random);
-    this.#failure = { kind: 'failing', error: failure, attempts: this.#attempts, retryInMs };
+    const retryInMs = retryDelayMs(kind, attempts, this.#options.errorBackoff, random);
+    this.#failure = { kind: 'failing', error: failure, attempts, retryInMs };
     // The first of a row and then ever more seldom: an outage must not fill the log.
-    if ((this.#attempts & (this.#attempts - 1)) === 0) {
+    if ((attempts & (attempts - 1)) === 0 || turned) {
+      // Errors of this project quote nobody's data and say what to do; the texts of others may hold anything.
+      const why = failure instanceof SmartPulseError ? `${failure.name}: ${failure.message}` : `${failure.name}.`;
       this.#logger[kind === 'configuration' ? 'error' : 'warn'](
-        `Attempt ${this.#attempts} failed (${failure.name}); the next one follows in ${Math.round(retryInMs)} ms.`,
+        `Attempt ${attempts} failed, the next one follows in ${Math.round(retryInMs)} ms. ${why}`,
       );
     }
     this.#retention.see(this.snapshot().retentionUsed);
@@ -460,8 +464,7 @@ export class ChangeTracker {
 
   #recovered(): void {
     this.#failure = undefined;
-    this.#failureKind = null;
-    this.#attempts = 0;
+    this.#streak.end();
   }
 
   /** Sleeps; an abort ends the sleep and is no error. */

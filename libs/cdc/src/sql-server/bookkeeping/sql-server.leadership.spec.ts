@@ -16,9 +16,20 @@ class LeaseTable extends SqlServerPool {
   readonly taken = new Set<string>();
   /** What a renewal waits for before it is answered. */
   answering: () => Promise<void> = async () => {};
+  readonly names: string[] = [];
+  failing: Error | undefined;
+  failingOnce: string | undefined;
   #fence = 0n;
 
   override async run({ name, parameters }: SqlServerStatement): Promise<SqlServerAnswer> {
+    this.names.push(name);
+    if (this.failing !== undefined) {
+      throw this.failing;
+    }
+    if (this.failingOnce === name) {
+      this.failingOnce = undefined;
+      throw new Error('once');
+    }
     if (name === 'askForLease') {
       return [[[1_000, 1, 0]]];
     }
@@ -60,6 +71,35 @@ function replica() {
   };
   return { clock, table, leadership, take };
 }
+
+describe('a replica that leaves SQL Server', () => {
+  it('ends clean where the tables are not there, or the server is gone: what it held ends by itself', async () => {
+    const { leadership, table, take } = replica();
+    const lease = await take('a');
+    table.failing = Object.assign(new Error("Invalid object name 'smartpulse.cdc_replica'."), {
+      code: 'EREQUEST',
+      number: 208,
+      class: 16,
+    });
+    await expect(leadership.acquire('b')).rejects.toThrow(/npx smartpulse-cdc enable/);
+    await leadership.leave();
+    expect(lease.signal.aborted).toBe(true);
+
+    table.failing = Object.assign(new Error('lost'), { code: 'ESOCKET' });
+    await expect(leadership.acquire('b')).rejects.toThrow(/askForLease/);
+    await leadership.leave();
+  });
+
+  it('says that it leaves though a lease could not be given back', async () => {
+    const { leadership, table, take } = replica();
+    await take('a');
+    await take('b');
+    table.failingOnce = 'releaseLease';
+    await leadership.leave();
+    expect(table.names.filter((name) => name === 'releaseLease')).toHaveLength(2);
+    expect(table.names.filter((name) => name === 'leaveReplicas')).toHaveLength(1);
+  });
+});
 
 describe('leases of one replica on SQL Server', () => {
   it('are renewed by one statement, whenever each was taken', async () => {

@@ -1,10 +1,12 @@
 import { hostname } from 'node:os';
+import { Logger } from '@nestjs/common';
 import type { Clock, Random } from '@smartpulse/resilience';
 import { KeptLease, type LeaseGrant, type LeaseRenewal } from '../../leadership/kept-lease.js';
 import { type Lease, Leadership } from '../../leadership/leadership.js';
 import { bigintIn, firstOf, setOf, textIn } from '../pool/cells.js';
 import type { SqlServerAnswer } from '../pool/sql-server.pool.js';
 import type { SqlServerStatements } from '../pool/sql-server.statements.js';
+import { SqlServerBookkeepingError } from '../sql-server.errors.js';
 import {
   askForLease,
   leaveReplicas,
@@ -40,6 +42,7 @@ interface Round {
  * are renewed by one statement.
  */
 export class SqlServerLeadership extends Leadership {
+  readonly #logger = new Logger(SqlServerLeadership.name);
   readonly #options: SqlServerLeadershipOptions;
   readonly #owner: string;
   readonly #held = new Set<KeptLease>();
@@ -65,15 +68,27 @@ export class SqlServerLeadership extends Leadership {
     return taken === undefined ? undefined : this.#keep({ resource, ttlMs, sinceMs, fence: bigintIn(taken, 0) });
   }
 
-  /** Gives everything back: the tables go to the other replicas at once. Idempotent. */
+  /**
+   * Gives everything back: the tables go to the other replicas at once. Idempotent. It never rejects: where the server does not take it, leases
+   * and share end by themselves.
+   */
   async leave(): Promise<void> {
     if (!this.#asked) {
       return;
     }
     this.#asked = false;
-    await Promise.all([...this.#held].map((lease) => lease.release()));
     const { statements } = this.#options;
-    await statements.run(leaveReplicas(this.#owner, statements.schema, statements.limits));
+    const left = await Promise.allSettled([
+      ...[...this.#held].map((lease) => lease.release()),
+      statements.run(leaveReplicas(this.#owner, statements.schema, statements.limits)),
+    ]);
+    const failed: unknown = left.find((one) => one.status === 'rejected')?.reason;
+    // Without its table nothing was ever held, and whoever asked for a lease was told so.
+    if (failed !== undefined && !SqlServerBookkeepingError.is(failed)) {
+      this.#logger.warn(
+        `What this replica held was not given back (${failed instanceof Error ? failed.name : typeof failed}); it ends by itself within ${this.#options.ttlMs} ms.`,
+      );
+    }
   }
 
   #request(resource: string): LeaseRequest {

@@ -39,9 +39,23 @@ describe('classifySqlServerError', () => {
     expect(classOf(requestError(99_001, 20))).toBe('connection');
     expect(classOf(requestError(99_001, 24))).toBe('connection');
     expect(classOf(requestError(99_001, 17))).toBe('overload');
-    expect(classOf(requestError(99_001, 16))).toBe('unknown');
+    expect(classOf(requestError(99_001, 16))).toBe('unrecognised');
+    expect(classOf(requestError(99_001, 11))).toBe('unrecognised');
+    expect(classOf(requestError(99_001, 10))).toBe('unknown');
     expect(classOf(new Error('no driver'))).toBe('unknown');
     expect(classOf('text')).toBe('unknown');
+  });
+
+  it('names the gravest of several errors that it does not know, the first of equal ones', () => {
+    const first = { precedingErrors: [requestError(99_001, 16)] };
+    expect(classifySqlServerError(Object.assign(requestError(99_002, 20), first))).toMatchObject({
+      class: 'connection',
+      number: 99_002,
+    });
+    expect(classifySqlServerError(Object.assign(requestError(99_002, 16), first))).toMatchObject({
+      class: 'unrecognised',
+      number: 99_001,
+    });
   });
 
   it('takes a text in the place of the number for none', () => {
@@ -117,10 +131,13 @@ describe('classifySqlServerError', () => {
   it('lets an app override numbers and codes, and keeps the rest', () => {
     const overrides = {
       numbers: { 1205: 'overload', 50_001: 'contention' },
+      severities: { 16: 'overload' },
       codes: { ESOCKET: 'configuration' },
     } as const;
     expect(classifySqlServerError(requestError(1205), overrides).class).toBe('overload');
     expect(classifySqlServerError(requestError(50_001), overrides).class).toBe('contention');
+    expect(classifySqlServerError(requestError(99_001, 16), overrides).class).toBe('overload');
+    expect(classifySqlServerError(requestError(99_001, 15), overrides).class).toBe('unrecognised');
     expect(classifySqlServerError(requestError(3952), overrides).class).toBe('snapshotUnavailable');
     expect(classifySqlServerError(new mssql.ConnectionError('x', 'ESOCKET'), overrides).class).toBe('configuration');
   });

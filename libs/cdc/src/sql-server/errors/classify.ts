@@ -30,14 +30,15 @@ export type SqlServerErrorOverrides = Partial<SqlServerErrorTable>;
 export function classifySqlServerError(error: unknown, overrides: SqlServerErrorOverrides = {}): SqlServerFailure {
   const table = {
     numbers: { ...SQL_SERVER_ERRORS.numbers, ...overrides.numbers },
+    severities: { ...SQL_SERVER_ERRORS.severities, ...overrides.severities },
     codes: { ...SQL_SERVER_ERRORS.codes, ...overrides.codes },
   };
   const read = readDriverError(error);
   const { messages, codes } = read;
   const known = messages.find(({ number }) => Object.hasOwn(table.numbers, number));
-  const decisive = known ?? messages.find(({ severity }) => (severity ?? 0) > 10);
+  const decisive = known ?? gravest(messages.filter(({ severity }) => Object.hasOwn(table.severities, severity ?? 0)));
   return {
-    class: classOf(read, known, decisive, table),
+    class: classOf(read, decisive, table),
     number: decisive?.number ?? null,
     code: codes[0] ?? null,
     message: decisive?.message ?? null,
@@ -46,18 +47,11 @@ export function classifySqlServerError(error: unknown, overrides: SqlServerError
 
 function classOf(
   read: DriverError,
-  known: ServerMessage | undefined,
   decisive: ServerMessage | undefined,
   table: SqlServerErrorTable,
 ): SqlServerErrorClass {
-  if (known !== undefined) {
-    return table.numbers[known.number] ?? 'unknown';
-  }
-  if (read.messages.some(({ severity }) => (severity ?? 0) >= 20)) {
-    return 'connection';
-  }
   if (decisive !== undefined) {
-    return (decisive.severity ?? 0) >= 17 ? 'overload' : 'unknown';
+    return table.numbers[decisive.number] ?? table.severities[decisive.severity ?? 0] ?? 'unknown';
   }
   if (read.names.includes('TimeoutError')) {
     // No connection of the pool came free.
@@ -69,4 +63,12 @@ function classOf(
   }
   const code = read.codes.find((one) => Object.hasOwn(table.codes, one));
   return code === undefined ? 'unknown' : (table.codes[code] ?? 'unknown');
+}
+
+/** Of several errors that the table does not know, the one of the highest severity; of equal ones the first, which is the cause. */
+function gravest(messages: readonly ServerMessage[]): ServerMessage | undefined {
+  return messages.reduce<ServerMessage | undefined>(
+    (worst, one) => (worst === undefined || (one.severity ?? 0) > (worst.severity ?? 0) ? one : worst),
+    undefined,
+  );
 }

@@ -3,7 +3,9 @@
  *
  * `connection`: reconnect, with growing delays. `overload`: the server asks for patience. `contention`: at once again. `timeout`: less at
  * a time. `snapshotUnavailable`: read without snapshots. `configuration`: somebody must change something; look again each minute.
- * `defect`: of the text that was sent; as `configuration`, and loud. `cancelled`: by the caller, no error. `unknown`: as `connection`.
+ * `defect`: of the text that was sent; as `configuration`, and loud. `cancelled`: by the caller, no error. `unrecognised`: the server refused
+ * for a reason that is not in the table; as `connection` at first, as `configuration` from the third time in a row on. `unknown`: nobody
+ * said why; as `connection`.
  */
 export type SqlServerErrorClass =
   | 'connection'
@@ -14,11 +16,16 @@ export type SqlServerErrorClass =
   | 'configuration'
   | 'defect'
   | 'cancelled'
+  | 'unrecognised'
   | 'unknown';
 
-/** Which error belongs to which class: by the server's number, by the driver's code. What an app knows better, it overrides. */
+/**
+ * Which error belongs to which class: by the server's number, else by its severity (what SQL Server calls the class of an error), else by the
+ * driver's code. What an app knows better, it overrides.
+ */
 export interface SqlServerErrorTable {
   readonly numbers: Readonly<Record<number, SqlServerErrorClass>>;
+  readonly severities: Readonly<Record<number, SqlServerErrorClass>>;
   readonly codes: Readonly<Record<string, SqlServerErrorClass>>;
 }
 
@@ -55,6 +62,12 @@ export const SQL_SERVER_ERRORS: SqlServerErrorTable = Object.freeze({
       'defect',
       [102, 137, 156, 245, 257, 266, 8114, 8116, 22101, 22102, 22103, 22104, 22108, 22109, 22110, 22111, 22112],
     ),
+  }),
+  severities: Object.freeze({
+    // Up to 10 the server only informs; from 20 on the connection is gone.
+    ...all('unrecognised', [11, 12, 13, 14, 15, 16]),
+    ...all('overload', [17, 18, 19]),
+    ...all('connection', [20, 21, 22, 23, 24, 25]),
   }),
   codes: Object.freeze({
     ...all('connection', [

@@ -20,6 +20,7 @@ const KINDS: Readonly<Record<SqlServerErrorClass, FailureKind>> = Object.freeze(
   configuration: 'configuration',
   defect: 'configuration',
   cancelled: 'outage',
+  unrecognised: 'unrecognised',
   unknown: 'outage',
 });
 

@@ -98,7 +98,9 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
   async close(): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;
-    const dataSource = await opening;
+    const dataSource = await opening?.catch((error: unknown) => {
+      this.#logger.debug(`It never opened (${error instanceof Error ? error.name : typeof error}).`);
+    });
     await dataSource?.destroy();
   }
 
