@@ -39,6 +39,8 @@ const WARM_UP_ROUNDS = 1;
 const BURSTS = 40;
 const SLICES = 10;
 const DEADLINE_MS = 300_000;
+/** Statements that ask whether anything has changed: what is known of the tables, or whether that still holds. */
+const PROBES = ['lookAtSource', 'repeatLook'];
 /** Never by itself: only when it is nudged. */
 const WHEN_NUDGED = { minIntervalMs: 600_000, maxIntervalMs: 600_000 };
 
@@ -115,14 +117,14 @@ async function idle(port: number, pid: number): Promise<unknown> {
     const { ms, cpuMs, serverCpuMs } = watch();
     const taken = follower.pool.take();
     if (round >= 0) {
-      probesMs.push(...(taken.get('lookAtSource') ?? []));
+      probesMs.push(...PROBES.flatMap((name) => taken.get(name) ?? []));
       const perSecond = Object.fromEntries([...taken].map(([name, times]) => [name, rounded(times.length / SECONDS)]));
       rounds.push({ cpuShare: (cpuMs / ms) * 100, serverShare: (serverCpuMs / ms) * 100, perSecond });
     }
   }
   const cpu = spread(rounds.map(({ cpuShare }) => cpuShare));
   const probes = percentiles(probesMs);
-  const looks = spread(rounds.map(({ perSecond }) => perSecond['lookAtSource'] ?? 0));
+  const looks = spread(rounds.map(({ perSecond }) => PROBES.reduce((sum, name) => sum + (perSecond[name] ?? 0), 0)));
   const tables = `no change, ${TABLES} tables each 250 ms`;
   figures.push(
     figure(`${tables}: client's share of a core`, `${shown(cpu)} %`, '1 %', cpu.median < 1),

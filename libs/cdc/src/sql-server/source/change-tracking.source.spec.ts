@@ -55,6 +55,7 @@ class ScriptedPool extends SqlServerPool {
 const serverError = (number: number, message = 'said the server') =>
   Object.assign(new Error(message), { code: 'EREQUEST', number, class: 16 });
 
+const FORK = '11111111-2222-3333-4444-555555555555';
 const ABOUT = [245575913, '100', 1, 1, 'READ_WRITE'];
 const COLUMNS = [
   [1, 'id', 'bigint', 8, 19, 0, false, null],
@@ -254,6 +255,61 @@ describe('SqlServerChangeTrackingSource', () => {
       ['dbo.stock', { table: 'dbo.stock', objectId: '11', beginVersion: 5n, minValidVersion: 9n }],
       ['dbo.gone', null],
     ]);
+  });
+
+  it('asks of tables that it knows only whether they are as they were, and looks anew at any difference', async () => {
+    const look = (oldest: string): SqlServerAnswer => [
+      [['7', FORK, FORK]],
+      [['100']],
+      [[7, 'DAYS']],
+      [[11, 12]],
+      [
+        [11, '5', '9'],
+        [12, '5', oldest],
+      ],
+    ];
+    const again = (version: string, oldest: string): SqlServerAnswer => [
+      [['7', FORK, FORK, version, 7, 'DAYS', 2, '10', oldest]],
+    ];
+    const { source: read, pool } = source({
+      lookAtSource: [look('9'), look('20')],
+      repeatLook: [again('101', '18'), again('102', '29'), again('103', '29'), again('104', '29'), [[]]],
+    });
+    const tables = ['dbo.stock', 'dbo.item'];
+    await read.state(tables);
+    const second = await read.state(['dbo.stock']);
+    expect([second.currentVersion, second.retentionMs]).toEqual([101n, 7 * 86_400_000]);
+    expect(second.tables.get('dbo.item')).toMatchObject({ objectId: '12', minValidVersion: 9n });
+
+    expect((await read.state(tables)).tables.get('dbo.item')?.minValidVersion).toBe(20n);
+    await read.state(tables);
+    await read.state(['dbo.item']);
+    await read.state(tables);
+    expect(pool.names).toEqual([
+      'lookAtSource',
+      'repeatLook',
+      'repeatLook',
+      'lookAtSource',
+      'repeatLook',
+      'repeatLook',
+      'repeatLook',
+      'lookAtSource',
+    ]);
+  });
+
+  it('looks whole each time where a restore could not be seen, or a table is not among what it knows', async () => {
+    const unseen: SqlServerAnswer = [[['7', null, null]], [['100']], [[7, 'DAYS']], [[11]], [[11, '5', '9']]];
+    const blind = source({ lookAtSource: [unseen] });
+    await blind.source.state(['dbo.stock']);
+    await blind.source.state(['dbo.stock']);
+    expect(blind.pool.names).toEqual(['lookAtSource', 'lookAtSource']);
+
+    const seen: SqlServerAnswer = [[['7', FORK, FORK]], [['100']], [[7, 'DAYS']], [[11]], [[11, '5', '9']]];
+    const both: SqlServerAnswer = [...seen.slice(0, 3), [[11, null]], [[11, '5', '9']]];
+    const other = source({ lookAtSource: [seen, both] });
+    await other.source.state(['dbo.stock']);
+    expect([...(await other.source.state(['dbo.gone'])).tables.keys()]).toEqual(['dbo.gone', 'dbo.stock']);
+    expect(other.pool.names).toEqual(['lookAtSource', 'lookAtSource']);
   });
 
   it('says that tracking is off, or that the bookkeeping is missing, instead of inventing a version or an epoch', async () => {

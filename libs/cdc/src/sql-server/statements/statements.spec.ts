@@ -10,7 +10,7 @@ import type { SqlServerColumn, SqlServerKeyColumn } from './column-sql.js';
 import { adoptFork, raiseEpoch, readStamp } from './epochs.js';
 import { quoteName, quoteTable } from './identifier.js';
 import { askForLease, leaveReplicas, releaseLease, renewLeases, takeLease } from './leases.js';
-import { describeTable, examineDatabase, lookAtSource } from './look-at-source.js';
+import { describeTable, examineDatabase, lookAtSource, repeatLook } from './look-at-source.js';
 import { type ReadableTable, readChanges, readRows } from './read-changes.js';
 import type { SqlServerStatement } from './statement.js';
 
@@ -99,10 +99,24 @@ const READS = '`SELECT` and `VIEW CHANGE TRACKING` on the table, `SELECT` on the
 const READING: readonly Listed[] = [
   {
     title: 'Look at the source',
-    when: 'Every poll, once for all tables that are due.',
+    when: 'The first poll of a table, and any after which the short look below found a difference: once for all tables that are due.',
     needs:
       '`VIEW CHANGE TRACKING` on the tables (without it they look untracked), `SELECT` on the schema of the bookkeeping',
     statement: lookAtSource(['dbo.stock', 'dbo.forecast'], SCHEMA, LIMITS),
+  },
+  {
+    title: 'Look again',
+    when: 'Every poll but those, once for all tables: the numbers are the ids that the look before has found. Only where the recovery fork can be seen.',
+    needs:
+      '`VIEW CHANGE TRACKING` on the tables, `SELECT` on the schema of the bookkeeping; `VIEW ANY DATABASE` or the like to see the recovery fork',
+    statement: repeatLook(
+      [
+        { table: 'dbo.stock', objectId: '245575913' },
+        { table: 'dbo.forecast', objectId: '277576027' },
+      ],
+      SCHEMA,
+      LIMITS,
+    ),
   },
   {
     title: 'Describe a table',
@@ -350,11 +364,9 @@ describe('the statements for SQL Server', () => {
       for (const parameter of parameters) {
         expect(sql, name).toContain(`@${parameter.name}`);
       }
-      const declared = new Set(parameters.map((parameter) => parameter.name));
-      const used = [...sql.matchAll(/(?<!DECLARE )@(\w+)/g)].map(([, used_]) => used_);
-      expect(
-        used.filter((used_) => used_ !== 'current_version' && used_ !== 'fork' && !declared.has(used_ ?? '')),
-      ).toEqual([]);
+      const own = [...sql.matchAll(/DECLARE [^;]+;/g)].flatMap(([text]) => text.match(/@\w+/g) ?? []);
+      const declared = new Set([...own, ...parameters.map((parameter) => `@${parameter.name}`)]);
+      expect((sql.match(/@\w+/g) ?? []).filter((used) => !declared.has(used))).toEqual([]);
     }
   });
 
