@@ -258,7 +258,7 @@ describe('the doctor on SQL Server', () => {
         'db.internal/shop does not open the database (error 4060).',
       ]);
       await shop.server.goDown();
-      expect(await told(CDC)).toEqual(['unreachable', 'db.internal/shop does not answer (ESOCKET).']);
+      expect(await told(CDC)).toEqual(['unreachable', 'db.internal/shop does not answer (ECONNREFUSED).']);
       await shop.server.listenAgain();
     });
   });

@@ -24,9 +24,10 @@ export class StockServer extends StockDatabase {
     options: StockOptions & {
       readonly faults?: TestSqlServerOptions['faults'];
       readonly product?: SqlServerEngineOptions['product'];
+      readonly tls?: TestSqlServerOptions['tls'];
     } = {},
   ): Promise<StockServer> {
-    const { clock = new SystemClock(), snapshots = true, faults, product } = options;
+    const { clock = new SystemClock(), snapshots = true, faults, product, tls } = options;
     const engine = new SqlServerEngine({
       clock,
       random: new SeededRandom(),
@@ -35,7 +36,13 @@ export class StockServer extends StockDatabase {
     const database = engine.createDatabase('shop');
     database.track();
     database.allowSnapshotIsolation = snapshots;
-    const server = await startTestSqlServer({ engine, ...(faults === undefined ? {} : { faults }) });
-    return new StockServer(engine, database, server, { ...options, clock }).open(options);
+    const server = await startTestSqlServer({
+      engine,
+      ...(faults === undefined ? {} : { faults }),
+      ...(tls === undefined ? {} : { tls }),
+    });
+    const shop = new StockServer(engine, database, server, { ...options, clock });
+    // Behind TLS the test connects by itself.
+    return tls === undefined ? shop.open(options) : shop;
   }
 }

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { TableNotTrackedError } from '@smartpulse/cdc';
-import { SecondaryReplicaError, SqlServerStatementError } from '@smartpulse/cdc/sql-server';
+import { SecondaryReplicaError, SqlServerConnectionError } from '@smartpulse/cdc/sql-server';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { caughtUp, follow } from '../../support/sql-server/suites/follower.js';
@@ -193,8 +193,8 @@ describe('a statement on SQL Server', () => {
     const wrong = shop.replica({ url: shop.url.replace('/shop', '/nowhere') });
     const error: unknown = await wrong.source.state([TABLE]).catch((thrown: unknown) => thrown);
 
-    expect(error).toBeInstanceOf(SqlServerStatementError);
-    expect(error).toMatchObject({ failure: { class: 'connection', number: 4060 } });
+    expect(error).toBeInstanceOf(SqlServerConnectionError);
+    expect(error).toMatchObject({ problem: 'databaseNotOpened', failure: { class: 'connection', number: 4060 } });
     expect(String(error)).not.toContain('any@');
   });
 });

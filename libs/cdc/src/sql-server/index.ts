@@ -22,6 +22,8 @@ export {
   SecondaryReplicaError,
   SqlServerAnswerError,
   SqlServerBookkeepingError,
+  SqlServerConnectionError,
+  type SqlServerConnectionProblem,
   SqlServerDriverMissingError,
   SqlServerNameError,
   SqlServerStatementError,

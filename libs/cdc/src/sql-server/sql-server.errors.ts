@@ -80,6 +80,58 @@ const REMEDIES: Readonly<Record<SqlServerErrorClass, string>> = Object.freeze({
   unknown: 'Look at the cause.',
 });
 
+/** Why no connection to a server stands. */
+export type SqlServerConnectionProblem =
+  'unreachable' | 'loginFailed' | 'databaseNotOpened' | 'certificateRefused' | 'encryptionRequired';
+
+const CONNECTION: Readonly<Record<SqlServerConnectionProblem, readonly [problem: string, remedy: string]>> =
+  Object.freeze({
+    unreachable: [
+      'does not answer',
+      'Look at its name, its port, the network between, and whether encrypt and trustServerCertificate are as the server wants them.',
+    ],
+    loginFailed: ['refuses the login', "Correct the user or the password; the server's log has the reason behind it."],
+    databaseNotOpened: [
+      'does not open the database',
+      'Create it, correct its name, or let the login in: CREATE USER … FOR LOGIN …; in that database.',
+    ],
+    certificateRefused: [
+      'has a certificate that Node does not accept',
+      "Let Node know its authority by NODE_EXTRA_CA_CERTS and call the server by the certificate's name, or, where nobody can come between, put trustServerCertificate=true into the URL.",
+    ],
+    encryptionRequired: ['takes no connection without encryption', 'Take encrypt=false out of the URL.'],
+  });
+
+/** What a connection problem is, and what to do about it: both halves of a sentence that begins with the server. */
+export function connectionProblemText(
+  problem: SqlServerConnectionProblem,
+  { number, code }: Pick<SqlServerFailure, 'number' | 'code'>,
+): { readonly problem: string; readonly remedy: string } {
+  const [text, remedy] = CONNECTION[problem];
+  return { problem: `${text} (${number === null ? (code ?? 'no code') : `error ${number}`}).`, remedy };
+}
+
+/** No connection to the server stands. What it or the driver said is in `cause` alone. */
+export class SqlServerConnectionError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_CONNECTION';
+  readonly code = SqlServerConnectionError.code;
+
+  /** @param address `host:port/database`, without who asks. */
+  constructor(
+    readonly address: string,
+    readonly problem: SqlServerConnectionProblem,
+    readonly failure: SqlServerFailure,
+    cause: unknown,
+  ) {
+    const text = connectionProblemText(problem, failure);
+    super(`SQL Server at ${address} ${text.problem}`, { remedy: text.remedy, cause });
+  }
+
+  static is(error: unknown): error is SqlServerConnectionError {
+    return SmartPulseError.hasCode(error, SqlServerConnectionError.code);
+  }
+}
+
 /** What change capture keeps in the database itself (epoch, positions, leases) is not there. */
 export class SqlServerBookkeepingError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_BOOKKEEPING';

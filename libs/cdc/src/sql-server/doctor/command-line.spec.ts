@@ -112,7 +112,7 @@ describe('smartpulse-cdc', () => {
     const failure = Object.assign(new Error('Login failed for secret'), { code: 'EREQUEST', number: 18456, class: 14 });
     const { code, text, pool } = await run(['doctor'], { pool: new AlmostReady(failure) });
     expect([code, pool.closed]).toEqual([2, true]);
-    expect(text).toMatch(/^error: host\/shop refuses the login \(error 18456\)\./);
+    expect(text).toMatch(/^error: host:1433\/shop refuses the login \(error 18456\)\./);
     expect(text).not.toContain('secret');
 
     expect((await run(['doctor'], { url: undefined })).code).toBe(2);

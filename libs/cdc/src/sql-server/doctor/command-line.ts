@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigurationError } from '@smartpulse/resilience';
-import { targetOf } from '../pool/connection-target.js';
+import { addressOf, targetOf } from '../pool/connection-target.js';
 import { MssqlPool } from '../pool/mssql.pool.js';
 import type { SqlServerPool } from '../pool/sql-server.pool.js';
 import type { Finding } from './findings.js';
@@ -155,8 +155,7 @@ function sayJson({ findings, mending }: Outcome, print: (line: string) => void):
 /** Where the database is, without who asks. */
 function subjectOf(url: string): string {
   try {
-    const { server, port, database } = targetOf(url, 'DATABASE_URL');
-    return `${server}${port === undefined ? '' : `:${port}`}/${database}`;
+    return addressOf(targetOf(url, 'DATABASE_URL'));
   } catch (error) {
     if (error instanceof ConfigurationError) {
       return 'DATABASE_URL';

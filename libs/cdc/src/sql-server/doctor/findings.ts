@@ -10,6 +10,8 @@ export type FindingCode =
   | 'unreachable'
   | 'loginFailed'
   | 'databaseNotOpened'
+  | 'certificateRefused'
+  | 'encryptionRequired'
   | 'examinationFailed'
   | 'versionTooOld'
   | 'compatibilityTooLow'

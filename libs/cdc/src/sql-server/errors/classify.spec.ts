@@ -124,6 +124,15 @@ describe('classifySqlServerError', () => {
     expect(classifySqlServerError(error)).toMatchObject({ class: 'contention', number: 1205 });
   });
 
+  it('knows a certificate that is not accepted from a server that does not answer, which have one code in tedious', () => {
+    const socket = (code: string) => Object.assign(new mssql.ConnectionError('x', 'ESOCKET'), { cause: { code } });
+    expect(classifySqlServerError(socket('ECONNREFUSED'))).toMatchObject({ class: 'connection', code: 'ECONNREFUSED' });
+    expect(classifySqlServerError(socket('SELF_SIGNED_CERT_IN_CHAIN'))).toMatchObject({
+      class: 'configuration',
+      code: 'SELF_SIGNED_CERT_IN_CHAIN',
+    });
+  });
+
   it('takes a cancelled request for no failure', () => {
     expect(classOf(new mssql.RequestError('Canceled.', 'ECANCEL'))).toBe('cancelled');
   });
@@ -140,6 +149,8 @@ describe('classifySqlServerError', () => {
     expect(classifySqlServerError(requestError(99_001, 15), overrides).class).toBe('unrecognised');
     expect(classifySqlServerError(requestError(3952), overrides).class).toBe('snapshotUnavailable');
     expect(classifySqlServerError(new mssql.ConnectionError('x', 'ESOCKET'), overrides).class).toBe('configuration');
+    const refused = Object.assign(new mssql.ConnectionError('x', 'ESOCKET'), { cause: { code: 'ECONNREFUSED' } });
+    expect(classifySqlServerError(refused, overrides)).toMatchObject({ class: 'configuration', code: 'ESOCKET' });
   });
 
   it('ends on errors that hold one another', () => {

@@ -6,7 +6,7 @@ export interface SqlServerFailure {
   readonly class: SqlServerErrorClass;
   /** The error that decided the class: the server's number, or `null` when the driver alone failed. */
   readonly number: number | null;
-  /** The driver's outermost code. */
+  /** The driver's code; of a failed socket, which has one for everything, its cause's. */
   readonly code: string | null;
   /** What the server said first; may quote values of the row, so it belongs in no log. */
   readonly message: string | null;
@@ -34,13 +34,14 @@ export function classifySqlServerError(error: unknown, overrides: SqlServerError
     codes: { ...SQL_SERVER_ERRORS.codes, ...overrides.codes },
   };
   const read = readDriverError(error);
-  const { messages, codes } = read;
+  const { messages } = read;
+  const code = decisiveCode(read.codes, table, overrides);
   const known = messages.find(({ number }) => Object.hasOwn(table.numbers, number));
   const decisive = known ?? gravest(messages.filter(({ severity }) => Object.hasOwn(table.severities, severity ?? 0)));
   return {
-    class: classOf(read, decisive, table),
+    class: classOf(read, decisive, code, table),
     number: decisive?.number ?? null,
-    code: codes[0] ?? null,
+    code: code ?? null,
     message: decisive?.message ?? null,
   };
 }
@@ -48,6 +49,7 @@ export function classifySqlServerError(error: unknown, overrides: SqlServerError
 function classOf(
   read: DriverError,
   decisive: ServerMessage | undefined,
+  code: string | undefined,
   table: SqlServerErrorTable,
 ): SqlServerErrorClass {
   if (decisive !== undefined) {
@@ -61,8 +63,21 @@ function classOf(
     // The same code for a request that took too long and for a connection that never stood, or fell by an unanswered cancel.
     return read.names.includes('ConnectionError') ? 'connection' : 'timeout';
   }
-  const code = read.codes.find((one) => Object.hasOwn(table.codes, one));
   return code === undefined ? 'unknown' : (table.codes[code] ?? 'unknown');
+}
+
+/** The code that says most: one that the app knows better, the cause of a failed socket, the outermost of the driver's. */
+function decisiveCode(
+  codes: readonly string[],
+  table: SqlServerErrorTable,
+  overrides: SqlServerErrorOverrides,
+): string | undefined {
+  return (
+    codes.find((code) => Object.hasOwn(overrides.codes ?? {}, code)) ??
+    codes.find((code) => code !== 'ESOCKET' && Object.hasOwn(table.codes, code)) ??
+    codes.find((code) => !code.startsWith('SMARTPULSE_')) ??
+    codes[0]
+  );
 }
 
 /** Of several errors that the table does not know, the one of the highest severity; of equal ones the first, which is the cause. */

@@ -32,6 +32,26 @@ export interface SqlServerErrorTable {
 const all = <TKey extends number | string>(errorClass: SqlServerErrorClass, keys: readonly TKey[]) =>
   Object.fromEntries(keys.map((key) => [key, errorClass]));
 
+/** What Node says of a certificate that it does not accept: no retry makes it another one. */
+export const CERTIFICATE_CODES: readonly string[] = Object.freeze([
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
 /**
  * The table that {@link classifySqlServerError} looks into: the union of what SqlClient (its lists for connecting and for retries) and
  * Entity Framework retry, and of what change tracking itself raises.
@@ -85,6 +105,7 @@ export const SQL_SERVER_ERRORS: SqlServerErrorTable = Object.freeze({
     ]),
     // A login that failed without the server saying why: the account may be locked out by retries.
     ...all('configuration', ['ELOGIN', 'EFEDAUTH', 'EENCRYPT', 'ETDS', 'EINTERFACENOTSUPP']),
+    ...all('configuration', CERTIFICATE_CODES),
     ...all('contention', ['EABORT']),
     ...all('defect', ['EPARAM', 'EINJECT', 'EARGS', 'EREQINPROG', 'ENOTBEGUN', 'EALREADYBEGUN']),
     ...all('cancelled', ['ECANCEL', 'ABORT_ERR']),

@@ -5,6 +5,7 @@ import {
   ColumnTypeError,
   SecondaryReplicaError,
   SqlServerBookkeepingError,
+  SqlServerConnectionError,
   SqlServerDriverMissingError,
   SqlServerStatementError,
   TableNotPermittedError,
@@ -39,7 +40,7 @@ const FOR_SOMEBODY: readonly { is(error: unknown): boolean }[] = [
 
 /** What an error of this package's parts on SQL Server calls for; an error of anybody else is an outage. */
 export function failureKindOf(error: unknown): FailureKind {
-  if (SqlServerStatementError.is(error)) {
+  if (SqlServerStatementError.is(error) || SqlServerConnectionError.is(error)) {
     return KINDS[error.failure.class];
   }
   return FOR_SOMEBODY.some((type) => type.is(error)) ? 'configuration' : 'outage';

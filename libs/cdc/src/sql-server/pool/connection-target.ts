@@ -67,4 +67,20 @@ export function targetOf(url: string, owner: string, option = 'url'): SqlServerT
   };
 }
 
+/** Where the driver goes when nothing else is said. */
+const DEFAULT_PORT = 1433;
+
+/** `host:port/database`, or `host\instance/database`: who asks is no part of it. */
+export function addressOf({
+  server,
+  port,
+  instanceName,
+  database,
+}: Pick<SqlServerTarget, 'server' | 'port' | 'instanceName' | 'database'>): string {
+  const host = server.includes(':') ? `[${server}]` : server;
+  return instanceName === undefined
+    ? `${host}:${port ?? DEFAULT_PORT}/${database}`
+    : `${host}\\${instanceName}/${database}`;
+}
+
 const PARAMETERS: readonly string[] = Object.freeze(['encrypt', 'trustServerCertificate', 'instanceName']);

@@ -1,10 +1,11 @@
 import type Mssql from 'mssql';
 import type { config, ConnectionPool, Request } from 'mssql';
 import { Logger } from '@nestjs/common';
+import { explainConnection } from '../errors/connection-problem.js';
 import { readDriverError } from '../errors/driver-error.js';
 import { SqlServerDriverMissingError } from '../sql-server.errors.js';
 import type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } from '../statements/statement.js';
-import type { SqlServerTarget } from './connection-target.js';
+import { addressOf, type SqlServerTarget } from './connection-target.js';
 import { LoginWatch } from './login-watch.js';
 import { PACKET_BYTES, sendAtOnce } from './send-at-once.js';
 import { type SqlServerAnswer, SqlServerPool, type SqlServerRow } from './sql-server.pool.js';
@@ -64,7 +65,7 @@ export class MssqlPool extends SqlServerPool {
       if (readDriverError(error).messages.some(({ number }) => MOVED.includes(number))) {
         this.#reconnect();
       }
-      throw this.#logins.explain(error);
+      throw explainConnection(this.#logins.explain(error), addressOf(this.#options.target));
     }
   }
 

@@ -1,6 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { classifySqlServerError, type SqlServerErrorOverrides, type SqlServerFailure } from '../errors/classify.js';
-import { SecondaryReplicaError, SqlServerBookkeepingError, SqlServerStatementError } from '../sql-server.errors.js';
+import {
+  SecondaryReplicaError,
+  SqlServerBookkeepingError,
+  SqlServerConnectionError,
+  SqlServerStatementError,
+} from '../sql-server.errors.js';
 import { createBookkeeping } from '../statements/bookkeeping.js';
 import type { SqlServerStatement } from '../statements/statement.js';
 import type { SqlServerAnswer, SqlServerPool } from './sql-server.pool.js';
@@ -51,8 +56,8 @@ export class SqlServerStatements {
   }
 
   /**
-   * @throws SqlServerStatementError with the class of the failure, or SqlServerBookkeepingError, SecondaryReplicaError; the signal's reason
-   * when it aborts.
+   * @throws SqlServerStatementError or SqlServerConnectionError with the class of the failure, or SqlServerBookkeepingError,
+   * SecondaryReplicaError; the signal's reason when it aborts.
    */
   async run(statement: SqlServerStatement, signal?: AbortSignal): Promise<SqlServerAnswer> {
     if (this.#options.createBookkeeping) {
@@ -103,6 +108,9 @@ export class SqlServerStatements {
 
   #explain(statement: SqlServerStatement, error: unknown): Error {
     const failure = this.#judged(classifySqlServerError(error, this.#options.errorClasses));
+    if (SqlServerConnectionError.is(error)) {
+      return new SqlServerConnectionError(error.address, error.problem, failure, error.cause);
+    }
     if (failure.number === ON_SECONDARY) {
       return new SecondaryReplicaError(this.source, error);
     }

@@ -1,4 +1,8 @@
 import type { DataSource } from 'typeorm';
+import { explainConnection } from '../errors/connection-problem.js';
+import { addressOf, targetOf } from '../pool/connection-target.js';
+import { LoginWatch, type WatchedConnection } from '../pool/login-watch.js';
+import { type SendingConnection, sendAtOnce } from '../pool/send-at-once.js';
 import { type SqlServerDataSourceOptions, sqlServerDataSource } from './data-source-options.js';
 
 /**
@@ -6,7 +10,7 @@ import { type SqlServerDataSourceOptions, sqlServerDataSource } from './data-sou
  * once would both find the same ones missing.
  *
  * @returns the names of those that ran.
- * @throws ConfigurationError that never quotes the URL, `QueryFailedError` of TypeORM.
+ * @throws ConfigurationError and {@link SqlServerConnectionError}, neither of which quotes the URL; `QueryFailedError` of TypeORM.
  * @example
  * ```ts
  * await runSqlServerMigrations({ name: 'forecasts', url, entities: [], migrations: [CreateTables1764288000000] });
@@ -24,7 +28,7 @@ export function runSqlServerMigrations(options: SqlServerDataSourceOptions): Pro
  * The migrations that have not run yet, by name. It changes nothing and needs no right but SELECT on the table of migrations, so an app that
  * may not alter its database can tell at the start that somebody has to.
  *
- * @throws ConfigurationError that never quotes the URL, `QueryFailedError` of TypeORM.
+ * @throws ConfigurationError and {@link SqlServerConnectionError}, neither of which quotes the URL; `QueryFailedError` of TypeORM.
  */
 export function pendingSqlServerMigrations(options: SqlServerDataSourceOptions): Promise<readonly string[]> {
   return onOwnConnection(options, async (dataSource) => {
@@ -46,7 +50,18 @@ async function onOwnConnection<T>(
   work: (dataSource: DataSource) => Promise<T>,
 ): Promise<T> {
   const typeorm = await import('typeorm');
-  const dataSource = await new typeorm.DataSource(sqlServerDataSource({ ...options, poolSize: 1 })).initialize();
+  const own = sqlServerDataSource({ ...options, poolSize: 1 });
+  const logins = new LoginWatch();
+  const beforeConnect = (connection: WatchedConnection & SendingConnection): void => {
+    logins.watch(connection);
+    sendAtOnce(connection);
+  };
+  const dataSource = new typeorm.DataSource({ ...own, extra: { ...own.extra, beforeConnect } });
+  try {
+    await dataSource.initialize();
+  } catch (error) {
+    throw explainConnection(logins.explain(error), addressOf(targetOf(options.url, 'sqlServerDataSource')));
+  }
   try {
     return await work(dataSource);
   } finally {
