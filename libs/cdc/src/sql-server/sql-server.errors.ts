@@ -70,7 +70,8 @@ const REMEDIES: Readonly<Record<SqlServerErrorClass, string>> = Object.freeze({
   connection: 'It is tried again; look at the server, the network and the name of the database when it goes on.',
   overload: 'It is tried again more slowly; give the database more room when it goes on.',
   contention: 'It is tried again at once.',
-  timeout: 'It is tried again with less at a time; raise requestTimeoutMs, or set forceSeek, when it goes on.',
+  timeout:
+    'It is tried again with less at a time and another plan; raise requestTimeoutMs, or set forceSeek to true, when it goes on.',
   snapshotUnavailable: 'Run ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or set isolation to "auto".',
   configuration: 'Run "npx smartpulse-cdc doctor": it says what is missing and how to add it.',
   defect: 'Report it with the number and the name of the statement.',

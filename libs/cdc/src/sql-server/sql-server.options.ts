@@ -22,8 +22,11 @@ export interface SqlServerCdcOptions {
   readonly createBookkeeping?: boolean | undefined;
   /** `auto`: snapshots where the database allows them, committed rows with checks around them where not. Default `auto`. */
   readonly isolation?: 'auto' | 'snapshot' | 'read-committed' | undefined;
-  /** Makes the server seek in its side tables; needs 2016 SP2 CU16, 2017 CU24, 2019 CU11 or later. Default `false`. */
-  readonly forceSeek?: boolean | undefined;
+  /**
+   * Whether the server is made to seek in its side tables instead of scanning them, which it knows from 2016 SP2 CU16, 2017 CU24 and 2019 CU11
+   * on. `auto`: for some pages of a table after one that took too long. Default `auto`.
+   */
+  readonly forceSeek?: 'auto' | boolean | undefined;
   /** Columns to read by table; a table that is not named is read whole. The key is read anyway. */
   readonly columns?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Most connections that read. Default 4. Positions and leases have two of their own, so that no slow page costs a lease. */
@@ -53,7 +56,7 @@ export const SQL_SERVER_CDC_DEFAULTS = Object.freeze({
   schema: 'smartpulse',
   createBookkeeping: false,
   isolation: 'auto',
-  forceSeek: false,
+  forceSeek: 'auto',
   poolSize: 4,
   connectTimeoutMs: 15_000,
   requestTimeoutMs: 15_000,
@@ -102,7 +105,7 @@ export const sqlServerCdcSchema = z
     isolation: z
       .enum(['auto', 'snapshot', 'read-committed'], 'expected "auto", "snapshot" or "read-committed"')
       .default(DEFAULTS.isolation),
-    forceSeek: z.boolean('expected true or false').default(DEFAULTS.forceSeek),
+    forceSeek: z.union([z.literal('auto'), z.boolean()], 'expected "auto", true or false').default(DEFAULTS.forceSeek),
     columns: z
       .record(tableSchema, z.array(z.string('expected names of columns').min(1, 'expected names of columns')))
       .optional(),

@@ -235,6 +235,25 @@ describe('SqlServerChangeTrackingSource', () => {
     expect(transient.pool.names).toEqual(['describeTable', 'readChanges']);
   });
 
+  it('reads on with a plan that seeks after a page that took too long, and goes on inside the version that it was in', async () => {
+    const timeout = Object.assign(new Error('Timeout: Request failed to complete in 15000ms'), { code: 'ETIMEOUT' });
+    const { source: read, pool } = source(
+      { readChanges: [page([]), timeout, page([upsert('42', '2')])] },
+      { forceSeek: 'auto' },
+    );
+    const cursor = { version: 42n, key: '["1"]' };
+    await read.readPage(request(41n));
+    await expect(read.readPage(request(41n, cursor))).rejects.toMatchObject({ failure: { class: 'timeout' } });
+    const { changes } = await read.readPage(request(41n, cursor));
+
+    expect(changes).toHaveLength(1);
+    const pages = pool.sent.filter(({ name }) => name === 'readChanges');
+    expect(pages.map(({ sql }) => sql.includes('FORCESEEK'))).toEqual([false, false, true]);
+    const [, slow, sought] = pages;
+    expect(sought?.sql.replace(', FORCESEEK', '')).toBe(slow?.sql);
+    expect(sought?.parameters).toEqual(slow?.parameters);
+  });
+
   it('never quotes what the server said about a row', async () => {
     const { source: read } = source({ readChanges: [serverError(2627, 'duplicate key value is (secret)')] });
     const error: unknown = await read.readPage(request(41n)).catch((thrown: unknown) => thrown);

@@ -36,6 +36,7 @@ import { KnownTables } from './known-tables.js';
 import { keyTextOf, keyValuesOf } from './key-text.js';
 import { retentionMsOf } from './retention.js';
 import { RowReader } from './row-reader.js';
+import { SeekHints } from './seek-hints.js';
 import { type SqlServerTable, shapeOf } from './table-shape.js';
 
 /** How changes are read. */
@@ -43,7 +44,8 @@ export interface ChangeTrackingSourceOptions {
   readonly statements: SqlServerStatements;
   /** `auto`: snapshots where the database allows them, committed rows with checks around them where not. */
   readonly isolation: 'auto' | 'snapshot' | 'read-committed';
-  readonly forceSeek: boolean;
+  /** `auto`: for some pages of a table after one that took too long. */
+  readonly forceSeek: 'auto' | boolean;
   /** Columns to read by table; a table that is not named is read whole. */
   readonly columns?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Closes what the source shares with the other parts. */
@@ -67,12 +69,14 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
   readonly #statements: SqlServerStatements;
   readonly #tables = new Map<string, SqlServerTable>();
   #known: KnownTables | undefined;
+  readonly #seeks: SeekHints;
   #snapshotRefused = false;
 
   constructor(options: ChangeTrackingSourceOptions) {
     super();
     this.#options = options;
     this.#statements = options.statements;
+    this.#seeks = new SeekHints(options.forceSeek);
   }
 
   override get name(): string {
@@ -147,17 +151,13 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     signal.throwIfAborted();
     return this.#reading(table, async (shape, isolation) => {
       const { schema, limits } = this.#statements;
-      const statement = readChanges({
-        ...limits,
-        table: shape,
-        isolation,
-        after,
-        cursor: cursor === null ? null : { version: cursor.version, key: keyValuesOf(cursor.key, shape.key.length) },
-        limit,
-        forceSeek: this.#options.forceSeek,
-        schema,
-      });
-      return this.#page(request, shape, isolation, await this.#statements.run(statement, signal));
+      const place =
+        cursor === null ? null : { version: cursor.version, key: keyValuesOf(cursor.key, shape.key.length) };
+      const page = { ...limits, table: shape, isolation, after, cursor: place, limit, schema };
+      const answer = await this.#seeks.read(table, (forceSeek) =>
+        this.#statements.run(readChanges({ ...page, forceSeek }), signal),
+      );
+      return this.#page(request, shape, isolation, answer);
     });
   }
 

@@ -24,7 +24,7 @@ export interface ReadChanges extends StatementLimits {
   /** The place inside an unfinished version. */
   readonly cursor: { readonly version: bigint; readonly key: readonly string[] } | null;
   readonly limit: number;
-  /** Makes the server seek in the side table instead of scanning it; needs 2016 SP2 CU16, 2017 CU24, 2019 CU11 or later. */
+  /** Makes the server seek in the side table instead of scanning it, by a text and so a plan of its own; needs 2016 SP2 CU16, 2017 CU24, 2019 CU11 or later. */
   readonly forceSeek: boolean;
   /** Where the epoch is kept. */
   readonly schema: string;
