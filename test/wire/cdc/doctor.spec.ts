@@ -129,6 +129,13 @@ const OF_SERVER: readonly Case[] = [
     ddl: /CREATE TABLE \[smartpulse\]\.\[cdc_lease\]/,
   },
   {
+    code: 'bookkeepingOutdated',
+    severity: 'error',
+    provoke: sql('ALTER TABLE smartpulse.cdc_epoch DROP COLUMN recovery_fork'),
+    says: /smartpulse\.cdc_epoch lacks recovery_fork: an earlier version made it\. Add what came since; nothing is read anew/,
+    ddl: /ALTER TABLE \[smartpulse\]\.\[cdc_epoch\] ADD recovery_fork uniqueidentifier NULL;$/,
+  },
+  {
     code: 'bookkeepingNotCreatable',
     severity: 'error',
     provoke: (shop) => shop.database.drop('smartpulse.cdc_lease'),

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { TableNotTrackedError } from '@smartpulse/cdc';
-import { SecondaryReplicaError, SqlServerConnectionError } from '@smartpulse/cdc/sql-server';
+import { SecondaryReplicaError, SqlServerBookkeepingError, SqlServerConnectionError } from '@smartpulse/cdc/sql-server';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { caughtUp, follow } from '../../support/sql-server/suites/follower.js';
@@ -154,6 +154,23 @@ describe('the epoch of a database on SQL Server', () => {
     shop.database.restore(shop.database.backup(), { keepSessions: true });
 
     expect((await source.state([])).epoch).toBe(epoch);
+  });
+});
+
+describe('the tables of an earlier version', () => {
+  it('are said to be that, get what came since from replicas that start at once, and keep what they hold', async () => {
+    const { source } = shop.replica();
+    const { epoch } = await source.state([TABLE]);
+    await shop.app.query('ALTER TABLE smartpulse.cdc_epoch DROP COLUMN recovery_fork');
+    const careful = shop.replica({ createBookkeeping: false }).source;
+    const error: unknown = await careful.state([TABLE]).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SqlServerBookkeepingError);
+    expect(careful.failureOf(error)).toBe('configuration');
+
+    const replicas = [shop.replica(), shop.replica(), shop.replica()];
+    const states = await Promise.all(replicas.map((replica) => replica.source.state([TABLE])));
+    expect(states.map((state) => state.epoch)).toEqual([epoch, epoch, epoch]);
+    expect((await careful.state([TABLE])).epoch).toBe(epoch);
   });
 });
 

@@ -133,7 +133,7 @@ export class SqlServerConnectionError extends SmartPulseError {
   }
 }
 
-/** What change capture keeps in the database itself (epoch, positions, leases) is not there. */
+/** What change capture keeps in the database itself (epoch, positions, leases) is not there, or was made by an earlier version. */
 export class SqlServerBookkeepingError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_BOOKKEEPING';
   readonly code = SqlServerBookkeepingError.code;
@@ -143,11 +143,14 @@ export class SqlServerBookkeepingError extends SmartPulseError {
     readonly schema: string,
     cause?: unknown,
   ) {
-    super(`The schema "${schema}" of "${source}" has not the tables that change capture keeps its positions in.`, {
-      remedy:
-        'Run "npx smartpulse-cdc enable" once with a login that may create tables, or set createBookkeeping to true; the text is in docs/guides/sql-server-statements.md.',
-      cause,
-    });
+    super(
+      `The schema "${schema}" of "${source}" has not all tables and columns that change capture keeps its positions in.`,
+      {
+        remedy:
+          'Run "npx smartpulse-cdc enable" once with a login that may create tables, or set createBookkeeping to true; the text is in docs/guides/sql-server-statements.md.',
+        cause,
+      },
+    );
   }
 
   static is(error: unknown): error is SqlServerBookkeepingError {

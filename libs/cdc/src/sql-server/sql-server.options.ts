@@ -18,7 +18,7 @@ export interface SqlServerCdcOptions {
   readonly authentication?: config['authentication'];
   /** The schema that keeps the epoch, positions and leases. Default `smartpulse`. */
   readonly schema?: string | undefined;
-  /** Creates that schema's tables at the first statement where they are missing. Default `false`: `npx smartpulse-cdc enable` does. */
+  /** Creates that schema's tables, and columns that came since, at the first statement where they are missing. Default `false`: `npx smartpulse-cdc enable` does. */
   readonly createBookkeeping?: boolean | undefined;
   /** `auto`: snapshots where the database allows them, committed rows with checks around them where not. Default `auto`. */
   readonly isolation?: 'auto' | 'snapshot' | 'read-committed' | undefined;

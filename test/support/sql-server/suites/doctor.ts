@@ -21,7 +21,7 @@ export function doctorSuite(start: StartStock): void {
           'tableNotTracked',
           'tableMissing',
         ]);
-        expect(await mendSqlServer(pool, before)).toMatchObject({ ran: { length: 8 }, refused: [] });
+        expect(await mendSqlServer(pool, before)).toMatchObject({ ran: { length: 9 }, refused: [] });
 
         expect(await examineSqlServer(pool, [TABLE])).toEqual([]);
         const { source } = shop.replica({ createBookkeeping: false });

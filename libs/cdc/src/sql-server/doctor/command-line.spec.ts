@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { type SqlServerAnswer, SqlServerPool } from '../pool/sql-server.pool.js';
+import { BOOKKEEPING_TABLES, bookkeepingColumns } from '../statements/bookkeeping.js';
 import type { SqlServerStatement } from '../statements/statement.js';
 import { type CommandLine, runCommand } from './command-line.js';
+
+/** The columns of the four tables of the bookkeeping. */
+const COLUMNS = BOOKKEEPING_TABLES.flatMap((table, index) =>
+  bookkeepingColumns(table).map((column) => [index + 1, column]),
+);
 
 /** A database in which everything is there but snapshots, until they are allowed. */
 class AlmostReady extends SqlServerPool {
@@ -30,7 +36,7 @@ class AlmostReady extends SqlServerPool {
     }
     if (name === 'examineDatabase') {
       const about = ['16.0', 'shop', 'cdc', 'READ_WRITE', '7', 3, 1, 1];
-      return [[about], [[this.#snapshots, 0, 160]], [[1, 7, 'DAYS']], [[1, 2, 3, 4]], [[1, 1, 1, 1]]];
+      return [[about], [[this.#snapshots, 0, 160]], [[1, 7, 'DAYS']], [[1, 2, 3, 4]], [[1, 1, 1, 1]], COLUMNS];
     }
     const column = [1, 'id', 'bigint', 8, 19, 0, false, null];
     return [[[11, '7', 1, 1, 'READ_WRITE']], [[1]], [[1, '1', '1', null]], [column], [[1, 0]]];

@@ -2,7 +2,7 @@ import { bigintIn, firstOf, optionalBigintIn, optionalTextIn, setOf, textIn, tru
 import type { SqlServerAnswer, SqlServerRow } from '../pool/sql-server.pool.js';
 import { retentionMsOf } from '../source/retention.js';
 import { isReadableType } from '../source/table-shape.js';
-import { BOOKKEEPING_TABLES } from '../statements/bookkeeping.js';
+import { BOOKKEEPING_TABLES, bookkeepingColumns, type BookkeepingTableName } from '../statements/bookkeeping.js';
 
 /** What a database is like. */
 export interface DatabaseExamination {
@@ -21,7 +21,16 @@ export interface DatabaseExamination {
   /** `null` while tracking is off. */
   readonly autoCleanup: boolean | null;
   readonly retentionMs: number | null;
-  readonly bookkeeping: readonly { readonly table: string; readonly exists: boolean; readonly mayWrite: boolean }[];
+  readonly bookkeeping: readonly BookkeepingExamination[];
+}
+
+/** What a table of the bookkeeping is like. */
+export interface BookkeepingExamination {
+  readonly table: BookkeepingTableName;
+  readonly exists: boolean;
+  readonly mayWrite: boolean;
+  /** Of one that exists: columns that it had not yet in the version that made it. */
+  readonly missingColumns: readonly string[];
 }
 
 /** What a table is like. */
@@ -55,11 +64,18 @@ export function readDatabase(answer: SqlServerAnswer): DatabaseExamination {
     snapshotAllowed: truthIn(firstOf(answer, 1) ?? [], 0),
     autoCleanup: tracking === undefined ? null : truthIn(tracking, 0),
     retentionMs: tracking === undefined ? null : retentionMsOf(tracking, 1),
-    bookkeeping: BOOKKEEPING_TABLES.map((table, index) => ({
-      table,
-      exists: optionalBigintIn(firstOf(answer, 3) ?? [], index) !== null,
-      mayWrite: truthIn(firstOf(answer, 4) ?? [], index),
-    })),
+    bookkeeping: BOOKKEEPING_TABLES.map((table, index) => readBookkeeping(table, index, answer)),
+  };
+}
+
+function readBookkeeping(table: BookkeepingTableName, index: number, answer: SqlServerAnswer): BookkeepingExamination {
+  const id = optionalBigintIn(firstOf(answer, 3) ?? [], index);
+  const columns = setOf(answer, 5).flatMap((row) => (bigintIn(row, 0) === id ? [textIn(row, 1)] : []));
+  return {
+    table,
+    exists: id !== null,
+    mayWrite: truthIn(firstOf(answer, 4) ?? [], index),
+    missingColumns: id === null ? [] : bookkeepingColumns(table).filter((column) => !columns.includes(column)),
   };
 }
 

@@ -14,7 +14,7 @@ const WELL: DatabaseExamination = {
   snapshotAllowed: true,
   autoCleanup: true,
   retentionMs: 7 * 86_400_000,
-  bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: true }],
+  bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: true, missingColumns: [] }],
 };
 const GOOD: TableExamination = {
   table: 'dbo.stock',
@@ -47,15 +47,29 @@ describe('the doctor', () => {
     [{ retentionMs: 3_600_000 }, ['warning', 'ALTER DATABASE [shop] SET CHANGE_TRACKING (CHANGE_RETENTION = 7 DAYS);']],
     [{ snapshotAllowed: false }, ['warning', 'ALTER DATABASE [shop] SET ALLOW_SNAPSHOT_ISOLATION ON;']],
     [
-      { bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: false }] },
+      { bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: false, missingColumns: [] }] },
       ['error', 'GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::[smartpulse] TO [cdc];'],
     ],
   ] as const)('says what a database lacks (%#)', (changed, expected) => {
     expect(inBrief(databaseFindings({ ...WELL, ...changed }, 'smartpulse'))).toEqual([expected]);
   });
 
+  it('adds to tables of an earlier version what came since, and nothing to those that are none of ours', () => {
+    const lacking = (...missingColumns: string[]) =>
+      databaseFindings(
+        { ...WELL, bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: true, missingColumns }] },
+        'own',
+      );
+    expect(inBrief(lacking('recovery_fork'))).toEqual([
+      ['error', expect.stringMatching(/ALTER TABLE \[own\]\.\[cdc_epoch\] ADD recovery_fork uniqueidentifier NULL;$/)],
+    ]);
+    expect(lacking('epoch')).toMatchObject([
+      { code: 'bookkeepingOutdated', problem: expect.stringContaining('none that change capture made'), sql: [] },
+    ]);
+  });
+
   it('has the whole text for a schema that is missing', () => {
-    const bookkeeping = [{ table: 'cdc_epoch', exists: false, mayWrite: false }];
+    const bookkeeping = [{ table: 'cdc_epoch' as const, exists: false, mayWrite: false, missingColumns: [] }];
     const [finding] = databaseFindings({ ...WELL, bookkeeping }, 'smartpulse');
     expect(finding?.sql.join('\n')).toMatch(
       /CREATE SCHEMA[\s\S]*cdc_epoch[\s\S]*cdc_checkpoint[\s\S]*cdc_lease[\s\S]*cdc_replica/,

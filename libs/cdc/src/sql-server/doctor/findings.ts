@@ -1,4 +1,4 @@
-import { createBookkeeping } from '../statements/bookkeeping.js';
+import { addBookkeepingColumn, createBookkeeping } from '../statements/bookkeeping.js';
 import { quoteName, quoteSchema, quoteTable } from '../statements/identifier.js';
 import type { DatabaseExamination, TableExamination } from './examination.js';
 
@@ -21,6 +21,7 @@ export type FindingCode =
   | 'retentionShort'
   | 'snapshotsOff'
   | 'bookkeepingMissing'
+  | 'bookkeepingOutdated'
   | 'bookkeepingNotCreatable'
   | 'bookkeepingNotWritable'
   | 'tableMissing'
@@ -112,6 +113,19 @@ export function databaseFindings(seen: DatabaseExamination, schema: string): rea
       'Snapshots are not allowed: committed rows are read instead, with checks around them, and the stamped reader refuses to read.',
       'Allow them; readers then never wait for writers.',
       `ALTER DATABASE ${database} SET ALLOW_SNAPSHOT_ISOLATION ON;`,
+    );
+  }
+  for (const { table, missingColumns } of seen.bookkeeping.filter((one) => one.missingColumns.length > 0)) {
+    const statements = missingColumns.map((column) => addBookkeepingColumn(table, column, schema));
+    const ours = statements.every((statement) => statement !== undefined);
+    add(
+      'bookkeepingOutdated',
+      'error',
+      `${schema}.${table} lacks ${missingColumns.join(', ')}: ${ours ? 'an earlier version made it' : 'it is none that change capture made'}.`,
+      ours
+        ? 'Add what came since; nothing is read anew for it.'
+        : 'Name another schema by the option schema, or drop the table: what is missing is then created, and every table read anew.',
+      ...statements.flatMap((statement) => statement?.sql ?? []),
     );
   }
   const missing = seen.bookkeeping.filter(({ exists }) => !exists);

@@ -6,7 +6,7 @@ import {
   SqlServerConnectionError,
   SqlServerStatementError,
 } from '../sql-server.errors.js';
-import { createBookkeeping } from '../statements/bookkeeping.js';
+import { createBookkeeping, namesLaterColumn } from '../statements/bookkeeping.js';
 import type { SqlServerStatement } from '../statements/statement.js';
 import type { SqlServerAnswer, SqlServerPool } from './sql-server.pool.js';
 
@@ -23,13 +23,14 @@ export interface StatementsOptions {
   readonly errorClasses?: SqlServerErrorOverrides | undefined;
 }
 
+const INVALID_COLUMN = 207;
 const INVALID_OBJECT = 208;
 const NOT_OPENED = 4060;
 /** A database that was never opened and cannot be for so often is none that fails over: its name is wrong. */
 const TRIES_TO_OPEN = 5;
 const ON_SECONDARY = 22117;
-/** Object exists, name is in use, key is there: another replica was faster. */
-const MADE_BY_ANOTHER: readonly number[] = [2601, 2627, 2714, 2759];
+/** Object or column exists, name is in use, key is there: another replica was faster. */
+const MADE_BY_ANOTHER: readonly number[] = [2601, 2627, 2705, 2714, 2759];
 
 /** Runs statements and tells what went wrong in this package's own errors. */
 export class SqlServerStatements {
@@ -114,7 +115,11 @@ export class SqlServerStatements {
     if (failure.number === ON_SECONDARY) {
       return new SecondaryReplicaError(this.source, error);
     }
-    if (failure.number === INVALID_OBJECT && failure.message?.includes(`${this.schema}.cdc_`) === true) {
+    const { number, message } = failure;
+    if (
+      (number === INVALID_OBJECT && message?.includes(`${this.schema}.cdc_`) === true) ||
+      (number === INVALID_COLUMN && message !== null && namesLaterColumn(message))
+    ) {
       return new SqlServerBookkeepingError(this.source, this.schema, error);
     }
     // What is no answer of a driver (a missing package, a closed pool of ours) says itself what it is.

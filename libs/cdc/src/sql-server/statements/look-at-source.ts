@@ -82,7 +82,7 @@ SELECT ic.column_id, ic.is_descending_key FROM sys.indexes AS i INNER JOIN sys.i
 
 /**
  * What a database is like: (server, database, rights), (isolation, compatibility), (change tracking), (which of the bookkeeping's tables are
- * there), (which of them may be written).
+ * there), (which of them may be written), (their columns: the table's id, the column's name).
  */
 export function examineDatabase(schema: string, limits: StatementLimits): SqlServerStatement {
   const tables = BOOKKEEPING_TABLES.map((table) => quoteText(`${quoteSchema(schema)}.[${table}]`));
@@ -93,7 +93,8 @@ SELECT CONVERT(nvarchar(60), SERVERPROPERTY(N'ProductVersion')) AS product_versi
 SELECT d.snapshot_isolation_state, d.is_read_committed_snapshot_on, d.compatibility_level FROM sys.databases AS d WHERE d.database_id = DB_ID();
 SELECT d.is_auto_cleanup_on, d.retention_period, d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();
 SELECT ${tables.map((table, index) => `OBJECT_ID(${table}) AS id${index}`).join(', ')};
-SELECT ${tables.map((table, index) => `HAS_PERMS_BY_NAME(${table}, N'OBJECT', N'UPDATE') AS may${index}`).join(', ')};`,
+SELECT ${tables.map((table, index) => `HAS_PERMS_BY_NAME(${table}, N'OBJECT', N'UPDATE') AS may${index}`).join(', ')};
+SELECT c.object_id, c.name FROM sys.columns AS c WHERE c.object_id IN (${tables.map((table) => `OBJECT_ID(${table})`).join(', ')});`,
     parameters: [],
   };
 }

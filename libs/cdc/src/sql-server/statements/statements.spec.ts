@@ -247,8 +247,10 @@ const PREPARING: readonly Listed[] = [
   },
   ...createBookkeeping(SCHEMA).map((statement) => ({
     title: statement.name.charAt(0).toUpperCase() + statement.name.slice(1),
-    when: 'Once, by whoever prepares the database.',
-    needs: '`CREATE SCHEMA`, `CREATE TABLE`',
+    when: statement.name.startsWith('add ')
+      ? 'With the others, for a table that an earlier version made.'
+      : 'Once, by whoever prepares the database.',
+    needs: statement.name.startsWith('add ') ? '`ALTER` on the schema' : '`CREATE SCHEMA`, `CREATE TABLE`',
     statement,
   })),
 ];
@@ -267,7 +269,7 @@ const UNWELL = databaseFindings(
     snapshotAllowed: false,
     autoCleanup: false,
     retentionMs: 6 * 3_600_000,
-    bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: false }],
+    bookkeeping: [{ table: 'cdc_epoch', exists: true, mayWrite: false, missingColumns: ['recovery_fork'] }],
   },
   SCHEMA,
 );
@@ -284,6 +286,7 @@ const BARE = {
 };
 /** Where a grant is printed, and where a setting. */
 const NEEDED = {
+  bookkeepingOutdated: '`ALTER` on the schema',
   bookkeepingNotWritable: '`CONTROL` on the schema',
   rightsMissing: '`CONTROL` on the table',
   tableNotTracked: '`ALTER` on the table',
