@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import type { Peer } from '../support/pulsar-peers/peer.ts';
 // What the contestants import, so that it is built: from '@smartpulse/pulsar', from '@smartpulse/pulsar-wire'.
 import { type Heap, type Job, type Latency, type Settings, type Throughput } from './pulsar-transports/job.ts';
@@ -22,6 +23,19 @@ const { PulsarStandalone } = await import('../support/pulsar/standalone.ts');
 const { JavaPeers } = await import('../support/pulsar-peers/java.ts');
 const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
 
+/** `PULSAR_TRANSPORTS_BENCH="--case='publish 1024 B' --seconds=60" npm run bench -- pulsar-transports` measures rates alone, and these alone. */
+const { values: options } = parseArgs({
+  args: [...(process.env['PULSAR_TRANSPORTS_BENCH'] ?? '').matchAll(/(--[\w-]+=)(?:'([^']*)'|(\S+))/g)].map(
+    ([, name, quoted, bare]) => `${name}${quoted ?? bare}`,
+  ),
+  options: {
+    case: { type: 'string', multiple: true, default: [] },
+    way: { type: 'string', multiple: true, default: [] },
+    seconds: { type: 'string', default: '150' },
+  },
+});
+const isWhole = options.case.length === 0 && options.way.length === 0;
+
 const LIMITS = { window: 5_000, batchMessages: 1_000, batchBytes: 131_072, lingerMs: 1 };
 const SIZES = [
   { bytes: 100, messages: 200_000 },
@@ -35,10 +49,10 @@ const SLOW_WAYS = [
 /** Compilers need some seconds of a job until they know it. */
 const WARM_UP_ROUNDS = 4;
 /** Many short ones: what else the machine does changes within seconds, and a comparison is of contestants in the same round. */
-const ROUNDS = 24;
+const ROUNDS = isWhole ? 24 : 500;
 const LATENCY = { messages: 2_000, bytes: 100, perSecond: 1_000, warmUpRounds: 1, rounds: 3 };
 /** No round begins later than this after the start of the throughput runs, so that all takes less than six minutes on a slow machine, too. */
-const BUDGET_MS = 150_000;
+const BUDGET_MS = Number(options.seconds) * 1_000;
 /** Each run publishes and consumes: a million messages in all. */
 const HEAP = { messages: 100_000, bytes: 100, runs: 5 };
 
@@ -90,10 +104,12 @@ if (!java.available) {
 const loadBefore = loadavg()[0];
 const { throughput, heapPoints, webSocketLimit } = await withBroker(false, async (contestants, brokerPid) => ({
   throughput: await measureThroughput(contestants, brokerPid),
-  heapPoints: await measureHeap(contestants),
-  webSocketLimit: await measureWebSocketLimit(contestants, topicOf('consume-100'), 100, brokerPid),
+  heapPoints: isWhole ? await measureHeap(contestants) : new Map(),
+  webSocketLimit: isWhole
+    ? await measureWebSocketLimit(contestants, topicOf('consume-100'), 100, brokerPid)
+    : undefined,
 }));
-const latency = await withBroker(true, measureLatency);
+const latency = isWhole ? await withBroker(true, measureLatency) : new Map<string, Latency[]>();
 if (java.available) {
   java.value[Symbol.dispose]();
 }
@@ -118,7 +134,7 @@ async function withBroker<T>(
   });
   const settings: Settings = { ...LIMITS, serviceUrl: broker.serviceUrl, webSocketUrl: broker.webSocketUrl };
   const started: Contestant[] = [...NODE_WAYS, PERMITS_ONLY]
-    .filter((name) => !absent.has(name))
+    .filter((name) => !absent.has(name) && (isWhole || name === WIRE || name === FLOOR || options.way.includes(name)))
     .map((name) => ({
       name,
       peer: PeerProcess.start({
@@ -187,11 +203,12 @@ async function measureThroughput(all: readonly Contestant[], brokerPid: number |
       },
     ];
   });
+  const wanted = cases.filter(({ title }) => options.case.length === 0 || options.case.includes(title));
   await fillTopics(contestants);
   const startedMs = performance.now();
   let rounds = 0;
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS && performance.now() - startedMs < BUDGET_MS; round++) {
-    for (const { title, job } of cases) {
+    for (const { title, job } of wanted) {
       for (const { name, peer } of inTurns(contestants, round + WARM_UP_ROUNDS)) {
         const turn = job(name, round);
         if (turn.kind === 'consume') {
@@ -210,7 +227,7 @@ async function measureThroughput(all: readonly Contestant[], brokerPid: number |
     }
     rounds = Math.max(0, round + 1);
   }
-  return { rounds, titles: cases.map(({ title }) => title), results };
+  return { rounds, titles: wanted.map(({ title }) => title), results };
 }
 
 /** What stays on the heap: published and consumed messages in turns, each time collected and looked at. */
@@ -334,7 +351,9 @@ function report(): void {
       'CPU, in the same round': shown(pair.cpu),
     }));
   }
-  reportWebSocketLimit(webSocketLimit);
+  if (webSocketLimit !== undefined) {
+    reportWebSocketLimit(webSocketLimit);
+  }
   console.log('\nHeap after garbage collection, a million messages published and consumed');
   table(heap, (row) => ({ 'growth, bytes per message': row.bytesPerMessage, 'MiB at the end': row.lastMiB }));
   console.log(
@@ -346,6 +365,9 @@ function report(): void {
   }));
   absent.forEach((reason, contestant) => console.log(`Not measured: ${contestant}: ${reason}`));
 
+  if (!isWhole) {
+    return;
+  }
   const folder = new URL('./results/', import.meta.url);
   mkdirSync(folder, { recursive: true });
   const result = {
