@@ -20,6 +20,7 @@ import {
   FIELDS_NAMESPACE_DEFAULTS,
   REDIS_CACHE_DEFAULTS,
   SUBSCRIBE_DEFAULTS,
+  TRANSACTIONS_DEFAULTS,
 } from '@smartpulse/redis-cache';
 import { EMBEDDED_CACHE_SERVER_DEFAULTS } from '@smartpulse/redis-cache/embedded';
 import { BREAKER_DEFAULTS, RETRY_BUDGET_DEFAULTS, RETRY_DEFAULTS, SHUTDOWN_DEFAULTS } from '@smartpulse/resilience';
@@ -62,6 +63,7 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['redis-cache', 'Options of `defineFieldsCache`', 'FieldsOptions', FIELDS_NAMESPACE_DEFAULTS],
   ['redis-cache', 'Options of `defineTopic`', 'CacheTopicOptions', CACHE_TOPIC_DEFAULTS],
   ['redis-cache', 'Options of `subscribe`', 'SubscribeOptions', SUBSCRIBE_DEFAULTS],
+  ['redis-cache', 'Options of `transactions`', 'TransactionsOptions', TRANSACTIONS_DEFAULTS],
   ['redis-cache', 'Options of `EmbeddedCacheServer`', 'EmbeddedCacheServerOptions', EMBEDDED_CACHE_SERVER_DEFAULTS],
   ['resilience', 'Options of a policy', 'PolicyOptions', {}],
   ['resilience', 'Options of `retry`', 'RetryOptions', { ...RETRY_DEFAULTS, budget: RETRY_BUDGET_DEFAULTS }],

@@ -22,6 +22,7 @@ export { type ChannelListener, ChannelTransport, type TransportSubscription } fr
 export { Cached, type CachedOptions } from './decorators/cached.decorator.js';
 export { CachedValue } from './decorators/cached-value.decorator.js';
 export { cacheChannelToken, InjectCacheChannel } from './decorators/inject-cache-channel.decorator.js';
+export { InjectRedisTransactions, redisTransactionsToken } from './decorators/inject-redis-transactions.decorator.js';
 export { cacheToken, InjectCache } from './decorators/inject-cache.decorator.js';
 export type {
   CacheField,
@@ -78,6 +79,13 @@ export {
   InvalidEntryVersionError,
   UnknownCacheError,
   CrossSlotError,
+  InvalidTransactionError,
+  RedisTransactionConflictError,
+  RedisTransactionRefusedError,
+  RedisTransactionsBusyError,
+  RedisTransactionsClosedError,
+  RedisTransactionTimeoutError,
+  RedisTransactionUnavailableError,
 } from './redis-cache.errors.js';
 export { RedisCacheModule } from './redis-cache.module.js';
 export {
@@ -119,4 +127,27 @@ export {
   type StoredFields,
 } from './store/fields.store.js';
 export { type FieldText, joinFields, splitFields } from './store/fields-text.js';
+export {
+  AbandonedTransaction,
+  type CommandArgument,
+  type QueuedResult,
+  type RedisTransaction,
+  type TransactionOutcome,
+  type TransactionWork,
+} from './transactions/redis-transaction.js';
+export { RedisTransactions, type RedisTransactionsParts } from './transactions/redis.transactions.js';
+export {
+  RUN_TRANSACTION_DEFAULTS,
+  type RunTransactionOptions,
+  TRANSACTIONS_DEFAULTS,
+  type TransactionsOptions,
+} from './transactions/transaction-options.js';
+export {
+  type Command,
+  type CommandReply,
+  TransactionConnection,
+  type TransactionRedirection,
+  type TransactionServer,
+  TransactionServers,
+} from './transactions/transaction-servers.js';
 export { EntryVersion } from './version/entry-version.js';

@@ -1,4 +1,4 @@
-import { Global, Module } from '@nestjs/common';
+import { Global, Module, Scope } from '@nestjs/common';
 import { Clock, Random, ResilienceRegistry, ShutdownCoordinator } from '@smartpulse/resilience';
 import { CacheChannel } from './channel/cache.channel.js';
 import { CacheChannels } from './channel/cache.channels.js';
@@ -9,6 +9,8 @@ import { REDIS_CACHE_OPTIONS, type RedisCacheModuleOptions } from './redis-cache
 import { CacheConnections } from './registry/cache.connections.js';
 import { CacheLifecycle } from './registry/cache.lifecycle.js';
 import { CacheRegistry } from './registry/cache.registry.js';
+import { RedisTransactions } from './transactions/redis.transactions.js';
+import { TransactionsByConnection } from './transactions/transactions-by-connection.js';
 
 /** What there is exactly once in an app: the connections to stores and backplanes, their channels, and the caches by name. */
 @Global()
@@ -56,12 +58,36 @@ import { CacheRegistry } from './registry/cache.registry.js';
         new ChannelLifecycle(channels, shutdown),
     },
     {
+      provide: TransactionsByConnection,
+      inject: [CacheConnections, ResilienceRegistry, ShutdownCoordinator],
+      useFactory: (
+        connections: CacheConnections,
+        policies: ResilienceRegistry,
+        shutdown: ShutdownCoordinator,
+      ): TransactionsByConnection => new TransactionsByConnection(connections, policies, shutdown),
+    },
+    {
+      provide: RedisTransactions,
+      // Made for who injects it, so that it is nobody's mistake where nobody does.
+      scope: Scope.TRANSIENT,
+      inject: [TransactionsByConnection],
+      useFactory: (transactions: TransactionsByConnection): RedisTransactions => transactions.get(),
+    },
+    {
       provide: RedisCacheProbe,
       inject: [CacheRegistry, CacheChannels],
       useFactory: (registry: CacheRegistry, channels: CacheChannels): RedisCacheProbe =>
         new RedisCacheProbe(registry, channels),
     },
   ],
-  exports: [RedisCacheClaim, CacheRegistry, CacheChannel, CacheChannels, RedisCacheProbe],
+  exports: [
+    RedisCacheClaim,
+    CacheRegistry,
+    CacheChannel,
+    CacheChannels,
+    TransactionsByConnection,
+    RedisTransactions,
+    RedisCacheProbe,
+  ],
 })
 export class RedisCacheCoreModule {}

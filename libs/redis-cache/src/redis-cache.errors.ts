@@ -232,19 +232,27 @@ export class CacheServerFullError extends SmartPulseError {
   }
 }
 
-/** Keys that are to be set in one step are not in one group, so that a cluster may hold them on different servers. */
+/** Keys that are to be changed in one step are not in one group, so that a cluster may hold them on different servers. */
 export class CrossSlotError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CACHE_CROSS_SLOT';
   readonly code = CrossSlotError.code;
 
+  /** @param namespace of the cache whose keys they are; `undefined`: a transaction's. */
   constructor(
-    readonly namespace: string,
+    readonly namespace: string | undefined,
     readonly keys: number,
   ) {
-    super(`The ${keys} keys to be set in one step in the cache "${namespace}" are not of one group.`, {
-      remedy:
-        'Give the namespace groupOf: (key) => group, the same for keys that belong together, or use setMany, which sets each by itself.',
-    });
+    super(
+      namespace === undefined
+        ? `A transaction that watches ${keys === 1 ? 'one key' : `${keys} keys`} names keys of several slots of the cluster.`
+        : `The ${keys} keys to be set in one step in the cache "${namespace}" are not of one group.`,
+      {
+        remedy:
+          namespace === undefined
+            ? 'Give keys that belong together the same part in braces, "{order:7}:lines" and "{order:7}:total": it alone is hashed.'
+            : 'Give the namespace groupOf: (key) => group, the same for keys that belong together, or use setMany, which sets each by itself.',
+      },
+    );
   }
 
   static is(error: unknown): error is CrossSlotError {
@@ -263,5 +271,144 @@ export class CacheChannelClosedError extends SmartPulseError {
 
   static is(error: unknown): error is CacheChannelClosedError {
     return SmartPulseError.hasCode(error, CacheChannelClosedError.code);
+  }
+}
+
+/** The app stops or has stopped: its transactions take no work any more. */
+export class RedisTransactionsClosedError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTIONS_CLOSED';
+  readonly code = RedisTransactionsClosedError.code;
+
+  constructor() {
+    super('The app stops, and its transactions take no work any more.', {
+      remedy: 'Run them before the app is closed.',
+    });
+  }
+
+  static is(error: unknown): error is RedisTransactionsClosedError {
+    return SmartPulseError.hasCode(error, RedisTransactionsClosedError.code);
+  }
+}
+
+/** Watched keys were changed by others in every attempt. Nothing was changed by this one. */
+export class RedisTransactionConflictError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTION_CONFLICT';
+  readonly code = RedisTransactionConflictError.code;
+
+  constructor(readonly attempts: number) {
+    super(`Others changed a watched key in each of ${attempts} attempts of a transaction.`, {
+      remedy: 'Raise attempts, make the work shorter, or divide what so many write at once over several keys.',
+    });
+  }
+
+  static is(error: unknown): error is RedisTransactionConflictError {
+    return SmartPulseError.hasCode(error, RedisTransactionConflictError.code);
+  }
+}
+
+/** No connection, or no answer in time. An outage, not a fault of the call. */
+export class RedisTransactionUnavailableError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTION_UNAVAILABLE';
+  readonly code = RedisTransactionUnavailableError.code;
+  /** What was queued may have been done: the connection was lost after it had left. `false`: it was not. */
+  readonly ambiguous: boolean;
+
+  /** @param phase `connect`, `watch`, `read` or `exec`; the last one alone is ambiguous, when it was sent. */
+  constructor(
+    readonly phase: 'connect' | 'watch' | 'read' | 'exec',
+    cause: unknown,
+    { ambiguous }: { readonly ambiguous: boolean },
+  ) {
+    super(
+      `Redis did not answer a transaction at "${phase}"; ${ambiguous ? 'what it queued may have been done or not' : 'nothing was changed'}.`,
+      {
+        remedy: ambiguous
+          ? 'Read the keys to see what became of it before it is run again, or queue a mark of the run, which tells.'
+          : 'Look at the server and the network to it; the run may be repeated.',
+        cause,
+      },
+    );
+    this.ambiguous = ambiguous;
+  }
+
+  static is(error: unknown): error is RedisTransactionUnavailableError {
+    return SmartPulseError.hasCode(error, RedisTransactionUnavailableError.code);
+  }
+}
+
+/** The work of a transaction did not end in time. Nothing was changed; its signal is aborted and its connection dropped. */
+export class RedisTransactionTimeoutError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTION_TIMEOUT';
+  readonly code = RedisTransactionTimeoutError.code;
+
+  constructor(readonly timeoutMs: number) {
+    super(`The work of a transaction did not end within ${timeoutMs} ms.`, {
+      remedy: 'Wait for nothing but the server in it, or raise transactions.workTimeoutMs.',
+    });
+  }
+
+  static is(error: unknown): error is RedisTransactionTimeoutError {
+    return SmartPulseError.hasCode(error, RedisTransactionTimeoutError.code);
+  }
+}
+
+/** All connections for transactions are in use, and as many wait as may, or this one has waited for as long as it may. Nothing was done. */
+export class RedisTransactionsBusyError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTIONS_BUSY';
+  readonly code = RedisTransactionsBusyError.code;
+
+  /** @param waitedMs 0: there was no room to wait. */
+  constructor(
+    readonly maxConnections: number,
+    readonly waitedMs: number,
+  ) {
+    super(
+      `All ${maxConnections} connections for transactions are in use, and ${waitedMs === 0 ? 'no more may wait' : `none became free within ${waitedMs} ms`}.`,
+      { remedy: 'Slow down, or raise maxConnections, maxWaiting or waitTimeoutMs of the option "transactions".' },
+    );
+  }
+
+  static is(error: unknown): error is RedisTransactionsBusyError {
+    return SmartPulseError.hasCode(error, RedisTransactionsBusyError.code);
+  }
+}
+
+/** Redis refused a transaction as a whole, because it cannot make sense of a command, or is full. Nothing was changed. */
+export class RedisTransactionRefusedError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTION_REFUSED';
+  readonly code = RedisTransactionRefusedError.code;
+
+  /** @param command the name of the one that was refused; `undefined`: all of them were. */
+  constructor(
+    readonly command: string | undefined,
+    cause: Error,
+  ) {
+    super(
+      `Redis refused ${command === undefined ? 'a transaction' : `the command ${command} of a transaction`}: ${cause.message}`,
+      {
+        remedy: 'Correct the command; a server that is full or forbids it says so in its message.',
+        cause,
+      },
+    );
+  }
+
+  static is(error: unknown): error is RedisTransactionRefusedError {
+    return SmartPulseError.hasCode(error, RedisTransactionRefusedError.code);
+  }
+}
+
+/** A transaction was asked for what it cannot do. */
+export class InvalidTransactionError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_REDIS_TRANSACTION_INVALID';
+  readonly code = InvalidTransactionError.code;
+
+  constructor(problem: string) {
+    super(`The transaction cannot be run: ${problem}.`, {
+      remedy: 'Transactions are for data of the app that lies beside its caches, read and queued within the work.',
+    });
+  }
+
+  static is(error: unknown): error is InvalidTransactionError {
+    return SmartPulseError.hasCode(error, InvalidTransactionError.code);
   }
 }

@@ -1,7 +1,8 @@
-import { type DynamicModule, type FactoryProvider, Inject, Module } from '@nestjs/common';
+import { type DynamicModule, type FactoryProvider, Inject, Module, Scope } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import { CacheChannels } from './channel/cache.channels.js';
 import { cacheChannelToken } from './decorators/inject-cache-channel.decorator.js';
+import { redisTransactionsToken } from './decorators/inject-redis-transactions.decorator.js';
 import { cacheToken } from './decorators/inject-cache.decorator.js';
 import { type CacheNamespace, isAutoNamespace } from './namespace/define-cache.js';
 import { type FieldsNamespace, isFieldsNamespace } from './namespace/define-fields-cache.js';
@@ -15,6 +16,7 @@ import type {
 } from './redis-cache.options.js';
 import { RedisCacheFeatureModule } from './redis-cache.feature.module.js';
 import { CacheRegistry } from './registry/cache.registry.js';
+import { TransactionsByConnection } from './transactions/transactions-by-connection.js';
 import { DEFAULT_CONNECTION } from './registry/connection-options.js';
 
 /**
@@ -55,8 +57,8 @@ export class RedisCacheModule {
    * Registers namespaces and makes their caches injectable with `@InjectCache(name)` in the importing module. Several modules may register the
    * same namespace; they get the same cache.
    *
-   * @param options `connection`: the caches are on this one of the option `connections` of {@link forRoot}, and its channel is injectable with `@InjectCacheChannel(connection)`, also
-   * where no namespace is named. Default: the default one.
+   * @param options `connection`: the caches are on this one of the option `connections` of {@link forRoot}, and its channel is injectable with `@InjectCacheChannel(connection)`, its transactions with
+   * `@InjectRedisTransactions(connection)`, also where no namespace is named. Default: the default one.
    * @throws ConfigurationError at start when there is no such connection, or a namespace is on another one already.
    */
   static forFeature(
@@ -73,6 +75,13 @@ export class RedisCacheModule {
         provide: cacheChannelToken(connection),
         inject: [{ token: CacheChannels, optional: true }],
         useFactory: (channels: CacheChannels | undefined) => rooted(channels).get(connection),
+      });
+      providers.push({
+        provide: redisTransactionsToken(connection),
+        // Made for who injects it, so that it is nobody's mistake where nobody does.
+        scope: Scope.TRANSIENT,
+        inject: [{ token: TransactionsByConnection, optional: true }],
+        useFactory: (transactions: TransactionsByConnection | undefined) => rooted(transactions).get(connection),
       });
     }
     return { module: RedisCacheFeatureModule, providers, exports: providers.map(({ provide }) => provide) };

@@ -14,6 +14,7 @@ import {
   problemsOfShared,
 } from './registry/connection-options.js';
 import { CacheStore } from './store/cache.store.js';
+import type { TransactionsOptions } from './transactions/transaction-options.js';
 import { FieldsStore } from './store/fields.store.js';
 
 /**
@@ -53,6 +54,8 @@ export interface CacheConnectionOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** Redis: how often each replica gives a sign of life on the backplane, milliseconds; after three without one it is distrusted. Default 5,000. */
   readonly heartbeatMs?: number | undefined;
+  /** Redis, and no `store` of your own: the bounds of {@link RedisTransactions}. */
+  readonly transactions?: TransactionsOptions | undefined;
 }
 
 /** The options of `RedisCacheModule.forRoot`: those of the default connection, of the app, and of further connections. */
@@ -119,6 +122,13 @@ const milliseconds = (max: number) =>
     .max(max, `expected milliseconds, 1 to ${max}`)
     .optional();
 
+const count = (min: number, max: number) =>
+  z
+    .int(`expected a whole number, ${min} to ${max}`)
+    .min(min, `expected a whole number, ${min} to ${max}`)
+    .max(max, `expected a whole number, ${min} to ${max}`)
+    .optional();
+
 const template = z.custom<RedisClientTemplate>(
   (value) =>
     typeof value === 'object' &&
@@ -153,6 +163,15 @@ const connectionSchema = z.strictObject({
     .optional(),
   connectTimeoutMs: milliseconds(60_000),
   heartbeatMs: milliseconds(60_000),
+  transactions: z
+    .strictObject({
+      maxConnections: count(1, 1_000),
+      maxWaiting: count(0, 1_000_000),
+      waitTimeoutMs: milliseconds(60_000),
+      commandTimeoutMs: milliseconds(60_000),
+      workTimeoutMs: milliseconds(600_000),
+    })
+    .optional(),
 });
 
 const schema = connectionSchema.extend({
@@ -201,10 +220,16 @@ function problemsOf(options: CacheConnectionOptions, path: string): readonly Con
       { option: `${path}url`, problem: `expected either a URL that begins with ${SCHEMES}, or the option "client"` },
     ];
   }
+  const transactions = withoutTransactions(options);
+  const issues =
+    options.transactions === undefined || transactions === undefined
+      ? []
+      : [{ option: `${path}transactions`, problem: transactions }];
   if (options.url?.startsWith('memory:') === true) {
-    return [];
+    return issues;
   }
   return [
+    ...issues,
     ...(options.server === undefined
       ? []
       : [{ option: `${path}server`, problem: 'an embedded server needs the url "memory://"' }]),
@@ -218,6 +243,14 @@ function problemsOf(options: CacheConnectionOptions, path: string): readonly Con
       : []),
   ];
 }
+/** Why a connection has no transactions; `undefined`: it has. */
+export function withoutTransactions({ url, store }: CacheConnectionOptions): string | undefined {
+  if (store !== undefined) {
+    return 'transactions need the Redis of the URL, and the option "store" is in its place';
+  }
+  return url?.startsWith('memory:') === true ? 'transactions need a Redis, and the url is "memory://"' : undefined;
+}
+
 /** A problem never shows the URL: there may be a password in it. */
 function urlProblemOf(url: string): string | undefined {
   if (!SCHEME.test(url)) {

@@ -4,3 +4,4 @@ export { RedisInvalidationBus } from './messages/redis.invalidation-bus.js';
 export { RedisLink, type RedisLinkOptions } from './connection/redis.link.js';
 export { RedisRecordStore, type RedisRecordStoreParts } from './entries/redis.record-store.js';
 export { RedisFieldsStore } from './fields/redis.fields-store.js';
+export { RedisTransactionServers } from './transactions/redis.transaction-servers.js';

@@ -5,6 +5,7 @@ import { REDIS_CACHE_DEFAULTS, type CacheConnectionOptions } from '../redis-cach
 import type { CacheStore } from '../store/cache.store.js';
 import type { FieldsStore } from '../store/fields.store.js';
 import { storeBreaker } from '../store/store-breaker.js';
+import type { TransactionServers } from '../transactions/transaction-servers.js';
 import { DEFAULT_CONNECTION } from './connection-options.js';
 import { openSecondLevel, type SecondLevel } from './second-level.js';
 
@@ -30,6 +31,8 @@ export class CacheConnection {
   /** Hashes of fields; `undefined`: the app brought a store of its own, and none for them. */
   readonly fieldsStore: FieldsStore | undefined;
   readonly bus: InvalidationBus;
+  /** For transactions beside the cache; `undefined`: the store is none of Redis, or the app's own. */
+  readonly transactionServers: TransactionServers | undefined;
   readonly prefix: string;
   /** This replica in messages. */
   readonly nodeId: string;
@@ -57,6 +60,7 @@ export class CacheConnection {
     this.store = level.store;
     this.fieldsStore = level.fieldsStore;
     this.bus = level.bus;
+    this.transactionServers = level.transactionServers;
     this.breaker = breaker;
     this.#description = level.description;
     this.#close = level.close;

@@ -7,6 +7,7 @@ import type { InvalidationBus } from '../invalidation/invalidation.bus.js';
 import { REDIS_CACHE_DEFAULTS, type CacheConnectionOptions } from '../redis-cache.options.js';
 import type { CacheStore } from '../store/cache.store.js';
 import type { FieldsStore } from '../store/fields.store.js';
+import type { TransactionServers } from '../transactions/transaction-servers.js';
 import { loadRedisAdapter } from './load-redis-adapter.js';
 
 /** The store and backplane of a connection, and what of them is its own to close. */
@@ -15,6 +16,8 @@ export interface SecondLevel {
   /** Hashes of fields; `undefined`: the app's own store has none. */
   readonly fieldsStore: FieldsStore | undefined;
   readonly bus: InvalidationBus;
+  /** For transactions beside the cache; `undefined`: the store is none of Redis, or the app's own. */
+  readonly transactionServers?: TransactionServers | undefined;
   /** For the start log; without credentials. */
   readonly description: string;
   /** Calls when a store that could not be reached can be again. */
@@ -36,7 +39,9 @@ export async function openSecondLevel(
     options.url?.startsWith('memory:') === true ? embedded(options, clock) : await redis(options, clock, random);
   return {
     ...level,
-    ...(store === undefined ? {} : { store, fieldsStore: undefined, description: 'own store' }),
+    ...(store === undefined
+      ? {}
+      : { store, fieldsStore: undefined, transactionServers: undefined, description: 'own store' }),
     ...(fieldsStore === undefined ? {} : { fieldsStore }),
     ...(bus === undefined ? {} : { bus }),
   };
@@ -65,7 +70,8 @@ async function redis(options: CacheConnectionOptions, clock: Clock, random: Rand
     connectTimeoutMs = REDIS_CACHE_DEFAULTS.connectTimeoutMs,
     heartbeatMs = REDIS_CACHE_DEFAULTS.heartbeatMs,
   } = options;
-  const { RedisCacheStore, RedisFieldsStore, RedisInvalidationBus, RedisLink } = await loadRedisAdapter();
+  const { RedisCacheStore, RedisFieldsStore, RedisInvalidationBus, RedisLink, RedisTransactionServers } =
+    await loadRedisAdapter();
   const link = new RedisLink({ url, client, prefix, connectTimeoutMs, heartbeatMs, clock, random });
   const bus = new RedisInvalidationBus(link, clock, heartbeatMs);
   await link.connect();
@@ -73,6 +79,7 @@ async function redis(options: CacheConnectionOptions, clock: Clock, random: Rand
     store: new RedisCacheStore(link),
     fieldsStore: new RedisFieldsStore(link),
     bus,
+    transactionServers: new RedisTransactionServers(link.servers, clock),
     description: link.description,
     onRecovery: (call) => link.onRecovery(call),
     close: () => link.close(),

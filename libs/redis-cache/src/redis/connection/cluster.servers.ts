@@ -1,10 +1,11 @@
 import { Logger } from '@nestjs/common';
 import type { Timer } from '@smartpulse/resilience';
 import type { Redis } from 'ioredis';
-import { hearErrors } from './hear-errors.js';
+import { connectWithin } from './connect-within.js';
 import { type ClusterMaster, readRedirection, readSlots, slotOf } from './cluster-slots.js';
 import {
   dataOptions,
+  type KeyHolder,
   type Lane,
   loadScripts,
   RedisServers,
@@ -34,6 +35,7 @@ const BEGINNING = '0';
  * by the client: it would follow a slot to another server in the middle of a command.
  */
 export class ClusterServers extends RedisServers {
+  readonly hasSlots = true;
   readonly subscriber: ServerConnection;
   readonly #logger = new Logger('RedisCacheModule');
   readonly #target: Extract<RedisTarget, { kind: 'cluster' }>;
@@ -131,6 +133,23 @@ export class ClusterServers extends RedisServers {
     return laneName(this.#owners[slotOf(key)]?.id ?? '');
   }
 
+  override holderOf(key: string): KeyHolder {
+    return this.#holderAt(this.#owners[slotOf(key)]?.address);
+  }
+
+  override async redirected(
+    error: Error,
+    key: string,
+    { address }: KeyHolder,
+  ): Promise<{ readonly holder: KeyHolder; readonly asks: boolean } | undefined> {
+    const to = address === undefined ? undefined : readRedirection(error, address);
+    if (to === undefined || to.slot !== slotOf(key)) {
+      return undefined;
+    }
+    const asks = to.kind === 'ask';
+    return { holder: this.#holderAt((await this.#follow(to, to.slot, asks))?.address), asks };
+  }
+
   /**
    * All masters, twice: a key that moves from one that was not walked over to one that was is met in the second round.
    *
@@ -177,6 +196,14 @@ export class ClusterServers extends RedisServers {
       this.subscriber.close(),
       ...[...this.#masters.values()].map(({ connection }) => connection.close()),
     ]);
+  }
+
+  #holderAt(address: RedisAddress | undefined): KeyHolder {
+    if (address === undefined) {
+      throw new NotConnectedError();
+    }
+    const access = this.#reached();
+    return { address, open: (own) => access.open(address, own) };
   }
 
   /** Where a node sent us. What it says of a slot is taken up at once, the rest of the map follows. */
@@ -257,18 +284,11 @@ export class ClusterServers extends RedisServers {
   async #askSeed(seed: RedisAddress): Promise<readonly ClusterMaster[]> {
     const { clock, connectTimeoutMs } = this.#context;
     const redis = this.#reached().open(seed, { connectTimeout: connectTimeoutMs });
-    let reason: Error | undefined;
-    hearErrors(redis, (error) => {
-      reason = error;
-    });
-    const timer = clock.setTimer(connectTimeoutMs, () => redis.disconnect(), { unref: true });
     try {
-      await redis.connect();
-      return readSlots(await redis.cluster('SLOTS'), seed);
-    } catch (error) {
-      throw reason ?? error;
+      return await connectWithin(redis, clock, connectTimeoutMs, async () =>
+        readSlots(await redis.cluster('SLOTS'), seed),
+      );
     } finally {
-      timer.cancel();
       redis.disconnect();
     }
   }

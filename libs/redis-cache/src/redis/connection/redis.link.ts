@@ -118,6 +118,11 @@ export class RedisLink {
     return this.#target.kind === 'server';
   }
 
+  /** For who makes connections of its own to them. */
+  get servers(): RedisServers {
+    return this.#servers;
+  }
+
   /** Milliseconds of the server's clock, as far as it is known here. */
   nowMs(): number {
     return this.#options.clock.monotonic() + this.#serverAheadMs;

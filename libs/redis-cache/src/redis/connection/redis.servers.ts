@@ -1,6 +1,7 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { Redis, RedisOptions } from 'ioredis';
 import { isOfMany, SCRIPTS } from '../entries/commands.js';
+import type { RedisAddress } from './redis-url.js';
 import type { ServerConnection } from './server-connection.js';
 import type { ServerGeneration } from './server-generation.js';
 
@@ -36,6 +37,13 @@ export interface ScanStep {
   readonly keys: readonly string[];
 }
 
+/** Who has a key at the moment, and how one more connection to it is made. */
+export interface KeyHolder {
+  /** `undefined`: wherever the target leads to. */
+  readonly address: RedisAddress | undefined;
+  open(own: RedisOptions): Redis;
+}
+
 /**
  * The servers behind a target, as one. An implementer guarantees: no command is sent to a server before the generation that its life leads to is taken up.
  */
@@ -55,6 +63,16 @@ export abstract class RedisServers {
   abstract send<T>(key: string, command: (redis: Redis) => Promise<T>): Promise<T>;
   /** The lane of what {@link run} sends for this key. */
   abstract laneOf(key: string): string;
+  /** Keys lie in the slots of a cluster. */
+  abstract readonly hasSlots: boolean;
+  /** @throws {@link NotConnectedError} when nobody is known to have it. */
+  abstract holderOf(key: string): KeyHolder;
+  /** Who has the key, as the error of a server says that was asked for it; `undefined`: the error speaks of another slot, or of none. */
+  abstract redirected(
+    error: Error,
+    key: string,
+    from: KeyHolder,
+  ): Promise<{ readonly holder: KeyHolder; readonly asks: boolean } | undefined>;
   /** One step of a walk that meets every key that is there from its beginning to its end. */
   abstract scan(cursor: string, pattern: string, count: number): Promise<ScanStep>;
   /** Looks whether the servers still are who they were, and takes up the generation. */

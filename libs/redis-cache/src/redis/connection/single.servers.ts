@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { RedisTarget } from './redis.target.js';
 import {
   dataOptions,
+  type KeyHolder,
   type Lane,
   loadScripts,
   RedisServers,
@@ -14,15 +15,18 @@ import { lifeOf } from './server-generation.js';
 
 /** One server, or the one that sentinels name as the master. */
 export class SingleServers extends RedisServers {
+  readonly hasSlots = false;
   readonly subscriber: ServerConnection;
   readonly #data: ServerConnection;
   readonly #context: ServersContext;
+  readonly #target: Extract<RedisTarget, { kind: 'server' }>;
   #dataLife = '';
   #subscriberLife = '';
 
   constructor(target: Extract<RedisTarget, { kind: 'server' }>, context: ServersContext) {
     super();
     this.#context = context;
+    this.#target = target;
     const { clock, random, connectTimeoutMs: timeoutMs, onChange } = context;
     this.#data = new ServerConnection({
       name: 'data',
@@ -67,6 +71,15 @@ export class SingleServers extends RedisServers {
 
   override laneOf(): string {
     return '';
+  }
+
+  /** Also while the caches have no connection: the way to the server is the same. */
+  override holderOf(): KeyHolder {
+    return { address: undefined, open: (own) => this.#target.open(own) };
+  }
+
+  override async redirected(): Promise<undefined> {
+    return undefined;
   }
 
   override async scan(cursor: string, pattern: string, count: number): Promise<ScanStep> {
