@@ -23,6 +23,8 @@ SELECT MAX("ForecastOutboxEntity"."id") AS "MAX" FROM "forecast_outbox" "Forecas
 
 SELECT SCHEMA_NAME() AS "schema_name"
 
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED
+
 WITH CHANGE_TRACKING_CONTEXT (0x5350011370726F64756374696F6E2D666F726563617374) INSERT INTO "forecast_outbox"("event", "key", "payload", "createdAt") VALUES (@0, @1, @2, @3)
 
 WITH CHANGE_TRACKING_CONTEXT (0x5350011370726F64756374696F6E2D666F726563617374) MERGE INTO "forecast" "forecast" USING (VALUES (@0, @1, @2, @3, @4, @5, @6, @7), …) "mergeIntoSource" ("provider", "unitType", "unitNo", "deliveryStart", "deliveryEnd", "periodMinutes", "valueHundredths", "batchId") ON ("forecast"."provider" = "mergeIntoSource"."provider" AND "forecast"."unitType" = "mergeIntoSource"."unitType" AND "forecast"."unitNo" = "mergeIntoSource"."unitNo" AND "forecast"."deliveryStart" = "mergeIntoSource"."deliveryStart") WHEN MATCHED THEN UPDATE SET "forecast"."deliveryEnd" = "mergeIntoSource"."deliveryEnd", "forecast"."periodMinutes" = "mergeIntoSource"."periodMinutes", "forecast"."valueHundredths" = "mergeIntoSource"."valueHundredths", "forecast"."batchId" = "mergeIntoSource"."batchId" WHEN NOT MATCHED THEN INSERT("provider", "unitType", "unitNo", "deliveryStart", "deliveryEnd", "periodMinutes", "valueHundredths", "batchId") VALUES ("mergeIntoSource"."provider", "mergeIntoSource"."unitType", "mergeIntoSource"."unitNo", "mergeIntoSource"."deliveryStart", "mergeIntoSource"."deliveryEnd", "mergeIntoSource"."periodMinutes", "mergeIntoSource"."valueHundredths", "mergeIntoSource"."batchId");

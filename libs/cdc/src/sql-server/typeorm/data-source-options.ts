@@ -1,6 +1,7 @@
 import type { SqlServerDataSourceOptions as MssqlOptions } from 'typeorm/driver/sqlserver/SqlServerDataSourceOptions.js';
 import { targetOf } from '../pool/connection-target.js';
-import { PACKET_BYTES, sendAtOnce } from '../pool/send-at-once.js';
+import { keepDefaultIsolation, type TransactingConnection } from '../pool/default-isolation.js';
+import { PACKET_BYTES, type SendingConnection, sendAtOnce } from '../pool/send-at-once.js';
 
 /** How an app's data source on SQL Server is set up. */
 export interface SqlServerDataSourceOptions {
@@ -27,8 +28,15 @@ export type SqlServerTypeOrmOptions = MssqlOptions & { readonly name: string };
 
 const DEFAULT_POOL_SIZE = 10;
 
+/** What every connection of a data source gets before it connects. */
+export function beforeConnect(connection: SendingConnection & TransactingConnection): void {
+  sendAtOnce(connection);
+  keepDefaultIsolation(connection);
+}
+
 /**
- * TypeORM's options for a data source on SQL Server: by one URL, encrypted unless it says otherwise, with dates in UTC.
+ * TypeORM's options for a data source on SQL Server: by one URL, encrypted unless it says otherwise, with dates in UTC, and with connections
+ * that a transaction of another isolation level leaves at the default.
  *
  * @throws ConfigurationError that never quotes the URL: it holds a password.
  * @example
@@ -62,6 +70,6 @@ export function sqlServerDataSource(options: SqlServerDataSourceOptions): SqlSer
       ...(instanceName === undefined ? {} : { instanceName }),
     },
     // A look at the socket; the default asks the server "SELECT 1" before every statement.
-    extra: { validateConnection: 'socket', beforeConnect: sendAtOnce },
+    extra: { validateConnection: 'socket', beforeConnect },
   };
 }

@@ -2,8 +2,7 @@ import type { DataSource } from 'typeorm';
 import { explainConnection } from '../errors/connection-problem.js';
 import { addressOf, targetOf } from '../pool/connection-target.js';
 import { LoginWatch, type WatchedConnection } from '../pool/login-watch.js';
-import { type SendingConnection, sendAtOnce } from '../pool/send-at-once.js';
-import { type SqlServerDataSourceOptions, sqlServerDataSource } from './data-source-options.js';
+import { beforeConnect, type SqlServerDataSourceOptions, sqlServerDataSource } from './data-source-options.js';
 
 /**
  * Runs the migrations that have not run yet, on connections of its own, before anything else uses the database. One process at a time: two at
@@ -52,11 +51,11 @@ async function onOwnConnection<T>(
   const typeorm = await import('typeorm');
   const own = sqlServerDataSource({ ...options, poolSize: 1 });
   const logins = new LoginWatch();
-  const beforeConnect = (connection: WatchedConnection & SendingConnection): void => {
+  const watched = (connection: WatchedConnection & Parameters<typeof beforeConnect>[0]): void => {
     logins.watch(connection);
-    sendAtOnce(connection);
+    beforeConnect(connection);
   };
-  const dataSource = new typeorm.DataSource({ ...own, extra: { ...own.extra, beforeConnect } });
+  const dataSource = new typeorm.DataSource({ ...own, extra: { ...own.extra, beforeConnect: watched } });
   try {
     await dataSource.initialize();
   } catch (error) {
