@@ -1,4 +1,4 @@
-import { STOCK_TABLE } from '@smartpulse/cdc/testing';
+import { ENTRY_TABLE, STOCK_TABLE } from '@smartpulse/cdc/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { caughtUp, follow, resyncsOf } from './follower.js';
 import type { StartStock, StockDatabase } from './stock-database.js';
@@ -76,6 +76,42 @@ export function anomaliesSuite(start: StartStock): void {
         const heard = follower.changes.filter(({ row }) => row?.['level'] === 7);
         expect(new Set(heard.map(({ primaryKey }) => primaryKey['id']))).toEqual(new Set([100, 101, 102, 103]));
       });
+    });
+
+    it('can see any truncate but one: of a table since whose tracking began nothing was committed, which leaves all as it was', async () => {
+      await shop.app.query(
+        [
+          `ALTER TABLE ${STOCK_TABLE} DISABLE CHANGE_TRACKING`,
+          `INSERT INTO ${STOCK_TABLE} (id, level) VALUES (1, 1), (2, 1)`,
+          `ALTER TABLE ${STOCK_TABLE} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)`,
+        ].join(';\n'),
+      );
+      const { source } = shop.replica();
+      const everything = async () => {
+        const state = await source.state([STOCK_TABLE]);
+        const tracking = await shop.app.query<unknown[]>(
+          'SELECT t.*, CHANGE_TRACKING_CURRENT_VERSION() AS now FROM sys.change_tracking_tables AS t',
+        );
+        const { signal } = new AbortController();
+        const after = state.currentVersion;
+        const page = await source.readPage({ table: STOCK_TABLE, after, cursor: null, limit: 9, signal });
+        return { state, tracking, page, table: await source.describe(STOCK_TABLE) };
+      };
+      const truncated = async () => {
+        const before = await everything();
+        await shop.app.query(`TRUNCATE TABLE ${STOCK_TABLE}`);
+        expect(await shop.app.query(`SELECT id FROM ${STOCK_TABLE}`)).toEqual([]);
+        return [before, await everything()] as const;
+      };
+
+      const [before, after] = await truncated();
+      expect(after).toEqual(before);
+      // One commit, of whatever tracked table, and the next one is seen.
+      await shop.app.query(`INSERT INTO ${ENTRY_TABLE} (region, number, amount) VALUES (N'a', 1, 1)`);
+      const [known, seen] = await truncated();
+      const begins = [known, seen].map(({ state }) => state.tables.get(STOCK_TABLE)?.beginVersion);
+      expect(begins).toEqual([before.state.currentVersion, known.state.currentVersion]);
+      expect(begins[0]).not.toBe(begins[1]);
     });
 
     it('goes on when the server has ended all of its sessions', async () => {
