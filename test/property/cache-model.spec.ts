@@ -50,6 +50,13 @@ const FAIL_SAFE: History = {
   actions: 24,
   weights: { tick: 4, load: 16, expireLocal: 0.3, expireStore: 0.3, evict: 0.3, commit: 2 },
 };
+/** The same, and readers who do not wait for a load. */
+const IMPATIENT: History = {
+  ...FAIL_SAFE,
+  failingLoaders: 0.1,
+  staleAfterMs: 1_000,
+  weights: { ...FAIL_SAFE.weights, commit: 5, tick: 6 },
+};
 const FAULTS: History = {
   shape: 'row',
   replicas: 3,
@@ -115,8 +122,9 @@ const sound: readonly (readonly [string, History])[] = [
   ['rows that are deleted', { shape: 'row', deletes: 0.4, actions: 16, weights: { userSet: 2, expireStore: 3 } }],
   ['values that are loaded anew before their end', EARLY],
   ['loaders that fail where values are kept beyond their lives', FAIL_SAFE],
+  ['readers who do not wait for a load where values are kept beyond their lives', IMPATIENT],
   ['rows that are deleted, early and failing loads, and every fault', LIVES],
-  ['the same, changes invalidate', { ...LIVES, shape: 'aggregate' }],
+  ['the same, changes invalidate, and readers do not wait', { ...LIVES, shape: 'aggregate', staleAfterMs: 1_000 }],
   ['hashes of two rows', { shape: 'fields', actions: 16, weights: { userSet: 2 } }],
   ['hashes of two rows, and every fault', { ...FAULTS, shape: 'fields' }],
   ['versions of the store, tags and clear()', { shape: 'tagged', actions: 16 }],
@@ -154,14 +162,16 @@ describe('random histories of the cache', () => {
   });
 
   it('exercise what they are kept for: early loads, answers from before, and "no such thing"', async () => {
-    const total = { early: 0, failSafe: 0, negative: 0 };
+    const total = { early: 0, failSafe: 0, negative: 0, impatient: 0 };
     for (let seed = 1; seed <= 200; seed++) {
       total.early += (await simulate({ ...EARLY, seed })).earlyRefreshes;
       total.failSafe += (await simulate({ ...FAIL_SAFE, seed })).failSafes;
+      total.impatient += (await simulate({ ...IMPATIENT, seed })).impatient;
       total.negative += (await simulate({ shape: 'row', deletes: 0.4, seed })).negativeHits;
     }
     expect(total.early).toBeGreaterThan(50);
     expect(total.failSafe).toBeGreaterThan(30);
+    expect(total.impatient).toBeGreaterThan(30);
     expect(total.negative).toBeGreaterThan(200);
   });
 
@@ -284,6 +294,11 @@ twins.push(
     'what was removed comes back where a loader fails',
     ['I7'],
     { ...FAIL_SAFE, ...withoutRule('what was removed does not come back') },
+  ],
+  [
+    'who joins a load is shown what others were shown who did not wait for it',
+    ['I7'],
+    { ...IMPATIENT, ...withoutRule('who joins a load that takes long is shown what is kept now') },
   ],
   [
     'a change creates what was deleted',

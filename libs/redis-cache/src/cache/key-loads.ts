@@ -7,7 +7,7 @@ import type { EntryOptions } from './entry-options.js';
 import { refreshLeadMs } from './filling.js';
 import type { FirstLevelEntry } from './first-level.js';
 import { LoadRun } from './load-run.js';
-import type { SharedLoad } from './local-view.js';
+import type { Flight, SharedLoad } from './local-view.js';
 
 /** The loads of a cache that are under way: those that callers wait for, and those that nobody does. */
 export class KeyLoads<T> {
@@ -19,7 +19,7 @@ export class KeyLoads<T> {
   /** Begins a load that later callers of the key may join, and answers what it brings, or the last known value instead. */
   begin(key: string, loader: Loader<T, GivenVersion>, options: EntryOptions): Promise<CacheHit<T>> {
     const { view } = this.parts;
-    const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
+    const load = newLoad<T>(view.begin(key));
     const run = new LoadRun(this.parts, load, loader, options);
     const end = (): void => {
       view.unshare(load);
@@ -27,6 +27,7 @@ export class KeyLoads<T> {
       this.#running.delete(load);
       // A table that a map or set has grown out of keeps what it held until the next full collection: the answer is not to be part of that.
       load.answer = undefined;
+      load.meanwhile = undefined;
     };
     // One promise for both ends: it is on the way of every hit of the second level.
     const loaded = run.run().then(
@@ -42,12 +43,22 @@ export class KeyLoads<T> {
         }
       },
     );
-    const answer = this.parts.namespace.staleAfterMs === 0 ? loaded : this.#patient(key, loaded, run);
+    const answer = this.parts.namespace.staleAfterMs === 0 ? loaded : this.#patient(load, loaded, run);
     // Nobody joins before this line: a load runs on synchronously until its first question to the store.
     load.answer = answer;
     view.share(load);
     this.#running.add(load);
     return answer;
+  }
+
+  /**
+   * The answer for who comes while a load of the key runs; nothing: there is none to join. Whoever comes after others have waited for long enough gets what is kept now, and
+   * not what they got: it may have been removed since.
+   */
+  join(key: string): Promise<CacheHit<T>> | undefined {
+    const load = this.parts.view.shared(key);
+    const kept = load?.meanwhile?.();
+    return kept === undefined ? load?.answer : Promise.resolve(kept);
   }
 
   /** A reader met this entry: loads it anew in the background if its life is about to end. Whoever fails leaves the value as it is. */
@@ -56,7 +67,7 @@ export class KeyLoads<T> {
     if (entry.refreshAtMs === undefined || entry.refreshAtMs > clock.monotonic() || this.#refreshing.has(key)) {
       return;
     }
-    const load: SharedLoad<T> = { flight: view.begin(key), stamp: undefined, answer: undefined };
+    const load = newLoad<T>(view.begin(key));
     this.#refreshing.add(key);
     // The store grants it by its own clock, and only where nobody has loaded the value meanwhile.
     const running: { answer: Promise<unknown> | undefined } = { answer: undefined };
@@ -79,10 +90,15 @@ export class KeyLoads<T> {
   }
 
   /** Waits for the load, but where a value is kept for no longer than the namespace says. */
-  async #patient(key: string, loaded: Promise<CacheHit<T>>, run: LoadRun<T>): Promise<CacheHit<T>> {
+  async #patient(load: SharedLoad<T>, loaded: Promise<CacheHit<T>>, run: LoadRun<T>): Promise<CacheHit<T>> {
     const { namespace, clock } = this.parts;
+    const { key } = load.flight;
     const impatient = new Promise<CacheHit<T> | undefined>((resolve) => {
-      const timer = clock.setTimer(namespace.staleAfterMs, () => resolve(this.#known(key, run)));
+      const timer = clock.setTimer(namespace.staleAfterMs, () => {
+        load.answer = loaded;
+        load.meanwhile = () => this.#known(key, run);
+        resolve(load.meanwhile());
+      });
       const stop = (): void => timer.cancel();
       loaded.then(stop, stop);
     });
@@ -114,6 +130,10 @@ export class KeyLoads<T> {
     }
     return { value: entry.value, version: entry.version, level: 'l1', stale: true };
   }
+}
+
+function newLoad<T>(flight: Flight): SharedLoad<T> {
+  return { flight, stamp: undefined, answer: undefined, meanwhile: undefined };
 }
 
 /** What no old value helps against: the cache is closed, or its caller did something wrong. */

@@ -16,7 +16,12 @@ const trusted = (): LocalView<string> => {
   return view;
 };
 const load = (view: LocalView<string>): SharedLoad<string> => {
-  const shared: SharedLoad<string> = { flight: view.begin('k'), stamp: undefined, answer: undefined };
+  const shared: SharedLoad<string> = {
+    flight: view.begin('k'),
+    stamp: undefined,
+    answer: undefined,
+    meanwhile: undefined,
+  };
   view.share(shared);
   return shared;
 };

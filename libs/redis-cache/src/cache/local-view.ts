@@ -31,6 +31,8 @@ export interface SharedLoad<T> {
   /** The stamp of the loader's value, once it is known. */
   stamp: EntryVersion | undefined;
   answer: Promise<CacheHit<T>> | undefined;
+  /** It has taken longer than callers wait: what is kept at the moment, for whoever joins now. */
+  meanwhile: (() => CacheHit<T> | undefined) | undefined;
 }
 
 /**

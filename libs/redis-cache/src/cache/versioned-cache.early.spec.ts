@@ -167,6 +167,31 @@ describe('VersionedCache: an old value of the second level', () => {
     expect(cache.peek('k')).toEqual({ text: 'v6' });
   });
 
+  it.each(['invalidate', 'evict'] as const)(
+    'has nobody wait for that load again, and shows the old value to nobody any more once %s has returned',
+    async (change) => {
+      const { cache } = await replicas.add({ ...LIVES, staleAfterMs: 50 });
+      await cache.getOrLoad('k', async () => loaded(5));
+      await replicas.clock.advance(3_000);
+      const slow = new Gate<Loaded<TestRow>>();
+      const answers = [slow.promise, Promise.resolve(loaded(7))];
+      const first = cache.getOrLoad('k', () => answers.shift() ?? Promise.reject(new Error('Asked too often.')));
+      await replicas.clock.advance(50);
+      expect(await first).toMatchObject({ value: { text: 'v5' }, stale: true });
+      expect(await cache.getOrLoad('k', async () => loaded(6))).toMatchObject({ value: { text: 'v5' }, stale: true });
+      if (change === 'invalidate') {
+        expect(await cache.invalidate('k', at(7))).toBe('deferred');
+      } else {
+        await cache.evict('k');
+      }
+      const later = cache.getOrLoad('k', async () => loaded(7));
+      await replicas.clock.settle();
+      slow.open(loaded(6));
+      await replicas.clock.advance(2_000);
+      expect(await later).toMatchObject({ value: { text: 'v7' }, stale: false });
+    },
+  );
+
   it('makes nobody wait less where there is none', async () => {
     const { cache } = await replicas.add({ ...LIVES, staleAfterMs: 50 });
     const slow = new Gate<Loaded<TestRow>>();

@@ -344,7 +344,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
    * down and too many loads wait; {@link CacheClosedError}.
    */
   async getOrLoad(key: string, loader: Loader<T, V>, options: EntryOptions = AS_NAMESPACE): Promise<CacheHit<T>> {
-    const { view, stats, namespace } = this.#parts;
+    const { stats, namespace } = this.#parts;
     const entry = this.#firstLevel(key);
     if (entry !== undefined) {
       if (namespace.earlyRefresh > 0) {
@@ -352,7 +352,7 @@ export class VersionedCache<T, V extends GivenVersion = EntryVersion> {
       }
       return this.#shown(entry);
     }
-    let answer = view.shared(key)?.answer;
+    let answer = this.#loads.join(key);
     if (answer === undefined) {
       this.#checkOpen();
       checkCacheKey(key);

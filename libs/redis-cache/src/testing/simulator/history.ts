@@ -65,6 +65,7 @@ export abstract class History<R extends SimulatedReplica> {
   protected reads = 0;
   protected staleAnswers = 0;
   protected loaderRuns = 0;
+  protected impatient = 0;
   readonly #crashed: R[] = [];
   readonly #violations: Violation[] = [];
   readonly #running = new Set<Promise<unknown>>();
@@ -103,6 +104,7 @@ export abstract class History<R extends SimulatedReplica> {
       reads: this.reads,
       staleAnswers: this.staleAnswers,
       loaderRuns: this.loaderRuns,
+      impatient: this.impatient,
       refusedSets: this.#sum((replica) => replica.cache.stats().refused),
       earlyRefreshes: this.#sum((replica) => replica.cache.stats().earlyRefreshes),
       failSafes: this.#sum((replica) => replica.cache.stats().failSafes),

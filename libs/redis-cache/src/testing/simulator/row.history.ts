@@ -31,7 +31,15 @@ export class RowHistory extends History<RowReplica> {
 
   constructor(options: SimulationOptions) {
     super(options);
-    const { deletes = 0, stamp = 'snapshot', earlyRefresh = 0, failSafe = false, lifeMs, protocol } = options;
+    const {
+      deletes = 0,
+      stamp = 'snapshot',
+      earlyRefresh = 0,
+      failSafe = false,
+      staleAfterMs,
+      lifeMs,
+      protocol,
+    } = options;
     if (deletes > 0 && stamp !== 'snapshot') {
       throw new Error('What "no such thing" reflects can be told by its stamp only where both are of one snapshot.');
     }
@@ -42,6 +50,7 @@ export class RowHistory extends History<RowReplica> {
       ...(lifeMs === undefined ? {} : { l1TtlMs: lifeMs, l2TtlMs: lifeMs }),
       earlyRefresh,
       failSafeMs: failSafe ? KEPT_MS : 0,
+      staleAfterMs,
     });
     this.#storedKey = new NamespaceNames('sim', this.#namespace.name).stored(KEY);
     this.server = new ObservedServer(
@@ -213,7 +222,10 @@ export class RowHistory extends History<RowReplica> {
     this.scheduler.note(
       `${name}: shown ${content}@${hit.version.version} from ${hit.level}${hit.stale ? ', stale' : ''}`,
     );
-    if (hit.failure !== undefined) {
+    const impatient =
+      this.#namespace.staleAfterMs > 0 && hit.stale && hit.level !== 'source' && hit.failure === undefined;
+    this.impatient += impatient ? 1 : 0;
+    if (hit.failure !== undefined || impatient) {
       this.check('I7', content >= committed, `${name} fell back on ${content} after its commit ${committed}`);
     }
     if (hit.stale) {

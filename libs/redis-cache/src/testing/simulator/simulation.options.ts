@@ -62,6 +62,8 @@ export interface SimulationOptions {
   readonly earlyRefresh?: number | undefined;
   /** What is old is kept for when a loader fails; of rows. Default `false`. */
   readonly failSafe?: boolean | undefined;
+  /** With {@link failSafe}: who has waited so long, milliseconds, is shown what is kept. Default 0, as in the namespace. */
+  readonly staleAfterMs?: number | undefined;
   /** Life in both levels, milliseconds; of rows. Default: longer than any history. */
   readonly lifeMs?: number | undefined;
   /** How much time passes in a tick, milliseconds. Default 50. */
@@ -106,7 +108,7 @@ export const SIMULATION_WEIGHTS: SimulationWeights = Object.freeze({
  * never replaced by a lower stamp, and its content is not below its stamp. I3: at quiet every entry has the latest content, with nothing healed by
  * expiry. I4: a read begun after `committed()` returned shows at least that commit. I5: at quiet a read gets the latest content. I6: one loader
  * run per lease.
- * I7: a read begun after `committed()` returned falls back on no less than that commit.
+ * I7: a read begun after `committed()` returned falls back on no less than that commit, be it that the load fails or that it takes too long.
  *
  * In `tagged` a replica also promises by what it hears: a read begun after it heard of an invalidation shows nothing from before.
  */
@@ -130,5 +132,7 @@ export interface SimulationResult {
   readonly refusedSets: number;
   readonly earlyRefreshes: number;
   readonly failSafes: number;
+  /** Readers that were shown what is kept while a load went on. */
+  readonly impatient: number;
   readonly negativeHits: number;
 }

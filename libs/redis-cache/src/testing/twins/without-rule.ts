@@ -140,6 +140,17 @@ class RemovedComesBack extends LocalView<SimulatedValue> {
   }
 }
 
+class JoinersGetTheFirstAnswer extends LocalView<SimulatedValue> {
+  override shared(key: string): SharedLoad<SimulatedValue> | undefined {
+    const load = super.shared(key);
+    const first = load?.meanwhile?.();
+    if (load?.meanwhile !== undefined && first !== undefined) {
+      load.meanwhile = () => first;
+    }
+    return load;
+  }
+}
+
 const PROTOCOLS = {
   'a change raises the floor of a lease': FloorNotRaised,
   'a change that finds nothing is published': SilentWhenNothingFound,
@@ -161,6 +172,7 @@ const VIEWS = {
   'stamps of replies act like messages': RepliesTeachNothing,
   'what began before a flush never fills': FlushForgetsFlights,
   'what was removed does not come back': RemovedComesBack,
+  'who joins a load that takes long is shown what is kept now': JoinersGetTheFirstAnswer,
   'a later epoch is above every version of the one before': EpochsNotCompared,
 } as const;
 
