@@ -17,6 +17,7 @@ describe('Replicas of a tracker on SQL Server, where the database goes back to b
     });
     expectHappened(happened, [
       ...BEFALLS_ALL,
+      'clean-ups inside a page',
       'tracking off and on',
       'snapshots allowed or not',
       'writers that hold their locks',

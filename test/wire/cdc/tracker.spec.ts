@@ -105,6 +105,32 @@ describe('a Nest app on SQL Server change tracking', () => {
     );
   });
 
+  it('reads the table anew after a clean-up between the first answer of a page and its rows: the snapshot that they come from began too late', async () => {
+    write(1, 5, 1);
+    const changes = await app(async (_, registry) => {
+      await caughtUp(shop, registry);
+      write(6, 6, 2);
+      write(7, 7, 2);
+      const gone = shop.database.version;
+      write(8, 8, 2);
+      let cleaned = false;
+      shop.engine.faults.add({
+        matches: /CHANGETABLE/,
+        before: () => {
+          shop.database.cleanUp(gone);
+          cleaned = true;
+        },
+      });
+      await caughtUp(shop, registry);
+      expect(cleaned).toBe(true);
+      expect(registry.get(TABLE, 'follower')?.snapshot().counts.resyncs.checkpointExpired).toBe(1);
+    });
+
+    expect(new Set(changes.map(({ primaryKey }) => Number(primaryKey['id'])))).toEqual(
+      new Set([1, 2, 3, 4, 5, 6, 7, 8]),
+    );
+  });
+
   it('says what is missing when tracking ends, looks again each minute only, and goes on', async () => {
     const { source } = shop.replica();
     await source.describe(TABLE);

@@ -98,6 +98,7 @@ export class SqlServerSubject extends Subject {
   #line!: Line;
   #writer: EngineSession | undefined;
   #backup: DatabaseImage | undefined;
+  #cleanUpIsToCome = false;
   #columns = 0;
   #epochOfBackup = -1n;
   #restoredAtMs = Number.NEGATIVE_INFINITY;
@@ -143,6 +144,7 @@ export class SqlServerSubject extends Subject {
         weight: 6,
         strike: () => database.cleanUp(BigInt(random.int(Number(database.version) + 1))),
       },
+      { name: 'clean-ups to come', weight: 4, strike: () => this.#cleanUpInsideAPage() },
       { name: 'truncates', weight: 2, strike: () => this.#unlessLocked(() => this.#truncate()) },
       { name: 'tracking off and on', weight: 1, strike: () => this.#unlessLocked(() => this.#reEnable()) },
       { name: 'tables made again', weight: 1, strike: () => this.#unlessLocked(() => this.#makeAgain()) },
@@ -281,6 +283,20 @@ export class SqlServerSubject extends Subject {
       }
       this.#options.note('writers that found a lock');
     }
+  }
+
+  /** Between the versions that a page begins with and the rows that it reads. */
+  #cleanUpInsideAPage(): void {
+    if (this.#cleanUpIsToCome) {
+      return;
+    }
+    this.#cleanUpIsToCome = true;
+    const before = (): void => {
+      this.#cleanUpIsToCome = false;
+      this.#options.note('clean-ups inside a page');
+      this.#database.cleanUp(BigInt(this.#random.int(Number(this.#database.version) + 1)));
+    };
+    this.#engine.faults.add({ matches: /CHANGETABLE/, before });
   }
 
   /** One that leaves no trace is left out: where nothing was committed since tracking began, begin and counter say the same after it. */

@@ -169,17 +169,21 @@ describe('SqlServerChangeTrackingSource', () => {
     await expect(read.readPage(request(41n, { version: 42n, key: 'damaged' }))).rejects.toThrow(/stored position/);
   });
 
-  it('refuses a page whose position was overtaken by clean-up, inside its snapshot or, without one, after it', async () => {
-    const expired = source({ readChanges: [page([], { oldest: '42' })] });
-    await expect(expired.source.readPage(request(41n))).rejects.toThrow(CheckpointExpiredError);
+  it.each(['snapshot', 'read-committed'] as const)(
+    'refuses a page of %s whose position clean-up overtook, before the rows were read or meanwhile',
+    async (isolation) => {
+      const name = isolation === 'snapshot' ? 'readChanges' : 'readChangesCommitted';
+      const before = source({ [name]: [page([], { oldest: '42' })] }, { isolation });
+      await expect(before.source.readPage(request(41n))).rejects.toThrow(CheckpointExpiredError);
 
-    const after = [[245575913, '3', '42']];
-    const later = source({ readChanges: [page([], { after })] });
-    expect((await later.source.readPage(request(41n))).state.minValidVersion).toBe(3n);
+      const after = [[245575913, '3', '42']];
+      const meanwhile = source({ [name]: [page([], { after })] }, { isolation });
+      await expect(meanwhile.source.readPage(request(41n))).rejects.toThrow(CheckpointExpiredError);
 
-    const committed = source({ readChangesCommitted: [page([], { after })] }, { isolation: 'read-committed' });
-    await expect(committed.source.readPage(request(41n))).rejects.toThrow(CheckpointExpiredError);
-  });
+      const enough = source({ [name]: [page([], { after })] }, { isolation });
+      expect((await enough.source.readPage(request(42n))).state.minValidVersion).toBe(42n);
+    },
+  );
 
   it('reads committed rows where the database allows no snapshots, by its own word or by error 3952', async () => {
     const off = source({ describeTable: [described([1, [[0]]])], readChangesCommitted: [page([])] });

@@ -157,7 +157,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
       const answer = await this.#seeks.read(table, (forceSeek) =>
         this.#statements.run(readChanges({ ...page, forceSeek }), signal),
       );
-      return this.#page(request, shape, isolation, answer);
+      return this.#page(request, shape, answer);
     });
   }
 
@@ -193,12 +193,7 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
     await this.#options.close?.();
   }
 
-  #page(
-    request: PageRequest,
-    shape: SqlServerTable,
-    isolation: 'SNAPSHOT' | 'READ COMMITTED',
-    answer: SqlServerAnswer,
-  ): ChangePage {
+  #page(request: PageRequest, shape: SqlServerTable, answer: SqlServerAnswer): ChangePage {
     const { table, after } = request;
     const upperVersion = this.#versionIn(answer, 0);
     const oldest = optionalBigintIn(firstOf(answer, 0) ?? [], 1);
@@ -208,8 +203,9 @@ export class SqlServerChangeTrackingSource extends ChangeSource {
       throw new TableNotTrackedError(table, this.name);
     }
     const afterwards = bigintIn(tracking, 2);
-    // A snapshot sees no clean-up that came later; without one the page may have holes that only a second look shows.
-    const minValidVersion = isolation === 'SNAPSHOT' || oldest > afterwards ? oldest : afterwards;
+    // A snapshot begins with the first access to data, after this was asked, so that also a page of one may lack what a clean-up in between
+    // took away: only one before which and after which everything was there is whole.
+    const minValidVersion = oldest > afterwards ? oldest : afterwards;
     if (minValidVersion > after) {
       throw new CheckpointExpiredError(table, after, minValidVersion);
     }

@@ -53,7 +53,8 @@ export function readChanges(page: ReadChanges): SqlServerStatement {
   const sql = [
     session(isolation, page),
     snapshot ? 'BEGIN TRANSACTION;' : '',
-    // Before any data: the snapshot begins with the first access, so the version may be older than the rows, never newer.
+    // Before any data: the snapshot begins with the first access, so the versions may be older than the rows, never newer. Of the oldest one
+    // this is too little, so it is asked for again below.
     `SELECT CHANGE_TRACKING_CURRENT_VERSION() AS upper_version, CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(@table)) AS min_valid_version;`,
     `SELECT p.version, p.operation, ${maskSql(table)} AS mask, p.context, CASE WHEN ${rowIsMissing(table)} THEN 0 ELSE 1 END AS present,
   ${[...keySql(table), ...rowSql(table)].join(', ')}
@@ -67,7 +68,7 @@ FROM (
 LEFT OUTER JOIN ${name} AS r ON ${sameKeySql('r', 'p', table.key)}
 ORDER BY p.version, ${keyOrderSql('p', table.key)};`,
     snapshot ? 'COMMIT TRANSACTION;\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED;' : '',
-    // Outside of the snapshot, where metadata may fail with 3961, and after the rows: what happened meanwhile shows.
+    // Outside of the snapshot, where metadata may fail with 3961, and after the rows: a clean-up meanwhile shows.
     `SELECT t.object_id, t.begin_version, t.min_valid_version FROM sys.change_tracking_tables AS t WHERE t.object_id = OBJECT_ID(@table);`,
     `SELECT e.epoch FROM ${quoteName(page.schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
   ]
