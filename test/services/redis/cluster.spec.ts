@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
-import { EntryVersion } from '@smartpulse/redis-cache';
+import { CrossSlotError, EntryVersion } from '@smartpulse/redis-cache';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CacheApps, CHANNEL, GENERATION, GenerationLog, storedName } from '../../support/redis/cache-apps.js';
 import { ReaderLoad } from '../../support/redis/reader-load.js';
 import { RedisCluster } from '../../support/redis/redis-cluster.js';
 import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { redisSubject } from '../../support/redis/redis-subject.js';
+import { startTransactions, TransactionLoad } from '../../support/redis/transaction-load.js';
 import { runRedisContracts } from './redis-contracts.js';
 
 const version = redisForTests();
@@ -79,6 +80,41 @@ describe.runIf(version !== undefined)(`caches on a cluster of Redis ${version}`,
     expect(replicas.map((cache) => cache.stats().storeFailures)).toEqual([0, 0]);
     await expect.poll(() => load.wrongAtRest(), WAIT).toEqual([]);
     expect(await log.end()).toHaveLength(1);
+  });
+
+  it('runs transactions at the master of their slot and follows it to and fro: N writers that add M times end at N·M', async () => {
+    const client = cluster.client();
+    const apps = [await startTransactions({ url: cluster.url }), await startTransactions({ client })];
+    const [key, other] = ['{stock}', '{stock}:other'];
+    const load = new TransactionLoad(
+      apps.map(({ transactions }) => transactions),
+      key,
+    );
+    for (let move = 0; move < 6; move++) {
+      const before = load.committed;
+      await expect.poll(() => load.committed, WAIT).toBeGreaterThan(before + 20);
+      const from = await cluster.ownerOf(key);
+      const to = cluster.masters[(cluster.masters.indexOf(from) + 1 + (move % 2)) % cluster.masters.length] ?? from;
+      await from.redis.set(other, 'x');
+      await cluster.moveSlot(key, to, async () => {
+        const halfway = load.committed;
+        await expect.poll(() => load.committed, WAIT).toBeGreaterThan(halfway + 5);
+      });
+    }
+    await load.stop();
+    expect(load).toMatchObject({ errors: [], ambiguous: 0, refused: 0 });
+    expect(await client.get(key)).toBe(String(load.committed));
+    const [transactions] = apps.map((app) => app.transactions);
+    await expect(transactions?.run(['a', 'b'], async () => {})).rejects.toThrow(CrossSlotError);
+    for (const foreign of ['a', 'b', 'c', 'd']) {
+      await expect(transactions?.run([key], async (tx) => tx.queue('SET', foreign, '1'))).rejects.toThrow(
+        CrossSlotError,
+      );
+      expect(await client.exists(foreign)).toBe(0);
+    }
+    await Promise.all(apps.map((app) => app.close()));
+    expect(client.status).toBe('ready');
+    client.disconnect();
   });
 
   it('moves the slot of the generation itself, and goes on', async () => {

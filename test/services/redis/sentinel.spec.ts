@@ -6,6 +6,7 @@ import { CacheApps, GENERATION, GenerationLog } from '../../support/redis/cache-
 import { ReaderLoad } from '../../support/redis/reader-load.js';
 import { RedisSentinels } from '../../support/redis/redis-sentinels.js';
 import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { startTransactions, TransactionLoad } from '../../support/redis/transaction-load.js';
 import { runRedisContracts } from './redis-contracts.js';
 
 const version = redisForTests();
@@ -61,6 +62,30 @@ describe.runIf(version !== undefined)(`caches on Redis ${version} with sentinels
     expect(await load.stop()).toMatchObject(KEPT);
     await expect.poll(() => load.wrongAtRest(), WAIT).toEqual([]);
     admin.disconnect();
+  });
+
+  it('runs transactions at the master, and at the next one when it hands over, without doing any of them twice', async () => {
+    const client = set.client();
+    const apps = [await startTransactions({ url: set.url }), await startTransactions({ client })];
+    const load = new TransactionLoad(
+      apps.map(({ transactions }) => transactions),
+      'stock',
+    );
+    await expect.poll(() => load.committed, WAIT).toBeGreaterThan(100);
+    const before = await set.master();
+    await set.failover();
+    await expect.poll(async () => (await set.master()).port, WAIT).not.toBe(before.port);
+    const committed = load.committed;
+    await expect.poll(() => load.committed, WAIT).toBeGreaterThan(committed + 100);
+    await load.stop();
+    expect(load.errors).toEqual([]);
+    const value = Number(await set.ask((redis) => redis.get('stock')));
+    expect(value).toBeLessThanOrEqual(load.committed + load.ambiguous);
+    // What the old one had acknowledged and not handed over is gone.
+    expect(value).toBeGreaterThan(100);
+    await Promise.all(apps.map((app) => app.close()));
+    expect(client.status).toBe('ready');
+    client.disconnect();
   });
 
   it('shows no reader a key going back when the master is killed with changes that no replica has, and goes on by itself', async () => {

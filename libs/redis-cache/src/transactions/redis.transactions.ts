@@ -145,7 +145,7 @@ export class RedisTransactions {
         () => {
           endWait();
           this.#checkOpen();
-          return this.#counted(run());
+          return this.#counted(run);
         },
         { signal: waiting.signal },
       );
@@ -158,12 +158,14 @@ export class RedisTransactions {
     }
   }
 
-  async #counted<T>(run: Promise<T>): Promise<T> {
-    this.#runs.add(run);
+  /** It is counted before it begins, because it looks at how many there are. */
+  async #counted<T>(run: () => Promise<T>): Promise<T> {
+    const running = Promise.resolve().then(run);
+    this.#runs.add(running);
     try {
-      return await run;
+      return await running;
     } finally {
-      this.#runs.delete(run);
+      this.#runs.delete(running);
     }
   }
 
@@ -208,12 +210,24 @@ export class RedisTransactions {
     work: TransactionWork<T>,
     signal: AbortSignal | undefined,
   ): Promise<AttemptEnd<T>> {
-    const { prefix, clock, options } = this.#parts;
+    const { servers, prefix, clock, options } = this.#parts;
+    const { hasSlots } = servers;
     const { commandTimeoutMs, workTimeoutMs } = options;
     const connection = await this.#connect(server);
     this.#used.add(connection);
     try {
-      const parts = { connection, keys, attempt, asks, prefix, commandTimeoutMs, workTimeoutMs, signal, clock };
+      const parts = {
+        connection,
+        keys,
+        hasSlots,
+        attempt,
+        asks,
+        prefix,
+        commandTimeoutMs,
+        workTimeoutMs,
+        signal,
+        clock,
+      };
       return await new TransactionAttempt(parts).run(work);
     } finally {
       this.#used.delete(connection);

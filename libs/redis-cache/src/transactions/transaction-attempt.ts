@@ -33,6 +33,8 @@ export type AttemptEnd<T> =
 export interface AttemptParts {
   readonly connection: TransactionConnection;
   readonly keys: readonly string[];
+  /** Keys lie in the slots of a cluster. */
+  readonly hasSlots: boolean;
   /** Which one it is. */
   readonly attempt: number;
   /** The server serves a slot that is on its way to it, when asked so. */
@@ -168,7 +170,11 @@ export class TransactionAttempt {
   }
 
   async #exec<T>(value: T): Promise<AttemptEnd<T>> {
-    const replies = await this.#send('exec', [['MULTI'], ...this.#queued, ['EXEC']]);
+    const { keys, hasSlots } = this.#parts;
+    // A server compares the slots of what is run together. That of a watched key is not among them, unless it is asked for, and another one may be elsewhere tomorrow.
+    const anchor: readonly Command[] = hasSlots ? keys.slice(0, 1).map((key) => ['EXISTS', key]) : [];
+    const commands: readonly Command[] = [['MULTI'], ...anchor, ...this.#queued, ['EXEC']];
+    const replies = await this.#send('exec', commands);
     if (replies === undefined) {
       return this.#over();
     }
@@ -178,11 +184,8 @@ export class TransactionAttempt {
       this.#parts.connection.drop();
       const at = replies.findIndex((reply) => reply.kind === 'error');
       const first = replies[at];
-      this.#note(
-        at === 0 ? undefined : this.#queued[at - 1]?.[0],
-        first?.kind === 'error' ? first.error : new Error('No answer.'),
-        true,
-      );
+      const command = at === replies.length - 1 ? undefined : commands[at]?.[0];
+      this.#note(command, first?.kind === 'error' ? first.error : new Error('No answer.'), true);
       return this.#over();
     }
     if (end.reply === null) {
@@ -192,9 +195,9 @@ export class TransactionAttempt {
     return {
       kind: 'committed',
       value,
-      results: results.map((reply) =>
-        reply instanceof Error ? { status: 'failed', error: reply } : { status: 'replied', reply },
-      ),
+      results: results
+        .slice(anchor.length)
+        .map((reply) => (reply instanceof Error ? { status: 'failed', error: reply } : { status: 'replied', reply })),
     };
   }
 

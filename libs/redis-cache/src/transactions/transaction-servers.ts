@@ -40,6 +40,8 @@ export interface TransactionRedirection {
 
 /** The servers behind a connection, as transactions need them. */
 export abstract class TransactionServers {
+  /** Keys lie in the slots of a cluster. */
+  abstract readonly hasSlots: boolean;
   /** Whether keys lie on different servers, or may do so tomorrow. */
   abstract crosses(keys: readonly string[]): boolean;
   /** Who has a key. @throws Error when nobody is known to. */

@@ -19,8 +19,12 @@ export class RedisTransactionServers extends TransactionServers {
     super();
   }
 
+  override get hasSlots(): boolean {
+    return this.servers.hasSlots;
+  }
+
   override crosses(keys: readonly string[]): boolean {
-    return this.servers.hasSlots && new Set(keys.map(slotOf)).size > 1;
+    return this.hasSlots && new Set(keys.map(slotOf)).size > 1;
   }
 
   override holding(key: string): TransactionServer {
