@@ -18,6 +18,7 @@ export type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } f
 export {
   ChangeContextError,
   ChangeTrackingOffError,
+  ColumnNotFoundError,
   ColumnTypeError,
   SecondaryReplicaError,
   SqlServerAnswerError,

@@ -40,6 +40,7 @@ describe('sqlServerCdc', () => {
     [{ name: 'a', url: 's%3Acret' }, /^url: expected mssql:/],
     [{ name: 'a', url: `${URL_}?encrypt=maybe` }, /^url: expected true or false for the parameter encrypt/],
     [{ name: 'a', url: `${URL_}?readOnly=true` }, /^url: has the unknown parameter "readOnly"/],
+    [{ name: 'a', url: `${URL_}?instanceName=X` }, /^url: expected a port or instanceName/],
     [{ name: 'a', url: URL_, schema: 'a.b' }, /^schema: /],
     [{ name: 'a', url: URL_, columns: { stock: ['id'] } }, /^columns/],
     [{ name: 'a', url: URL_, requestTimeoutMs: 60_000 }, /^requestTimeoutMs: expected at most leaseTtlMs/],

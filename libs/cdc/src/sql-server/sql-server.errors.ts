@@ -238,6 +238,27 @@ export class ColumnTypeError extends SmartPulseError {
   }
 }
 
+/** The option `columns` names a column that its table has not. */
+export class ColumnNotFoundError extends SmartPulseError {
+  static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_COLUMN_NOT_FOUND';
+  readonly code = ColumnNotFoundError.code;
+
+  /** @param columns those that there are. */
+  constructor(
+    readonly table: string,
+    readonly column: string,
+    readonly columns: readonly string[],
+  ) {
+    super(`"${table}" has no column "${column}", which the option columns names.`, {
+      remedy: `Correct the option, letter by letter; there are ${columns.map((name) => `"${name}"`).join(', ')}.`,
+    });
+  }
+
+  static is(error: unknown): error is ColumnNotFoundError {
+    return SmartPulseError.hasCode(error, ColumnNotFoundError.code);
+  }
+}
+
 /** An answer of the server or of a pool has not the form that its statement asks for. */
 export class SqlServerAnswerError extends SmartPulseError {
   static readonly code = 'SMARTPULSE_CDC_SQL_SERVER_ANSWER';

@@ -2,11 +2,14 @@ import { PrimaryKeyMissingError, TableNotFoundError, TableNotTrackedError } from
 import type { FailureKind } from '../../source/change.source.js';
 import {
   ChangeTrackingOffError,
+  ColumnNotFoundError,
   ColumnTypeError,
   SecondaryReplicaError,
+  SqlServerAnswerError,
   SqlServerBookkeepingError,
   SqlServerConnectionError,
   SqlServerDriverMissingError,
+  SqlServerNameError,
   SqlServerStatementError,
   TableNotPermittedError,
 } from '../sql-server.errors.js';
@@ -31,17 +34,23 @@ const FOR_SOMEBODY: readonly { is(error: unknown): boolean }[] = [
   TableNotTrackedError,
   TableNotPermittedError,
   PrimaryKeyMissingError,
+  ColumnNotFoundError,
   ColumnTypeError,
   ChangeTrackingOffError,
   SecondaryReplicaError,
   SqlServerBookkeepingError,
   SqlServerDriverMissingError,
+  SqlServerNameError,
 ];
 
 /** What an error of this package's parts on SQL Server calls for; an error of anybody else is an outage. */
 export function failureKindOf(error: unknown): FailureKind {
   if (SqlServerStatementError.is(error) || SqlServerConnectionError.is(error)) {
     return KINDS[error.failure.class];
+  }
+  if (SqlServerAnswerError.is(error)) {
+    // Between two of a statement's looks somebody may have altered the table; more often than that it is no accident.
+    return 'unrecognised';
   }
   return FOR_SOMEBODY.some((type) => type.is(error)) ? 'configuration' : 'outage';
 }

@@ -54,6 +54,10 @@ export function targetOf(url: string, owner: string, option = 'url'): SqlServerT
   if (unknown !== undefined) {
     refuse(`has the unknown parameter ${JSON.stringify(unknown)}; known are ${PARAMETERS.join(', ')}`);
   }
+  if (parsed.port !== '' && parsed.searchParams.has('instanceName')) {
+    // The driver would leave the port out without a word.
+    refuse('expected a port or instanceName: the port of a named instance is asked of its server');
+  }
   return {
     // An address of IPv6 stands in brackets in a URL.
     server: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),

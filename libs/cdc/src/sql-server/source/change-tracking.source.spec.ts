@@ -10,8 +10,10 @@ import { type SqlServerAnswer, SqlServerPool } from '../pool/sql-server.pool.js'
 import { SqlServerStatements } from '../pool/sql-server.statements.js';
 import {
   ChangeTrackingOffError,
+  ColumnNotFoundError,
   ColumnTypeError,
   SecondaryReplicaError,
+  SqlServerAnswerError,
   SqlServerBookkeepingError,
   SqlServerStatementError,
   TableNotPermittedError,
@@ -356,11 +358,23 @@ describe('SqlServerChangeTrackingSource', () => {
     expect(hashes[2]).not.toBe(hashes[0]);
   });
 
+  it('takes an answer that it cannot read for an accident at first only, and a name that is none for somebody to mend', async () => {
+    const { source: read } = source({ describeTable: [described([4, [[77, false]]])] });
+    const odd: unknown = await read.describe('dbo.stock').catch((thrown: unknown) => thrown);
+    expect(odd).toBeInstanceOf(SqlServerAnswerError);
+    expect(read.failureOf(odd)).toBe('unrecognised');
+    const name: unknown = await read.describe('stock').catch((thrown: unknown) => thrown);
+    expect(read.failureOf(name)).toBe('configuration');
+  });
+
   it('reads only the columns that are named, and the key', async () => {
     const columns = { 'dbo.stock': ['note'] };
     const { source: read } = source({}, { columns });
     expect((await read.describe('dbo.stock')).columns).toEqual(['id', 'note']);
     const wrong = source({}, { columns: { 'dbo.stock': ['nothing'] } });
-    await expect(wrong.source.describe('dbo.stock')).rejects.toThrow(/"nothing"/);
+    const error: unknown = await wrong.source.describe('dbo.stock').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ColumnNotFoundError);
+    expect(String(error)).toMatch(/no column "nothing", .* "id", "price", "at", "note"/);
+    expect(wrong.source.failureOf(error)).toBe('configuration');
   });
 });

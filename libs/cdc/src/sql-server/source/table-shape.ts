@@ -4,6 +4,7 @@ import { bigintIn, firstOf, optionalBigintIn, optionalTextIn, setOf, textIn, tru
 import type { SqlServerAnswer, SqlServerRow } from '../pool/sql-server.pool.js';
 import {
   ChangeTrackingOffError,
+  ColumnNotFoundError,
   ColumnTypeError,
   SecondaryReplicaError,
   SqlServerAnswerError,
@@ -33,7 +34,7 @@ export interface ShapeRequest {
  * The table that an answer of `describeTable` tells of.
  *
  * @throws TableNotFoundError, TableNotTrackedError, TableNotPermittedError, ChangeTrackingOffError, SecondaryReplicaError,
- * PrimaryKeyMissingError, ColumnTypeError: each of them needs another remedy, and for SQL Server all are the same NULL.
+ * PrimaryKeyMissingError, ColumnTypeError, ColumnNotFoundError: each of them needs another remedy, and for SQL Server all are the same NULL.
  */
 export function shapeOf(answer: SqlServerAnswer, request: ShapeRequest): SqlServerTable {
   const { table, source } = request;
@@ -67,7 +68,8 @@ export function shapeOf(answer: SqlServerAnswer, request: ShapeRequest): SqlServ
   );
   const unknown = request.columns?.find((name) => !all.some((row) => textIn(row, 1) === name));
   if (unknown !== undefined) {
-    throw new SqlServerAnswerError(`"${table}" has no column "${unknown}", which the option columns names`);
+    const names = all.map((row) => textIn(row, 1));
+    throw new ColumnNotFoundError(table, unknown, names);
   }
   const columns = wanted.map((row) => columnOf(table, row));
   const key = keyRows.map((row) => keyColumnOf(table, columns, row));
