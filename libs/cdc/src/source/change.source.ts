@@ -20,6 +20,11 @@ export interface TableState {
   readonly beginVersion: bigint;
   /** Changes at or below are cleaned up: a reader whose position is below must resync. */
   readonly minValidVersion: bigint;
+  /**
+   * Another one since the table's definition was changed: a source that tells it is asked for the description then, and seldom else. Left out: it is asked once per
+   * heartbeat interval.
+   */
+  readonly definition?: string | undefined;
 }
 
 /** One cheap look at the database: all tables in one round trip. */

@@ -153,6 +153,39 @@ describe('what can go wrong between a database and its reader', () => {
     await tracker.stop();
   });
 
+  it('A9: at the next poll where the source tells when a definition is another one, and is asked for it seldom else', async () => {
+    let definition = '1';
+    const telling = (lab: TrackerLab): (() => number) => {
+      const [state, describeTable] = [lab.source.state.bind(lab.source), lab.source.describe.bind(lab.source)];
+      let described = 0;
+      lab.source.state = async (tables) => {
+        const seen = await state(tables);
+        return { ...seen, tables: new Map([...seen.tables].map(([name, it]) => [name, it && { ...it, definition }])) };
+      };
+      lab.source.describe = (table) => {
+        described += 1;
+        return describeTable(table);
+      };
+      return () => described;
+    };
+    const lab = new TrackerLab();
+    const described = telling(lab);
+    const tracker = lab.track({ minIntervalMs: 1_000, maxIntervalMs: 1_000, heartbeatIntervalMs: 60_000 });
+    tracker.start();
+    await lab.caughtUp(tracker);
+    const atFirst = described();
+    await lab.clock.advance(590_000);
+    expect(described()).toBe(atFirst);
+    await lab.clock.advance(20_000);
+    expect(described()).toBe(atFirst + 1);
+
+    lab.source.addColumn(LAB_TABLE, 'colour');
+    definition = '2';
+    await lab.clock.advance(2_000);
+    expect(tracker.snapshot().counts.resyncs).toMatchObject({ schemaChanged: 1 });
+    await tracker.stop();
+  });
+
   it('A10: reads a transaction of any size page by page, and tells how deep it is in it', async () => {
     const { lab, tracker } = await following({ pageSize: 10 });
     let deepest = 0;

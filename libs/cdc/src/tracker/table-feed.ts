@@ -21,6 +21,9 @@ import { untilAborted } from './until-aborted.js';
 /** Thrown when a newer holder's fence refused a save: this holder is one no more. */
 export class FencedSignal extends Error {}
 
+/** Heartbeats between two descriptions where the source tells when a definition is another one: what it tells may be a little coarse. */
+const SELDOM = 10;
+
 /** What a feed works with. */
 export interface FeedParts {
   readonly source: ChangeSource;
@@ -56,6 +59,9 @@ export class TableFeed {
   #known: Checkpoint | undefined;
   #schemaHash: string | undefined;
   #describedAtMs = 0;
+  /** What the last look told of the table's definition, and what it had told before the last description. */
+  #definition: string | undefined;
+  #described: string | undefined;
   #currentVersion: bigint | null = null;
   #retentionMs: number | null = null;
   #catchUp: CatchUp | undefined;
@@ -159,8 +165,8 @@ export class TableFeed {
     const { checkpoints, source } = this.#parts;
     const { consumer, table } = this.#options;
     const stored = await this.#ask(checkpoints.load({ consumer, source: source.name, table }));
-    await this.#describe();
     const seen = await this.#look();
+    await this.#describe();
     if (!this.#announced) {
       const version = stored?.phase.kind === 'streaming' ? stored.phase.version : null;
       await this.#outlet.announce({ kind: 'started', version }, seen.epoch);
@@ -188,7 +194,8 @@ export class TableFeed {
     const pageSize = this.#pageLimit.rows;
     if (!this.#pageWasFull) {
       // At once: trackers whose time has come together look together, however long it takes to describe their tables.
-      const [seen] = await Promise.all([this.#look(looked), this.#describeWhenDue()]);
+      const [seen] = await Promise.all([this.#look(looked), this.#describeWhenDue(this.#definition)]);
+      await this.#describeWhenDue(this.#definition);
       const reason = this.#judge(checkpoint, position, seen);
       if (reason !== null) {
         return this.#lose(reason, checkpoint);
@@ -258,7 +265,7 @@ export class TableFeed {
       cursor === null &&
       currentVersion === version &&
       !this.#heartbeatIsDue &&
-      !this.#descriptionIsDue &&
+      !this.#descriptionIsDue(table.definition) &&
       this.#judge(checkpoint, { version, cursor }, { epoch, currentVersion, table }) === null;
     if (rests) {
       this.#currentVersion = currentVersion;
@@ -411,11 +418,16 @@ export class TableFeed {
       throw new TableNotTrackedError(table, source.name);
     }
     this.#currentVersion = currentVersion;
+    this.#definition = state.definition;
     return { epoch, currentVersion, table: state };
   }
 
-  get #descriptionIsDue(): boolean {
-    return this.#parts.clock.monotonic() - this.#describedAtMs >= this.#options.heartbeatIntervalMs;
+  #descriptionIsDue(definition: string | undefined): boolean {
+    const ageMs = this.#parts.clock.monotonic() - this.#describedAtMs;
+    const { heartbeatIntervalMs } = this.#options;
+    return definition === undefined
+      ? ageMs >= heartbeatIntervalMs
+      : definition !== this.#described || ageMs >= heartbeatIntervalMs * SELDOM;
   }
 
   get #heartbeatIsDue(): boolean {
@@ -424,15 +436,17 @@ export class TableFeed {
     return this.#outlet.heartbeatDueInMs <= Math.min(minIntervalMs, heartbeatIntervalMs / 10);
   }
 
-  async #describeWhenDue(): Promise<void> {
-    if (this.#descriptionIsDue) {
+  async #describeWhenDue(definition: string | undefined): Promise<void> {
+    if (this.#descriptionIsDue(definition)) {
       await this.#describe();
     }
   }
 
   async #describe(): Promise<string> {
+    const definition = this.#definition;
     const { schemaHash } = await this.#ask(this.#parts.source.describe(this.#options.table));
     this.#schemaHash = schemaHash;
+    this.#described = definition;
     this.#describedAtMs = this.#parts.clock.monotonic();
     return schemaHash;
   }

@@ -270,35 +270,35 @@ describe('SqlServerChangeTrackingSource', () => {
 
   it('has the state of all tables in one round trip, null where one is not tracked', async () => {
     const { source: read, pool } = source({
-      lookAtSource: [[[['7']], [['100']], [[7, 'DAYS']], [[11, null]], [[11, '5', '9']]]],
+      lookAtSource: [[[['7']], [['100']], [[7, 'DAYS']], [[11, null]], [[11, '5', '9', '40']]]],
     });
     const { epoch, currentVersion, tables } = await read.state(['dbo.stock', 'dbo.gone']);
 
     expect(pool.names).toEqual(['lookAtSource']);
     expect([epoch, currentVersion]).toEqual([7n, 100n]);
     expect([...tables]).toEqual([
-      ['dbo.stock', { table: 'dbo.stock', objectId: '11', beginVersion: 5n, minValidVersion: 9n }],
+      ['dbo.stock', { table: 'dbo.stock', objectId: '11', beginVersion: 5n, minValidVersion: 9n, definition: '40' }],
       ['dbo.gone', null],
     ]);
   });
 
   it('asks of tables that it knows only whether they are as they were, and looks anew at any difference', async () => {
-    const look = (oldest: string): SqlServerAnswer => [
+    const look = (oldest: string, altered = '2'): SqlServerAnswer => [
       [['7', FORK, FORK]],
       [['100']],
       [[7, 'DAYS']],
       [[11, 12]],
       [
-        [11, '5', '9'],
-        [12, '5', oldest],
+        [11, '5', '9', '40'],
+        [12, '5', oldest, altered],
       ],
     ];
-    const again = (version: string, oldest: string): SqlServerAnswer => [
-      [['7', FORK, FORK, version, 7, 'DAYS', 2, '10', oldest]],
+    const again = (version: string, oldest: string, altered = '42'): SqlServerAnswer => [
+      [['7', FORK, FORK, version, 7, 'DAYS', 2, '10', oldest, altered]],
     ];
     const { source: read, pool } = source({
-      lookAtSource: [look('9'), look('20')],
-      repeatLook: [again('101', '18'), again('102', '29'), again('103', '29'), again('104', '29'), [[]]],
+      lookAtSource: [look('9'), look('20'), look('20', '3')],
+      repeatLook: [again('101', '18'), again('102', '29'), again('103', '29'), again('104', '29', '43'), [[]]],
     });
     const tables = ['dbo.stock', 'dbo.item'];
     await read.state(tables);
@@ -308,7 +308,7 @@ describe('SqlServerChangeTrackingSource', () => {
 
     expect((await read.state(tables)).tables.get('dbo.item')?.minValidVersion).toBe(20n);
     await read.state(tables);
-    await read.state(['dbo.item']);
+    expect((await read.state(tables)).tables.get('dbo.item')?.definition).toBe('3');
     await read.state(tables);
     expect(pool.names).toEqual([
       'lookAtSource',
@@ -317,20 +317,21 @@ describe('SqlServerChangeTrackingSource', () => {
       'lookAtSource',
       'repeatLook',
       'repeatLook',
+      'lookAtSource',
       'repeatLook',
       'lookAtSource',
     ]);
   });
 
   it('looks whole each time where a restore could not be seen, or a table is not among what it knows', async () => {
-    const unseen: SqlServerAnswer = [[['7', null, null]], [['100']], [[7, 'DAYS']], [[11]], [[11, '5', '9']]];
+    const unseen: SqlServerAnswer = [[['7', null, null]], [['100']], [[7, 'DAYS']], [[11]], [[11, '5', '9', '40']]];
     const blind = source({ lookAtSource: [unseen] });
     await blind.source.state(['dbo.stock']);
     await blind.source.state(['dbo.stock']);
     expect(blind.pool.names).toEqual(['lookAtSource', 'lookAtSource']);
 
-    const seen: SqlServerAnswer = [[['7', FORK, FORK]], [['100']], [[7, 'DAYS']], [[11]], [[11, '5', '9']]];
-    const both: SqlServerAnswer = [...seen.slice(0, 3), [[11, null]], [[11, '5', '9']]];
+    const seen: SqlServerAnswer = [[['7', FORK, FORK]], [['100']], [[7, 'DAYS']], [[11]], [[11, '5', '9', '40']]];
+    const both: SqlServerAnswer = [...seen.slice(0, 3), [[11, null]], [[11, '5', '9', '40']]];
     const other = source({ lookAtSource: [seen, both] });
     await other.source.state(['dbo.stock']);
     expect([...(await other.source.state(['dbo.gone'])).tables.keys()]).toEqual(['dbo.gone', 'dbo.stock']);

@@ -338,7 +338,13 @@ function stateIn(answer: SqlServerAnswer, table: string, index: number): TableSt
   const row = id === null ? undefined : setOf(answer, 4).find((one) => bigintIn(one, 0) === id);
   return row === undefined || id === null
     ? null
-    : { table, objectId: id.toString(), beginVersion: bigintIn(row, 1), minValidVersion: bigintIn(row, 2) };
+    : {
+        table,
+        objectId: id.toString(),
+        beginVersion: bigintIn(row, 1),
+        minValidVersion: bigintIn(row, 2),
+        definition: bigintIn(row, 3).toString(),
+      };
 }
 
 /** `null` = unknown or all. */

@@ -13,6 +13,7 @@ export class KnownTables {
   readonly #tables: number;
   readonly #begun: bigint;
   readonly #oldest: bigint;
+  readonly #modified: bigint;
 
   constructor(states: ReadonlyMap<string, TableState>, schema: string, limits: StatementLimits) {
     this.states = states;
@@ -21,6 +22,7 @@ export class KnownTables {
     this.#tables = found.length;
     this.#begun = found.reduce((sum, { beginVersion }) => sum + beginVersion, 0n);
     this.#oldest = found.reduce((sum, { minValidVersion }) => sum + minValidVersion, 0n);
+    this.#modified = found.reduce((sum, { definition }) => sum + BigInt(definition ?? 0), 0n);
   }
 
   /** Whether these are all among what is known. */
@@ -42,7 +44,8 @@ export class KnownTables {
       fork.toLowerCase() === known?.toLowerCase() &&
       optionalBigintIn(row, 6) === BigInt(this.#tables) &&
       optionalBigintIn(row, 7) === this.#begun &&
-      optionalBigintIn(row, 8) === this.#oldest;
+      optionalBigintIn(row, 8) === this.#oldest &&
+      optionalBigintIn(row, 9) === this.#modified;
     if (!same || currentVersion === null) {
       return undefined;
     }

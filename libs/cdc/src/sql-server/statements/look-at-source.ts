@@ -3,12 +3,15 @@ import { DECLARE_FORK } from './epochs.js';
 import { quoteSchema, quoteTable, quoteText } from './identifier.js';
 import { session, type SqlServerStatement, type StatementLimits, text } from './statement.js';
 
+/** When a table was altered, in milliseconds: a change of its columns or keys moves it. */
+const MODIFIED = "DATEDIFF_BIG(millisecond, '20000101', o.modify_date)";
+
 /** Names that one look asks for at most: the server takes 2,100 parameters. */
 export const MOST_TABLES_PER_LOOK = 1_000;
 
 /**
  * One cheap look at the database for all tables: (epoch, fork of the epoch, fork now), (version now), (retention), (ids of the tables), (tracking state of each that
- * is tracked). It reads no side table, and it runs outside of any snapshot, where metadata may fail with 3961.
+ * is tracked, and when it was altered). It reads no side table, and it runs outside of any snapshot, where metadata may fail with 3961.
  *
  * @param tables `schema.name`, at most {@link MOST_TABLES_PER_LOOK}.
  */
@@ -26,7 +29,7 @@ export function lookAtSource(tables: readonly string[], schema: string, limits: 
         ? []
         : [
             `SELECT ${ids.map((id, index) => `${id} AS id${index}`).join(', ')};`,
-            `SELECT t.object_id, t.begin_version, t.min_valid_version FROM sys.change_tracking_tables AS t WHERE t.object_id IN (${ids.join(', ')});`,
+            `SELECT t.object_id, t.begin_version, t.min_valid_version, ${MODIFIED} AS modified FROM sys.change_tracking_tables AS t INNER JOIN sys.tables AS o ON o.object_id = t.object_id WHERE t.object_id IN (${ids.join(', ')});`,
           ]),
     ].join('\n'),
     parameters: tables.map((table, index) => text(`table${index}`, quoteTable(table))),
@@ -42,7 +45,7 @@ export interface KnownTable {
 
 /**
  * Whether a look would find what the last one did, for tables that are known: (epoch, fork of the epoch, fork now, version now, retention and its unit, how many of the
- * tables are what they were and tracked, sums of where their tracking begins and of what it keeps). On one recovery fork these versions only grow, so that a
+ * tables are what they were and tracked, sums of where their tracking begins, of what it keeps and of when they were altered). On one recovery fork these only grow, so that a
  * sum that is the same is a sum of the same numbers. One row and no parameter, however many tables: what is asked each few hundred
  * milliseconds has to cost next to nothing.
  */
@@ -53,11 +56,11 @@ export function repeatLook(tables: readonly KnownTable[], schema: string, limits
     sql: [
       session('READ COMMITTED', limits),
       DECLARE_FORK,
-      'DECLARE @version bigint, @period int, @unit nvarchar(60), @tables int, @begun bigint, @oldest bigint;',
+      'DECLARE @version bigint, @period int, @unit nvarchar(60), @tables int, @begun bigint, @oldest bigint, @modified bigint;',
       'SET @version = CHANGE_TRACKING_CURRENT_VERSION();',
       'SELECT @period = d.retention_period, @unit = d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();',
-      `SELECT @tables = COUNT(*), @begun = SUM(t.begin_version), @oldest = SUM(t.min_valid_version) FROM (VALUES ${known.join(', ')}) AS k (id, name) INNER JOIN sys.change_tracking_tables AS t ON t.object_id = k.id WHERE OBJECT_ID(k.name) = k.id;`,
-      `SELECT e.epoch, CONVERT(nvarchar(36), e.recovery_fork) AS epoch_fork, @fork AS fork, @version AS current_version, @period AS retention_period, @unit AS retention_unit, @tables AS tables, @begun AS begun, @oldest AS oldest FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
+      `SELECT @tables = COUNT(*), @begun = SUM(t.begin_version), @oldest = SUM(t.min_valid_version), @modified = SUM(${MODIFIED}) FROM (VALUES ${known.join(', ')}) AS k (id, name) INNER JOIN sys.change_tracking_tables AS t ON t.object_id = k.id INNER JOIN sys.tables AS o ON o.object_id = k.id WHERE OBJECT_ID(k.name) = k.id;`,
+      `SELECT e.epoch, CONVERT(nvarchar(36), e.recovery_fork) AS epoch_fork, @fork AS fork, @version AS current_version, @period AS retention_period, @unit AS retention_unit, @tables AS tables, @begun AS begun, @oldest AS oldest, @modified AS modified FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
     ].join('\n'),
     parameters: [],
   };

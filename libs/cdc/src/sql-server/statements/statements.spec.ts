@@ -120,7 +120,7 @@ const READING: readonly Listed[] = [
   },
   {
     title: 'Describe a table',
-    when: 'At the start of its tracker and once per heartbeat interval: a change of columns shows here.',
+    when: 'At the start of its tracker, when a look finds that the table was altered, and once in ten heartbeat intervals.',
     needs: '`SELECT` and `VIEW CHANGE TRACKING` on the table',
     statement: describeTable('dbo.stock', LIMITS),
   },

@@ -194,6 +194,9 @@ export class TestDatabase {
       work(table);
     });
     table.schemaSequence = this.transactions.nextSequence();
+    if (work !== truncate) {
+      table.modifiedAtMs = this.transactions.clock.now();
+    }
   }
 
   #run<T>(work: (transaction: ReturnType<TransactionManager['begin']>) => T): T {

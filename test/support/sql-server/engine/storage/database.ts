@@ -105,6 +105,7 @@ export class Database {
     }
     const table = new Table({ ...definition, schema }, this, this.#transactions.locks);
     table.schemaSequence = this.#transactions.nextSequence();
+    table.modifiedAtMs = this.#transactions.clock.now();
     this.#tables.set(key, table);
     transaction.willUndo(() => void this.#tables.delete(key));
     return table;

@@ -42,6 +42,8 @@ export class Table implements Lockable {
   tracking: TableTracking | undefined;
   /** The commit that last changed columns, keys or tracking. */
   schemaSequence = 0n;
+  /** When that was, in milliseconds since 1970. */
+  modifiedAtMs = 0;
   nextIdentity: bigint;
 
   readonly #database: Database;

@@ -65,7 +65,7 @@ export const SYSTEM_VIEWS: Readonly<Record<string, CatalogView>> = {
   },
   objects: {
     columns: viewColumns(
-      'name name, object_id int, schema_id int, parent_object_id int, type word, type_desc word, is_ms_shipped bit',
+      'name name, object_id int, schema_id int, parent_object_id int, type word, type_desc word, is_ms_shipped bit, modify_date datetime',
     ),
     rows: (run, database) =>
       visible(run, database).map((table) => [
@@ -76,11 +76,12 @@ export const SYSTEM_VIEWS: Readonly<Record<string, CatalogView>> = {
         'U ',
         'USER_TABLE',
         false,
+        modifiedAt(table),
       ]),
   },
   tables: {
     columns: viewColumns(
-      'name name, object_id int, schema_id int, type word, type_desc word, is_ms_shipped bit, temporal_type tinyint',
+      'name name, object_id int, schema_id int, type word, type_desc word, is_ms_shipped bit, modify_date datetime, temporal_type tinyint',
     ),
     rows: (run, database) =>
       visible(run, database).map((table) => [
@@ -90,6 +91,7 @@ export const SYSTEM_VIEWS: Readonly<Record<string, CatalogView>> = {
         'U ',
         'USER_TABLE',
         false,
+        modifiedAt(table),
         0n,
       ]),
   },
@@ -264,7 +266,7 @@ export const SYSTEM_VIEWS: Readonly<Record<string, CatalogView>> = {
         version + 1_000n,
         version,
         version,
-        formatMoment(fromMilliseconds(committedAtMs), { name: 'datetime', nullable: false }),
+        asDateTime(committedAtMs),
       ]);
     },
   },
@@ -314,4 +316,13 @@ function columnRow(column: Column): readonly SqlValue[] {
     false,
     column.default === undefined ? 0n : BigInt(column.id + 1_000),
   ];
+}
+
+/** TRUNCATE TABLE leaves it as it is. */
+function modifiedAt({ modifiedAtMs }: Table): SqlValue {
+  return asDateTime(modifiedAtMs);
+}
+
+function asDateTime(atMs: number): SqlValue {
+  return formatMoment(fromMilliseconds(atMs), { name: 'datetime', nullable: false });
 }

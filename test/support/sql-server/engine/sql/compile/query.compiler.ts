@@ -9,6 +9,7 @@ import {
 import { negativeRowCount } from '../../errors/value-faults.js';
 import { compareValues, keyText } from '../../values/compare.js';
 import { BIGINT, commonType, type ValueType } from '../../values/value-type.js';
+import { DATE_PART_FUNCTIONS } from '../functions/date-functions.js';
 import { type Expression, type OrderItem, type Query, type QueryBody, type Select } from '../parse/ast.js';
 import { type Aggregate, aggregateOf, containsAggregate, isAggregate } from './aggregates.js';
 import { into } from './conversion.js';
@@ -333,6 +334,11 @@ class Grouping {
       if (node !== null && typeof node === 'object' && node.kind === 'column') {
         const { depth, source, column } = this.scope.resolve((node as Expression & { readonly kind: 'column' }).parts);
         return { depth, source, column };
+      }
+      if (node !== null && typeof node === 'object' && node.kind === 'call' && Object.hasOwn(DATE_PART_FUNCTIONS, node.name ?? '')) {
+        // The first is a word, no column.
+        const [word, ...rest] = node.args ?? [];
+        return { name: node.name, args: [word?.kind === 'column' ? word.parts : word, ...rest] };
       }
       return value;
     });

@@ -139,6 +139,7 @@ export function define(statement: Definition, run: Run, environment: Environment
       transactions.locks.acquire(run.transaction, table, 'X');
       alterTable(table, statement.change, run, environment);
       table.schemaSequence = transactions.nextSequence();
+      table.modifiedAtMs = transactions.clock.now();
       break;
     }
     case 'alterDatabase': {
