@@ -335,7 +335,12 @@ class Grouping {
         const { depth, source, column } = this.scope.resolve((node as Expression & { readonly kind: 'column' }).parts);
         return { depth, source, column };
       }
-      if (node !== null && typeof node === 'object' && node.kind === 'call' && Object.hasOwn(DATE_PART_FUNCTIONS, node.name ?? '')) {
+      if (
+        node !== null &&
+        typeof node === 'object' &&
+        node.kind === 'call' &&
+        Object.hasOwn(DATE_PART_FUNCTIONS, node.name ?? '')
+      ) {
         // The first is a word, no column.
         const [word, ...rest] = node.args ?? [];
         return { name: node.name, args: [word?.kind === 'column' ? word.parts : word, ...rest] };
