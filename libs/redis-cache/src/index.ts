@@ -142,6 +142,7 @@ export {
   TRANSACTIONS_DEFAULTS,
   type TransactionsOptions,
 } from './transactions/transaction-options.js';
+export { TRANSACTION_ENDS, type TransactionEnd, type TransactionStats } from './transactions/transaction-stats.js';
 export {
   type Command,
   type CommandReply,

@@ -18,6 +18,8 @@ import {
   EntryVersion,
   RedisCacheModule,
 } from './index.js';
+import { startCounting } from './transactions/transaction-stats.js';
+import { TransactionsTelemetry } from './transactions/transactions.telemetry.js';
 
 const prices = defineCache<string>({ name: 'prices', synced: true });
 const version = new EntryVersion(1n, 1n);
@@ -171,6 +173,25 @@ describe('CacheTelemetry', () => {
       { namespace: 'sales', connection: 'reports' },
     ]);
     await module.close();
+    expect(meter.callbacks()).toBe(0);
+  });
+
+  it('counts runs of transactions by their end, by connection', async () => {
+    const meter = recordingMeter();
+    const stats = { ...startCounting(), committed: 3, ambiguous: 1, conflicts: 7 };
+    const telemetry = new TransactionsTelemetry(() => [
+      [{}, { stats: () => stats }],
+      [{ connection: 'reports' }, { stats: startCounting }],
+    ]);
+    telemetry.start();
+    expect(await meter.read()).toMatchObject({
+      [`${CACHE_INSTRUMENTS.transactions} committed`]: 3,
+      [`${CACHE_INSTRUMENTS.transactions} ambiguous`]: 1,
+      [`${CACHE_INSTRUMENTS.transactions} reports committed`]: 0,
+      [CACHE_INSTRUMENTS.transactionConflicts]: 7,
+      [`${CACHE_INSTRUMENTS.transactionConflicts} reports`]: 0,
+    });
+    telemetry.stop();
     expect(meter.callbacks()).toBe(0);
   });
 });

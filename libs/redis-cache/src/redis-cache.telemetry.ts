@@ -46,11 +46,23 @@ export const CACHE_INSTRUMENTS = Object.freeze({
   channelMessages: 'cache.channel.messages',
   /** Gaps that followers were told of. No `namespace`. */
   channelGaps: 'cache.channel.gaps',
+  /** Runs of transactions; `outcome` committed, abandoned, conflicted, unavailable, ambiguous, rejected or failed. No `namespace`. */
+  transactions: 'cache.transactions',
+  /** Attempts of transactions that met a change of a watched key. No `namespace`. */
+  transactionConflicts: 'cache.transactions.conflicts',
 });
 
 type CounterName = Exclude<
   keyof typeof CACHE_INSTRUMENTS,
-  'loadDuration' | 'payloadSize' | 'backplaneLag' | 'l1Entries' | 'l1Bytes' | 'channelMessages' | 'channelGaps'
+  | 'loadDuration'
+  | 'payloadSize'
+  | 'backplaneLag'
+  | 'l1Entries'
+  | 'l1Bytes'
+  | 'channelMessages'
+  | 'channelGaps'
+  | 'transactions'
+  | 'transactionConflicts'
 >;
 type Reading = readonly [CounterName, Readonly<Record<string, string>>, number];
 

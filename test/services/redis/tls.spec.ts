@@ -16,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificates } from '../../support/pulsar/certificates.js';
 import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { RedisServer } from '../../support/redis/redis-server.js';
+import { startTransactions } from '../../support/redis/transaction-load.js';
 
 const version = redisForTests();
 const WAIT = { timeout: 15_000, interval: 10 };
@@ -70,6 +71,22 @@ describe.runIf(version !== undefined)(`a cache on Redis ${version} over TLS`, ()
     }
     return String(error.cause);
   }
+
+  it('runs transactions by the certificates of the app', async () => {
+    const server = await serve(certificates, true);
+    const app = await startTransactions({ client: client(server, { ca, cert, key }) });
+    const outcome = await app.transactions.run(['stock'], async (tx) => {
+      tx.queue('INCR', 'stock');
+      return await tx.read('GET', 'stock');
+    });
+    expect(outcome).toEqual({
+      outcome: 'committed',
+      value: null,
+      results: [{ status: 'replied', reply: 1 }],
+      attempts: 1,
+    });
+    await app.close();
+  });
 
   it('keeps and tells by an authority of its own, data and messages', async () => {
     const server = await serve();

@@ -233,6 +233,8 @@ describe('RedisTransactions', () => {
           expect(value - values.length).toBeGreaterThanOrEqual(0);
           expect(value - values.length).toBeLessThanOrEqual(unknown.get(key) ?? 0);
         }
+        const { conflicts: _, ...ends } = transactions.stats();
+        expect(Object.values(ends).reduce((sum, count) => sum + count, 0)).toBe(24);
         expect(server.open.size).toBeLessThanOrEqual(3);
         expect([...server.open].some((connection) => connection.watches)).toBe(false);
         await transactions.close();
@@ -258,6 +260,7 @@ describe('RedisTransactions', () => {
     await clock.advance(1_000);
     await refused;
     expect(attempts).toEqual([1, 2, 3]);
+    expect(transactions.stats()).toMatchObject({ conflicted: 1, conflicts: 3, committed: 0 });
     expect(server.opened).toBe(1);
   });
 
@@ -267,6 +270,7 @@ describe('RedisTransactions', () => {
       throw new Error('no stock');
     });
     await expect(failing).rejects.toThrow('no stock');
+    expect([...server.open].map((connection) => connection.watches)).toEqual([false]);
     expect(await transactions.run(['a'], async (tx) => tx.abandon('none left'))).toEqual({
       outcome: 'abandoned',
       reason: 'none left',

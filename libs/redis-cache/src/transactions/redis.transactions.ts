@@ -21,6 +21,7 @@ import type { TransactionOutcome, TransactionWork } from './redis-transaction.js
 import { type AttemptEnd, TransactionAttempt } from './transaction-attempt.js';
 import { checkWatched } from './transaction-keys.js';
 import { RUN_TRANSACTION_DEFAULTS, type RunTransactionOptions, type TransactionBounds } from './transaction-options.js';
+import { endOf, startCounting, type TransactionStats } from './transaction-stats.js';
 import type {
   TransactionConnection,
   TransactionRedirection,
@@ -77,6 +78,7 @@ export class RedisTransactions {
   readonly #parts: RedisTransactionsParts;
   readonly #idle: IdleConnections;
   readonly #used = new Set<TransactionConnection>();
+  readonly #counters = startCounting();
   readonly #runs = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -104,7 +106,19 @@ export class RedisTransactions {
     if (this.#parts.servers.crosses(keys)) {
       throw new CrossSlotError(undefined, keys.length);
     }
-    return this.#inPlace(signal, () => this.#attempt(keys, work, attempts, signal));
+    try {
+      const outcome = await this.#inPlace(signal, () => this.#attempt(keys, work, attempts, signal));
+      this.#counters[outcome.outcome] += 1;
+      return outcome;
+    } catch (error) {
+      this.#counters[endOf(error)] += 1;
+      throw error;
+    }
+  }
+
+  /** Counts since the start. */
+  stats(): TransactionStats {
+    return { ...this.#counters };
   }
 
   /** Takes no new runs, gives those under way as long as one answer may take, then ends all connections. Idempotent. */
@@ -193,6 +207,7 @@ export class RedisTransactions {
         to = await this.#follow(end.error, keys, server);
         redirections += 1;
       }
+      this.#counters.conflicts += end.kind === 'conflicted' ? 1 : 0;
       if (attempt >= attempts) {
         throw failureOf(end, attempts);
       }

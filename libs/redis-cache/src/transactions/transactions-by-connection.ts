@@ -1,30 +1,41 @@
+import type { OnModuleInit } from '@nestjs/common';
 import { ConfigurationError, type ResilienceRegistry, type ShutdownCoordinator } from '@smartpulse/resilience';
 import { withoutTransactions } from '../redis-cache.options.js';
 import type { CacheConnection } from '../registry/cache.connection.js';
 import type { CacheConnections } from '../registry/cache.connections.js';
 import { DEFAULT_CONNECTION, pathOf } from '../registry/connection-options.js';
 import { RedisTransactions } from './redis.transactions.js';
+import { TransactionsTelemetry } from './transactions.telemetry.js';
 import { transactionBounds } from './transaction-options.js';
 
 /** The name of the policy that has the places; that of another connection than the default one has its name behind it. */
 const PLACES = 'redis-cache.transactions';
 
 /** The transactions of an app, for those connections for which somebody wants them; ended with the clients. */
-export class TransactionsByConnection {
+export class TransactionsByConnection implements OnModuleInit {
   readonly #transactions = new Map<string, RedisTransactions>();
+  readonly #telemetry: TransactionsTelemetry;
 
   constructor(
     private readonly connections: CacheConnections,
     private readonly policies: ResilienceRegistry,
     shutdown: Pick<ShutdownCoordinator, 'register'>,
   ) {
+    this.#telemetry = new TransactionsTelemetry(() =>
+      [...this.#transactions].map(([name, transactions]) => [connections.get(name).attributes, transactions]),
+    );
     shutdown.register({
       name: 'redis-cache transactions',
       phase: 'clients',
       stop: async () => {
+        this.#telemetry.stop();
         await Promise.all(Array.from(this.#transactions.values(), (transactions) => transactions.close()));
       },
     });
+  }
+
+  onModuleInit(): void {
+    this.#telemetry.start();
   }
 
   /**
