@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { ConfigurationError, SeededRandom, SystemClock, SystemRandom } from '@smartpulse/resilience';
+import { SeededRandom, SmartPulseError, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { z } from 'zod';
 import { loadSeries } from './data/load-series.js';
 import { planFeed } from './feed/feed-plan.js';
@@ -64,6 +64,6 @@ async function countUnread(url: string): Promise<number> {
 try {
   await run(stopSignal(clock));
 } catch (error) {
-  new Logger('Demo').fatal(ConfigurationError.is(error) ? error.message : error);
+  new Logger('Demo').fatal(error instanceof SmartPulseError ? error.message : error);
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-import { ConfigurationError, SeededRandom, SystemClock, SystemRandom } from '@smartpulse/resilience';
+import { SeededRandom, SmartPulseError, SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { loadSeries } from './data/load-series.js';
 import { readDemoEnvironment } from './hosting/environment.js';
 import { sharedServers } from './hosting/shared-servers.js';
@@ -31,6 +31,6 @@ try {
   process.exitCode = report.lost === 0 && report.sumsAreExact && report.quiet ? 0 : 1;
 } catch (error) {
   // Not by Nest's logger: the story's apps have silenced it.
-  console.error(ConfigurationError.is(error) ? error.message : error);
+  console.error(error instanceof SmartPulseError ? error.message : error);
   process.exitCode = 1;
 }

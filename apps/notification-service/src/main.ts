@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { EmbeddedDatabase } from '@smartpulse/cdc/embedded';
 import { InProcessBroker } from '@smartpulse/pulsar/in-process';
-import { ConfigurationError, SystemClock } from '@smartpulse/resilience';
+import { SmartPulseError, SystemClock } from '@smartpulse/resilience';
 import { readEnvironment } from './environment.js';
 import { createNotificationServiceApp } from './notification-service.app.js';
 import { checkNotificationDatabase, migrateNotificationDatabase } from './store/notification.data-source.js';
@@ -43,6 +43,6 @@ async function start(): Promise<void> {
 try {
   await start();
 } catch (error) {
-  logger.fatal(ConfigurationError.is(error) ? error.message : error);
+  logger.fatal(error instanceof SmartPulseError ? error.message : error);
   process.exitCode = 1;
 }

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { InProcessBroker } from '@smartpulse/pulsar/in-process';
 import { EmbeddedCacheServer } from '@smartpulse/redis-cache/embedded';
-import { ConfigurationError, ShutdownCoordinator, SystemClock } from '@smartpulse/resilience';
+import { ShutdownCoordinator, SmartPulseError, SystemClock } from '@smartpulse/resilience';
 import { readEnvironment } from './environment.js';
 import { createProductionForecastApp } from './production-forecast.app.js';
 import { ForecastDatabase } from './storage/forecast.database.js';
@@ -58,6 +58,6 @@ async function start(): Promise<void> {
 try {
   await start();
 } catch (error) {
-  logger.fatal(ConfigurationError.is(error) ? error.message : error);
+  logger.fatal(error instanceof SmartPulseError ? error.message : error);
   process.exitCode = 1;
 }

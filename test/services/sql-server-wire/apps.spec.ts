@@ -79,6 +79,27 @@ describe('the apps as processes that are told of a SQL Server by DATABASE_URL al
     }
   });
 
+  it('say in one line that the server does not answer, and do not start', async () => {
+    await server.goDown();
+    try {
+      const ends = await Promise.all(
+        ['production-forecast', 'notification-service'].map((app) => begin(app, undefined).ended),
+      );
+      for (const { code, output } of ends) {
+        expect(code).toBe(1);
+        const [said, ...more] = output.split('\n').filter((line) => line.includes('FATAL'));
+        expect(said).toContain(
+          `SQL Server at ${server.host}:${server.port}/app does not answer (ECONNREFUSED). Look at`,
+        );
+        expect(more).toEqual([]);
+        expect(output).not.toMatch(/^\s+at /m);
+        expect(output).not.toContain('hunter2');
+      }
+    } finally {
+      await server.listenAgain();
+    }
+  });
+
   it('migrate it where that is asked, and find their rows after a restart', async () => {
     const first = await running('production-forecast', '1');
     const forecasts = [{ deliveryStart: '2026-02-01T00:00:00Z', deliveryEnd: '2026-02-01T00:15:00Z', value: 12.34 }];

@@ -1,7 +1,7 @@
-import { sqlServerDataSource } from '@smartpulse/cdc/sql-server';
+import { openSqlServerDataSource } from '@smartpulse/cdc/sql-server';
 import { migrateNotificationDatabase } from '@smartpulse/notification-service';
 import { type DatabaseAddress } from '@smartpulse/production-forecast';
-import { DataSource } from 'typeorm';
+import { type DataSource } from 'typeorm';
 
 /** A run's own database on a SQL Server: made empty at its start, dropped at its end. */
 export class RunDatabase {
@@ -19,8 +19,8 @@ export class RunDatabase {
    * @param name letters, digits and dashes.
    */
   static async create(server: DatabaseAddress, name: string): Promise<RunDatabase> {
-    const around = sqlServerDataSource({ name: 'demo-run', url: server.url, entities: [], poolSize: 1 });
-    const dataSource = await new DataSource(around).initialize();
+    const around = { name: 'demo-run', url: server.url, entities: [], poolSize: 1 };
+    const dataSource = await openSqlServerDataSource(around);
     const url = new URL(server.url);
     url.pathname = `/${name}`;
     const created = new RunDatabase({ url: url.href }, dataSource, `[${name}]`);

@@ -37,6 +37,7 @@ export {
   type SqlServerDataSourceOptions,
   type SqlServerTypeOrmOptions,
 } from './typeorm/data-source-options.js';
+export { openSqlServerDataSource } from './typeorm/open-data-source.js';
 export { pendingSqlServerMigrations, runSqlServerMigrations } from './typeorm/run-migrations.js';
 export { SqlServerStampedReader, type SqlServerStampedReaderOptions } from './typeorm/sql-server.stamped.reader.js';
 export { withChangeContext } from './typeorm/with-change-context.js';

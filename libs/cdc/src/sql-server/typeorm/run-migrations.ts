@@ -1,15 +1,13 @@
 import type { DataSource } from 'typeorm';
-import { explainConnection } from '../errors/connection-problem.js';
-import { addressOf, targetOf } from '../pool/connection-target.js';
-import { LoginWatch, type WatchedConnection } from '../pool/login-watch.js';
-import { beforeConnect, type SqlServerDataSourceOptions, sqlServerDataSource } from './data-source-options.js';
+import type { SqlServerDataSourceOptions } from './data-source-options.js';
+import { openSqlServerDataSource } from './open-data-source.js';
 
 /**
  * Runs the migrations that have not run yet, on connections of its own, before anything else uses the database. One process at a time: two at
  * once would both find the same ones missing.
  *
  * @returns the names of those that ran.
- * @throws ConfigurationError and {@link SqlServerConnectionError}, neither of which quotes the URL; `QueryFailedError` of TypeORM.
+ * @throws ConfigurationError and SqlServerConnectionError, neither of which quotes the URL; `QueryFailedError` of TypeORM.
  * @example
  * ```ts
  * await runSqlServerMigrations({ name: 'forecasts', url, entities: [], migrations: [CreateTables1764288000000] });
@@ -27,7 +25,7 @@ export function runSqlServerMigrations(options: SqlServerDataSourceOptions): Pro
  * The migrations that have not run yet, by name. It changes nothing and needs no right but SELECT on the table of migrations, so an app that
  * may not alter its database can tell at the start that somebody has to.
  *
- * @throws ConfigurationError and {@link SqlServerConnectionError}, neither of which quotes the URL; `QueryFailedError` of TypeORM.
+ * @throws ConfigurationError and SqlServerConnectionError, neither of which quotes the URL; `QueryFailedError` of TypeORM.
  */
 export function pendingSqlServerMigrations(options: SqlServerDataSourceOptions): Promise<readonly string[]> {
   return onOwnConnection(options, async (dataSource) => {
@@ -48,19 +46,7 @@ async function onOwnConnection<T>(
   options: SqlServerDataSourceOptions,
   work: (dataSource: DataSource) => Promise<T>,
 ): Promise<T> {
-  const typeorm = await import('typeorm');
-  const own = sqlServerDataSource({ ...options, poolSize: 1 });
-  const logins = new LoginWatch();
-  const watched = (connection: WatchedConnection & Parameters<typeof beforeConnect>[0]): void => {
-    logins.watch(connection);
-    beforeConnect(connection);
-  };
-  const dataSource = new typeorm.DataSource({ ...own, extra: { ...own.extra, beforeConnect: watched } });
-  try {
-    await dataSource.initialize();
-  } catch (error) {
-    throw explainConnection(logins.explain(error), addressOf(targetOf(options.url, 'sqlServerDataSource')));
-  }
+  const dataSource = await openSqlServerDataSource({ ...options, poolSize: 1 });
   try {
     return await work(dataSource);
   } finally {
