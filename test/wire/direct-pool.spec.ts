@@ -135,7 +135,7 @@ describe('A pool without packets', () => {
         await source.readChunk({ table: TABLE, afterKey: lastKey, limit: 2, signal });
         const { objectId = '', beginVersion = 0n } = tables.get(TABLE) ?? {};
         const key = { consumer: 'c', source: 'shop', table: TABLE };
-        const position = { ...key, epoch, objectId, beginVersion, schemaHash, sinkInstance: 's' };
+        const position = { ...key, epoch, objectId, beginVersion, schemaHash, sinkInstance: 's', upToDateAtMs: null };
         await checkpoints.save({ ...position, phase: { kind: 'streaming', version: 1n, cursor } }, lease?.fence ?? 0n);
         await checkpoints.load(key);
         await source.raiseEpoch(epoch);

@@ -13,7 +13,7 @@ import { CdcRegistry } from './registry/cdc.registry.js';
 export const CDC_INSTRUMENTS = Object.freeze({
   /** Commits of the database that are not handed off yet. */
   versionsBehind: 'cdc_versions_behind',
-  /** Seconds since the tracker was at the database's version; 0 when it is. */
+  /** Seconds since the position was the database's version, whoever had it then; 0 when it is. */
   secondsBehind: 'cdc_seconds_behind',
   /** Rows handed off, by `kind`: `change` or `snapshot`. */
   rows: 'cdc_page_rows',
@@ -87,7 +87,9 @@ export class CdcTelemetry implements OnModuleInit {
       if (leading && behind !== null) {
         // A gauge needs a number; commits behind never come near 2^53.
         result.observe(to.versionsBehind, Number(behind), of);
-        result.observe(to.secondsBehind, behind === 0n ? 0 : (caughtUpAgoMs ?? 0) / 1_000, of);
+        if (behind === 0n || caughtUpAgoMs !== null) {
+          result.observe(to.secondsBehind, behind === 0n ? 0 : (caughtUpAgoMs ?? 0) / 1_000, of);
+        }
       }
       if (leading && retentionUsed !== null) {
         result.observe(to.retentionUsed, retentionUsed, of);

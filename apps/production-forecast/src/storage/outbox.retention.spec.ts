@@ -30,6 +30,7 @@ class RelayPosition {
             beginVersion: 0n,
             schemaHash: '',
             sinkInstance: 'broker',
+            upToDateAtMs: null,
           },
     );
   }

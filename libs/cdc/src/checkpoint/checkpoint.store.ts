@@ -30,6 +30,11 @@ export interface Checkpoint {
   readonly schemaHash: string;
   /** The sink that accepted everything up to here. */
   readonly sinkInstance: string;
+  /**
+   * When the position was the database's version last, in milliseconds since 1970 by the clock of whoever saved; during a bootstrap: when its
+   * `fromVersion` was. `null` = not known.
+   */
+  readonly upToDateAtMs: number | null;
   readonly phase: CheckpointPhase;
 }
 

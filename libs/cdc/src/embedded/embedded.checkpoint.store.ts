@@ -43,11 +43,11 @@ export class EmbeddedCheckpointStore extends CheckpointStore {
     return this.#database.write('save checkpoint', ({ connection }) => {
       const saved = connection.run(
         `INSERT INTO smartpulse_checkpoint (consumer, source, table_name, fence, epoch, object_id, begin_version, schema_hash,
-            sink_instance, phase, reason, version, cursor_version, cursor_key)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            sink_instance, up_to_date_at_ms, phase, reason, version, cursor_version, cursor_key)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (consumer, source, table_name) DO UPDATE SET fence = excluded.fence, epoch = excluded.epoch,
             object_id = excluded.object_id, begin_version = excluded.begin_version, schema_hash = excluded.schema_hash,
-            sink_instance = excluded.sink_instance, phase = excluded.phase, reason = excluded.reason, version = excluded.version,
+            sink_instance = excluded.sink_instance, up_to_date_at_ms = excluded.up_to_date_at_ms, phase = excluded.phase, reason = excluded.reason, version = excluded.version,
             cursor_version = excluded.cursor_version, cursor_key = excluded.cursor_key
           WHERE excluded.fence >= fence`,
         checkpoint.consumer,
@@ -59,6 +59,7 @@ export class EmbeddedCheckpointStore extends CheckpointStore {
         checkpoint.beginVersion,
         checkpoint.schemaHash,
         checkpoint.sinkInstance,
+        checkpoint.upToDateAtMs === null ? null : BigInt(Math.round(checkpoint.upToDateAtMs)),
         columns.phase,
         columns.reason,
         columns.version,
@@ -80,6 +81,7 @@ function toCheckpoint({ consumer, source, table }: CheckpointKey, row: SqlRow): 
     beginVersion: integerOf(row, 'begin_version'),
     schemaHash: textOf(row, 'schema_hash'),
     sinkInstance: textOf(row, 'sink_instance'),
+    upToDateAtMs: millisecondsOf(optionalIntegerOf(row, 'up_to_date_at_ms')),
     phase: toPhase(row),
   };
 }
@@ -99,4 +101,9 @@ function toPhase(row: SqlRow): CheckpointPhase {
     );
   }
   return read;
+}
+
+/** Instants are far below 2^53. */
+function millisecondsOf(integer: bigint | null): number | null {
+  return integer === null ? null : Number(integer);
 }

@@ -108,7 +108,15 @@ export function checkpointStoreContract(
 
 const KEY: CheckpointKey = { consumer: 'publisher', source: 'db', table: 'dbo.stock' };
 
-const BASE = { ...KEY, epoch: 7n, objectId: '42', beginVersion: 3n, schemaHash: 'abc', sinkInstance: 'sink-1' };
+const BASE = {
+  ...KEY,
+  epoch: 7n,
+  objectId: '42',
+  beginVersion: 3n,
+  schemaHash: 'abc',
+  sinkInstance: 'sink-1',
+  upToDateAtMs: 1_795_838_400_123,
+};
 
 const STREAMING: Checkpoint = { ...BASE, phase: { kind: 'streaming', version: 12n, cursor: null } };
 
@@ -120,5 +128,11 @@ const PHASES: readonly Checkpoint[] = [
   },
   STREAMING,
   { ...BASE, epoch: 8n, phase: { kind: 'streaming', version: 13n, cursor: { version: 14n, key: '' } } },
-  { ...BASE, objectId: '', sinkInstance: '', phase: { kind: 'streaming', version: 0n, cursor: null } },
+  {
+    ...BASE,
+    objectId: '',
+    sinkInstance: '',
+    upToDateAtMs: null,
+    phase: { kind: 'streaming', version: 0n, cursor: null },
+  },
 ];

@@ -68,11 +68,12 @@ export class ChangeTracker {
   #run: Run | undefined;
   #feed: TableFeed | undefined;
   #lastFeed: TableFeed | undefined;
+  /** Whose age the position has, as far as this replica may know: none while another one leads. */
+  #aged: TableFeed | undefined;
   #idle: Extract<TrackerState, { kind: 'stopped' | 'starting' | 'waitingForLease' }> = { kind: 'stopped' };
   #failure: Extract<TrackerState, { kind: 'failing' }> | undefined;
   readonly #streak = new FailureStreak();
   #lastError: Error | undefined;
-  #caughtUpAtMs: number | undefined;
   #resync: Deferred | undefined;
   /** A look that another tracker began while this one waited. */
   #looked: Promise<SourceState> | undefined;
@@ -143,6 +144,7 @@ export class ChangeTracker {
     this.#run = run;
     this.#gate.resume();
     this.#idle = { kind: 'starting' };
+    this.#aged = undefined;
     run.ended = this.#live(run);
   }
 
@@ -208,8 +210,8 @@ export class ChangeTracker {
 
   /** The tracker in numbers. */
   snapshot(): TrackerSnapshot {
-    const { clock, source } = this.#parts;
-    const caughtUpAgoMs = this.#caughtUpAtMs === undefined ? null : clock.monotonic() - this.#caughtUpAtMs;
+    const { source } = this.#parts;
+    const caughtUpAgoMs = this.#aged?.upToDateAgoMs ?? null;
     return {
       consumer: this.consumer,
       source: source.name,
@@ -252,6 +254,7 @@ export class ChangeTracker {
         if (lease === undefined) {
           if (this.#failure === undefined) {
             attempts += 1;
+            this.#aged = undefined;
             this.#idle = { kind: 'waitingForLease', attempts };
             await this.#nap(backoffDelayMs(this.#options.leaseRetry, attempts, this.#parts.random), signal);
           }
@@ -331,6 +334,7 @@ export class ChangeTracker {
     }
     fresh.first = false;
     this.#feed = feed;
+    this.#aged = feed;
     try {
       while (!rest.aborted) {
         await (this.#gate.paused ? this.#gate.wait(rest) : this.#turn(feed, run, rest));
@@ -392,7 +396,6 @@ export class ChangeTracker {
   }
 
   #caughtUp(moved: boolean): void {
-    this.#caughtUpAtMs = this.#parts.clock.monotonic();
     this.#retention.see(0);
     if (!moved) {
       this.#tally.idlePolls += 1;
@@ -430,7 +433,7 @@ export class ChangeTracker {
   }
 
   #retentionUsed(caughtUpAgoMs: number | null): number | null {
-    const retentionMs = (this.#feed ?? this.#lastFeed)?.retentionMs ?? null;
+    const retentionMs = this.#aged?.retentionMs ?? null;
     return caughtUpAgoMs === null || retentionMs === null || retentionMs <= 0 ? null : caughtUpAgoMs / retentionMs;
   }
 

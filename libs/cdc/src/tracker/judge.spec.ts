@@ -11,6 +11,7 @@ const CHECKPOINT: Checkpoint = {
   beginVersion: 10n,
   schemaHash: 'hash',
   sinkInstance: 'broker',
+  upToDateAtMs: null,
   phase: { kind: 'streaming', version: 50n, cursor: null },
 };
 const TABLE = { table: 'dbo.stock', objectId: '7', beginVersion: 10n, minValidVersion: 20n };

@@ -14,6 +14,7 @@ import { type Position, positionAfter, tieDepthAfter } from './keyset.js';
 import { Outlet, type Tenure } from './outlet.js';
 import { checkPage, snapshotRows } from './page-checks.js';
 import { PageLimit } from './page-limit.js';
+import { PositionAge } from './position-age.js';
 import type { TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
 import { untilAborted } from './until-aborted.js';
@@ -55,6 +56,7 @@ export class TableFeed {
   readonly #outlet: Outlet;
   readonly #pageLimit: PageLimit;
   readonly #chunkLimit: PageLimit;
+  readonly #age: PositionAge;
   #checkpoint: Checkpoint | undefined;
   #known: Checkpoint | undefined;
   #schemaHash: string | undefined;
@@ -80,6 +82,7 @@ export class TableFeed {
     this.#outlet = new Outlet(options, tenure, tally, parts.clock);
     this.#pageLimit = new PageLimit(options.pageSize);
     this.#chunkLimit = new PageLimit(options.chunkSize);
+    this.#age = new PositionAge(parts.clock);
   }
 
   /** The checkpoint that the next step continues; nothing before the first step and after {@link forget}. */
@@ -100,6 +103,11 @@ export class TableFeed {
   /** How long the database keeps changes, in milliseconds, as last seen. */
   get retentionMs(): number | null {
     return this.#retentionMs;
+  }
+
+  /** Milliseconds since the position was the database's version, also before this holder had it; `null` = not known. */
+  get upToDateAgoMs(): number | null {
+    return this.#age.agoMs;
   }
 
   get stage(): 'scanning' | 'catchingUp' {
@@ -166,6 +174,10 @@ export class TableFeed {
     const { consumer, table } = this.#options;
     const stored = await this.#ask(checkpoints.load({ consumer, source: source.name, table }));
     const seen = await this.#look();
+    if (stored !== undefined) {
+      this.#known = stored;
+      this.#age.stored(stored.upToDateAtMs);
+    }
     await this.#describe();
     if (!this.#announced) {
       const version = stored?.phase.kind === 'streaming' ? stored.phase.version : null;
@@ -182,7 +194,6 @@ export class TableFeed {
       return undefined;
     }
     this.#checkpoint = stored;
-    this.#known = stored;
     return stored;
   }
 
@@ -201,6 +212,10 @@ export class TableFeed {
         return this.#lose(reason, checkpoint);
       }
       if (position.cursor === null && seen.currentVersion === position.version) {
+        this.#age.confirm();
+        if (this.#age.isToBeStored(this.#retentionMs)) {
+          await this.#keep(checkpoint);
+        }
         await this.#heartbeatWhenDue(checkpoint.epoch, position.version);
         return { result: 'caughtUp', moved: false };
       }
@@ -212,6 +227,9 @@ export class TableFeed {
     }
     const next = positionAfter(position, page, pageSize);
     await this.#handOff(page);
+    if (page.changes.length < pageSize) {
+      this.#age.confirm();
+    }
     await this.#save({ ...checkpoint, phase: { kind: 'streaming', ...next } });
     this.#tally.tieDepth = tieDepthAfter(this.#tally.tieDepth, position, page, next);
     this.#pageWasFull = page.changes.length >= pageSize;
@@ -266,8 +284,10 @@ export class TableFeed {
       currentVersion === version &&
       !this.#heartbeatIsDue &&
       !this.#descriptionIsDue(table.definition) &&
+      !this.#age.isToBeStored(retentionMs) &&
       this.#judge(checkpoint, { version, cursor }, { epoch, currentVersion, table }) === null;
     if (rests) {
+      this.#age.confirm();
       this.#currentVersion = currentVersion;
       this.#retentionMs = retentionMs;
     }
@@ -315,6 +335,7 @@ export class TableFeed {
     const schemaHash = await this.#describe();
     // Read before the first row: whatever commits later comes again while catching up.
     const { epoch, currentVersion, table: state } = await this.#look();
+    this.#age.confirm();
     const { objectId, beginVersion } = state;
     const fresh = {
       consumer,
@@ -325,6 +346,7 @@ export class TableFeed {
       beginVersion,
       schemaHash,
       sinkInstance: sink.instance,
+      upToDateAtMs: this.#age.atMs,
     };
     const withoutRows = bootstrap === 'never' && !asked;
     if (!(withoutRows && reason === 'firstStart')) {
@@ -393,15 +415,21 @@ export class TableFeed {
   }
 
   async #save(checkpoint: Checkpoint): Promise<void> {
+    await this.#keep(checkpoint);
+    this.#tally.pages += 1;
+  }
+
+  async #keep(position: Checkpoint): Promise<void> {
     const { signal, fence } = this.#tenure;
     signal.throwIfAborted();
+    const checkpoint = { ...position, upToDateAtMs: this.#age.atMs };
     const outcome = await this.#ask(this.#parts.checkpoints.save(checkpoint, fence));
     if (outcome === 'fenced') {
       this.#tally.fenced += 1;
       throw new FencedSignal();
     }
     this.#hasSaved = true;
-    this.#tally.pages += 1;
+    this.#age.stored(checkpoint.upToDateAtMs);
     this.#checkpoint = checkpoint;
     this.#known = checkpoint;
   }

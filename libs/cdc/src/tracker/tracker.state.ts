@@ -64,7 +64,10 @@ export interface TrackerSnapshot {
   readonly currentVersion: bigint | null;
   /** Versions between the two; versions are shared by all tables, so it counts commits, not rows. */
   readonly behind: bigint | null;
-  /** Milliseconds since this tracker last was at the database's version; `null` = never yet. */
+  /**
+   * Milliseconds since the position was the database's version last, also under a holder before this one; since the scan's beginning during
+   * a bootstrap. At most some minutes too many right after a takeover. `null` = not known, or another replica leads.
+   */
   readonly caughtUpAgoMs: number | null;
   /** Rows of the version that the last page was cut in that are handed off; 0 = between versions. */
   readonly tieDepth: number;

@@ -18,6 +18,8 @@ const schema = z.object({
   beginVersion: bigint,
   schemaHash: z.string(),
   sinkInstance: z.string(),
+  // Texts of before have none.
+  upToDateAtMs: z.number().nullable().default(null),
   phase: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('bootstrap'), reason, fromVersion: bigint, afterKey: z.string().nullable() }),
     z.object({

@@ -26,6 +26,7 @@ const at = (epoch: bigint, version: bigint, cursor: bigint | null = null): Check
   beginVersion: 0n,
   schemaHash: 'h',
   sinkInstance: 's',
+  upToDateAtMs: null,
   phase: { kind: 'streaming', version, cursor: cursor === null ? null : { version: cursor, key: 'k' } },
 });
 

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS smartpulse_commit (
 CREATE TABLE IF NOT EXISTS smartpulse_checkpoint (
   consumer TEXT NOT NULL, source TEXT NOT NULL, table_name TEXT NOT NULL, fence INTEGER NOT NULL, epoch INTEGER NOT NULL,
   object_id TEXT NOT NULL, begin_version INTEGER NOT NULL, schema_hash TEXT NOT NULL, sink_instance TEXT NOT NULL,
-  phase TEXT NOT NULL, reason TEXT, version INTEGER NOT NULL, cursor_version INTEGER, cursor_key TEXT,
+  phase TEXT NOT NULL, reason TEXT, version INTEGER NOT NULL, cursor_version INTEGER, cursor_key TEXT, up_to_date_at_ms INTEGER,
   PRIMARY KEY (consumer, source, table_name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS smartpulse_lease (
@@ -58,6 +58,7 @@ export function openTracking(
   try {
     checkFormat(connection);
     connection.exec(TABLES);
+    addLaterColumns(connection);
     const seconds = BigInt(Math.max(0, Math.floor(nowMs / 1_000)));
     const above = outsideEpoch === undefined ? 0n : outsideEpoch + 1n;
     connection.run(
@@ -78,6 +79,16 @@ export function openTracking(
       connection.exec('ROLLBACK');
     }
     throw error;
+  }
+}
+
+/** A file that was made before gets the columns that came since; they are empty there. */
+function addLaterColumns(connection: SqliteConnection): void {
+  const known = connection.get(
+    `SELECT 1 FROM pragma_table_info('smartpulse_checkpoint') WHERE name = 'up_to_date_at_ms'`,
+  );
+  if (known === undefined) {
+    connection.exec('ALTER TABLE smartpulse_checkpoint ADD COLUMN up_to_date_at_ms INTEGER');
   }
 }
 

@@ -33,8 +33,9 @@ export class SqlServerCheckpointStore extends CheckpointStore {
 
   override async save(checkpoint: Checkpoint, fence: bigint): Promise<SaveOutcome> {
     const { schema, limits } = this.#statements;
-    const { phase, ...rest } = checkpoint;
-    const row: CheckpointRow = { ...rest, ...columnsOf(phase), fence };
+    const { phase, upToDateAtMs: atMs, ...rest } = checkpoint;
+    const upToDateAtMs = atMs === null ? null : BigInt(Math.round(atMs));
+    const row: CheckpointRow = { ...rest, upToDateAtMs, ...columnsOf(phase), fence };
     const move = moveCheckpoint(row, schema, limits);
     // Nearly always the first; it also finds nothing before the first position, which another may store in between.
     const saved =
@@ -61,6 +62,7 @@ function toCheckpoint({ consumer, source, table }: CheckpointKey, row: SqlServer
       `a checkpoint holds the reason "${phase.unknownReason}", which a later version of @smartpulse/cdc wrote`,
     );
   }
+  const upToDateAtMs = optionalBigintIn(row, 10);
   return {
     consumer,
     source,
@@ -70,6 +72,8 @@ function toCheckpoint({ consumer, source, table }: CheckpointKey, row: SqlServer
     beginVersion: bigintIn(row, 2),
     schemaHash: textIn(row, 3),
     sinkInstance: textIn(row, 4),
+    // Instants are far below 2^53.
+    upToDateAtMs: upToDateAtMs === null ? null : Number(upToDateAtMs),
     phase,
   };
 }

@@ -45,8 +45,10 @@ const TABLES: Readonly<Record<BookkeepingTableName, BookkeepingTable>> = Object.
       version: 'bigint NOT NULL',
       cursor_version: 'bigint NULL',
       cursor_key: 'nvarchar(max) NULL',
+      up_to_date_at_ms: 'bigint NULL',
       updated_at: 'datetime2(3) NOT NULL',
     },
+    later: ['up_to_date_at_ms'],
   },
   cdc_lease: {
     key: ['resource'],

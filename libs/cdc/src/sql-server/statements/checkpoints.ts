@@ -29,6 +29,7 @@ export interface CheckpointRow extends CheckpointRowKey {
   readonly version: bigint;
   readonly cursorVersion: bigint | null;
   readonly cursorKey: string | null;
+  readonly upToDateAtMs: bigint | null;
 }
 
 /** What {@link loadCheckpoint} answers, in this order, and what a save writes. */
@@ -43,6 +44,7 @@ export const CHECKPOINT_COLUMNS = Object.freeze([
   'version',
   'cursor_version',
   'cursor_key',
+  'up_to_date_at_ms',
 ] as const);
 
 const COLUMNS = CHECKPOINT_COLUMNS.join(', ');
@@ -104,5 +106,6 @@ function parametersOf(row: CheckpointRow): readonly SqlServerParameter[] {
     big('version', row.version),
     big('cursor_version', row.cursorVersion),
     longText('cursor_key', row.cursorKey),
+    big('up_to_date_at_ms', row.upToDateAtMs),
   ];
 }

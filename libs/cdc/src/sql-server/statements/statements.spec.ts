@@ -72,6 +72,7 @@ const row: CheckpointRow = {
   beginVersion: 3n,
   schemaHash: 'abc',
   sinkInstance: 'broker',
+  upToDateAtMs: null,
   phase: 'streaming',
   reason: null,
   version: 41n,
