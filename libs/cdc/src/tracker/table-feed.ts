@@ -1,10 +1,5 @@
 import type { Clock } from '@smartpulse/resilience';
-import {
-  CheckpointExpiredError,
-  EpochNotRaisedError,
-  ResyncRequiredError,
-  TableNotTrackedError,
-} from '../cdc.errors.js';
+import { CheckpointExpiredError, EpochNotRaisedError, ResyncRequiredError } from '../cdc.errors.js';
 import type { Checkpoint, CheckpointPhase, CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { ResyncReason } from '../sink/change.sink.js';
 import type { ChangePage, ChangeSource, SourceState } from '../source/change.source.js';
@@ -15,15 +10,13 @@ import { Outlet, type Tenure } from './outlet.js';
 import { checkPage, snapshotRows } from './page-checks.js';
 import { PageLimit } from './page-limit.js';
 import { PositionAge } from './position-age.js';
+import { SourceView } from './source-view.js';
 import type { TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
 import { untilAborted } from './until-aborted.js';
 
 /** Thrown when a newer holder's fence refused a save: this holder is one no more. */
 export class FencedSignal extends Error {}
-
-/** Heartbeats between two descriptions where the source tells when a definition is another one: what it tells may be a little coarse. */
-const SELDOM = 10;
 
 /** What a feed works with. */
 export interface FeedParts {
@@ -57,15 +50,9 @@ export class TableFeed {
   readonly #pageLimit: PageLimit;
   readonly #chunkLimit: PageLimit;
   readonly #age: PositionAge;
+  readonly #view: SourceView;
   #checkpoint: Checkpoint | undefined;
   #known: Checkpoint | undefined;
-  #schemaHash: string | undefined;
-  #describedAtMs = 0;
-  /** What the last look told of the table's definition, and what it had told before the last description. */
-  #definition: string | undefined;
-  #described: string | undefined;
-  #currentVersion: bigint | null = null;
-  #retentionMs: number | null = null;
   #catchUp: CatchUp | undefined;
   #scannedRows = 0;
   #pageWasFull = false;
@@ -83,6 +70,7 @@ export class TableFeed {
     this.#pageLimit = new PageLimit(options.pageSize);
     this.#chunkLimit = new PageLimit(options.chunkSize);
     this.#age = new PositionAge(parts.clock);
+    this.#view = new SourceView(options, parts, tenure);
   }
 
   /** The checkpoint that the next step continues; nothing before the first step and after {@link forget}. */
@@ -97,12 +85,12 @@ export class TableFeed {
 
   /** The database's version as last seen. */
   get currentVersion(): bigint | null {
-    return this.#currentVersion;
+    return this.#view.currentVersion;
   }
 
   /** How long the database keeps changes, in milliseconds, as last seen. */
   get retentionMs(): number | null {
-    return this.#retentionMs;
+    return this.#view.retentionMs;
   }
 
   /** Milliseconds since the position was the database's version, also before this holder had it; `null` = not known. */
@@ -173,12 +161,12 @@ export class TableFeed {
     const { checkpoints, source } = this.#parts;
     const { consumer, table } = this.#options;
     const stored = await this.#ask(checkpoints.load({ consumer, source: source.name, table }));
-    const seen = await this.#look();
+    const seen = await this.#view.look();
     if (stored !== undefined) {
       this.#known = stored;
       this.#age.stored(stored.upToDateAtMs);
     }
-    await this.#describe();
+    await this.#view.describe();
     if (!this.#announced) {
       const version = stored?.phase.kind === 'streaming' ? stored.phase.version : null;
       await this.#outlet.announce({ kind: 'started', version }, seen.epoch);
@@ -205,15 +193,15 @@ export class TableFeed {
     const pageSize = this.#pageLimit.rows;
     if (!this.#pageWasFull) {
       // At once: trackers whose time has come together look together, however long it takes to describe their tables.
-      const [seen] = await Promise.all([this.#look(looked), this.#describeWhenDue(this.#definition)]);
-      await this.#describeWhenDue(this.#definition);
+      const [seen] = await Promise.all([this.#view.look(looked), this.#view.describeWhenDue()]);
+      await this.#view.describeWhenDue();
       const reason = this.#judge(checkpoint, position, seen);
       if (reason !== null) {
         return this.#lose(reason, checkpoint);
       }
       if (position.cursor === null && seen.currentVersion === position.version) {
         this.#age.confirm();
-        if (this.#age.isToBeStored(this.#retentionMs)) {
+        if (this.#age.isToBeStored(this.#view.retentionMs)) {
           await this.#keep(checkpoint);
         }
         await this.#heartbeatWhenDue(checkpoint.epoch, position.version);
@@ -245,7 +233,7 @@ export class TableFeed {
     const { table } = this.#options;
     const chunkSize = this.#chunkLimit.rows;
     const { source } = this.#parts;
-    const reason = this.#judge(checkpoint, positionOf(checkpoint), await this.#look());
+    const reason = this.#judge(checkpoint, positionOf(checkpoint), await this.#view.look());
     if (reason !== null) {
       return this.#lose(reason, checkpoint);
     }
@@ -265,7 +253,7 @@ export class TableFeed {
     await this.#save({ ...checkpoint, phase: { ...phase, afterKey: chunk.lastKey ?? phase.afterKey } });
     if (rows.length < chunkSize) {
       // A crash from here on finds the last key stored, reads an empty chunk and catches up anew.
-      const { currentVersion } = await this.#look();
+      const { currentVersion } = await this.#view.look();
       this.#catchUp = { position: positionOf(checkpoint), untilVersion: currentVersion };
     }
     return { result: 'behind', moved: true };
@@ -283,13 +271,13 @@ export class TableFeed {
       cursor === null &&
       currentVersion === version &&
       !this.#heartbeatIsDue &&
-      !this.#descriptionIsDue(table.definition) &&
+      !this.#view.descriptionIsDue(table.definition) &&
       !this.#age.isToBeStored(retentionMs) &&
       this.#judge(checkpoint, { version, cursor }, { epoch, currentVersion, table }) === null;
     if (rests) {
       this.#age.confirm();
-      this.#currentVersion = currentVersion;
-      this.#retentionMs = retentionMs;
+      this.#view.currentVersion = currentVersion;
+      this.#view.retentionMs = retentionMs;
     }
     return rests;
   }
@@ -332,9 +320,9 @@ export class TableFeed {
     if (reason === 'sourceRolledBack' && stored !== undefined) {
       await this.#raiseEpoch(stored.epoch);
     }
-    const schemaHash = await this.#describe();
+    const schemaHash = await this.#view.describe();
     // Read before the first row: whatever commits later comes again while catching up.
-    const { epoch, currentVersion, table: state } = await this.#look();
+    const { epoch, currentVersion, table: state } = await this.#view.look();
     this.#age.confirm();
     const { objectId, beginVersion } = state;
     const fresh = {
@@ -396,7 +384,7 @@ export class TableFeed {
     try {
       const request = { table, after: position.version, cursor: position.cursor, limit, signal };
       const page = await this.#ask(this.#parts.source.readPage(request));
-      this.#currentVersion = page.upperVersion;
+      this.#view.currentVersion = page.upperVersion;
       checkPage(page, request);
       this.#pageLimit.succeeded();
       return page;
@@ -434,49 +422,10 @@ export class TableFeed {
     this.#known = checkpoint;
   }
 
-  async #look(looked?: Promise<SourceState>): Promise<Seen> {
-    const { source, look } = this.#parts;
-    const { table } = this.#options;
-    const { epoch, currentVersion, tables, retentionMs = null } = await this.#ask(looked ?? look.at(table));
-    this.#retentionMs = retentionMs;
-    const state = tables.get(table);
-    if (state === undefined || state === null) {
-      // Says whether the table, its tracking or a right is missing, where the source can tell them apart.
-      await this.#describe();
-      throw new TableNotTrackedError(table, source.name);
-    }
-    this.#currentVersion = currentVersion;
-    this.#definition = state.definition;
-    return { epoch, currentVersion, table: state };
-  }
-
-  #descriptionIsDue(definition: string | undefined): boolean {
-    const ageMs = this.#parts.clock.monotonic() - this.#describedAtMs;
-    const { heartbeatIntervalMs } = this.#options;
-    return definition === undefined
-      ? ageMs >= heartbeatIntervalMs
-      : definition !== this.#described || ageMs >= heartbeatIntervalMs * SELDOM;
-  }
-
   get #heartbeatIsDue(): boolean {
     const { heartbeatIntervalMs, minIntervalMs } = this.#options;
     // A little early rather than by a poll of its own, which no other tracker would share.
     return this.#outlet.heartbeatDueInMs <= Math.min(minIntervalMs, heartbeatIntervalMs / 10);
-  }
-
-  async #describeWhenDue(definition: string | undefined): Promise<void> {
-    if (this.#descriptionIsDue(definition)) {
-      await this.#describe();
-    }
-  }
-
-  async #describe(): Promise<string> {
-    const definition = this.#definition;
-    const { schemaHash } = await this.#ask(this.#parts.source.describe(this.#options.table));
-    this.#schemaHash = schemaHash;
-    this.#described = definition;
-    this.#describedAtMs = this.#parts.clock.monotonic();
-    return schemaHash;
   }
 
   async #heartbeatWhenDue(epoch: bigint, version: bigint): Promise<void> {
@@ -488,7 +437,7 @@ export class TableFeed {
 
   #judge(checkpoint: Checkpoint, position: Position, seen: Seen): ResyncReason | null {
     const circumstances: Circumstances = {
-      schemaHash: this.#schemaHash ?? checkpoint.schemaHash,
+      schemaHash: this.#view.schemaHash ?? checkpoint.schemaHash,
       sinkInstance: this.#options.sink.instance,
     };
     return judge(checkpoint, position, seen, circumstances);
