@@ -96,7 +96,10 @@ export class RedisLink {
       random,
       generation: this.#generation,
       onChange: () => this.#changed(),
-      onNewLife: (redis) => this.#repeat(redis),
+      onNewLife: async (redis) => {
+        await this.#readClock(() => redis.time());
+        await this.#repeat(redis);
+      },
       onSubscriber: (redis) => {
         redis.on('message', (channel, text) => this.#listener?.onMessage(channel, text));
       },
@@ -397,6 +400,10 @@ export class RedisLink {
 
   #begun(): void {
     this.#listener?.onNewGeneration();
+    if (this.#target.kind === 'cluster' && this.#closing === undefined) {
+      // The server whose clock it is may be another one; until the fence is open, nobody asks.
+      this.#readClock().catch((error: unknown) => this.#logger.debug(`Redis did not answer (${String(error)}).`));
+    }
     const { fencedMs } = this.#generation;
     if (fencedMs > 0 && this.#closing === undefined) {
       const { clock } = this.#options;
@@ -468,13 +475,13 @@ export class RedisLink {
   }
 
   /** The offset of the narrowest of a few round trips is off by half of that trip at most. */
-  async #readClock(): Promise<void> {
+  async #readClock(read: () => Promise<readonly unknown[]> = () => this.#servers.time()): Promise<void> {
     const { clock } = this.#options;
     let narrowestMs = Infinity;
     for (let sample = 0; sample < 3; sample++) {
       const beforeMs = clock.monotonic();
       // oxlint-disable-next-line no-await-in-loop -- one round trip after the other
-      const [seconds, micros] = await this.#servers.time();
+      const [seconds, micros] = await read();
       const afterMs = clock.monotonic();
       if (afterMs - beforeMs < narrowestMs) {
         narrowestMs = afterMs - beforeMs;

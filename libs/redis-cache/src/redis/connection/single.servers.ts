@@ -117,16 +117,16 @@ export class SingleServers extends RedisServers {
 
   async #prepareData(redis: Redis): Promise<void> {
     await loadScripts(redis);
-    const before = this.#dataLife;
     await this.#meet(redis);
-    if (before !== '' && before !== this.#dataLife) {
-      await this.#context.onNewLife(redis);
-    }
   }
 
   async #meet(redis: Redis): Promise<void> {
     const life = await lifeOf(redis);
     await this.#context.generation.settle(redis, [life]);
+    if (this.#dataLife !== '' && this.#dataLife !== life) {
+      await this.#context.onNewLife(redis);
+    }
+    // Only now: whoever fails before meets it again, and does everything anew.
     this.#dataLife = life;
     // Who came last has asked last who the master is.
     if (this.subscriber.up !== undefined && this.#subscriberLife !== life) {
