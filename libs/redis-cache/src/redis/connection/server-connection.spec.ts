@@ -1,40 +1,17 @@
 import { Logger } from '@nestjs/common';
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Gate } from '../../testing/test-replicas.js';
+import { OfflineRedis, OfflineServer } from '../../testing/twins/offline.redis.js';
 import { ServerConnection } from './server-connection.js';
-
-/** A client that reaches whatever it wants to, without a network. */
-class OfflineRedis extends Redis {
-  constructor(private readonly reaches: boolean) {
-    super({ lazyConnect: true, enableOfflineQueue: false, retryStrategy: null });
-  }
-
-  override async connect(): Promise<void> {
-    if (!this.reaches) {
-      throw new Error('Nobody is there.');
-    }
-    this.status = 'ready';
-  }
-
-  override async quit(): Promise<'OK'> {
-    return 'OK';
-  }
-
-  override disconnect(): void {
-    if (this.status !== 'end') {
-      this.status = 'end';
-      this.emit('close');
-    }
-  }
-}
 
 describe('ServerConnection', () => {
   let clock: VirtualClock;
   let clients: OfflineRedis[];
   let changes: number;
   let isThere: boolean;
+  let server: OfflineServer;
   let prepare: (redis: Redis) => Promise<void>;
   let connection: ServerConnection;
 
@@ -44,6 +21,7 @@ describe('ServerConnection', () => {
     clients = [];
     changes = 0;
     isThere = true;
+    server = new OfflineServer('one', clock);
     prepare = async () => {};
     connection = new ServerConnection({
       name: 'data',
@@ -51,7 +29,7 @@ describe('ServerConnection', () => {
       clock,
       random: new SeededRandom(1),
       open: () => {
-        const client = new OfflineRedis(isThere);
+        const client = new OfflineRedis(() => (isThere ? server : undefined));
         clients.push(client);
         return client;
       },
@@ -65,7 +43,7 @@ describe('ServerConnection', () => {
   });
   afterAll(() => Logger.overrideLogger(true));
 
-  it('V6: gives its client to nobody before it is settled whose life the server is in: no read meets an older copy', async () => {
+  it('gives its client to nobody before it is settled whose life the server is in', async () => {
     const settled = new Gate<void>();
     prepare = () => settled.promise;
     const started = connection.start();
