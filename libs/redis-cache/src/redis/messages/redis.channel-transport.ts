@@ -7,8 +7,13 @@ interface Channel {
   readonly name: string;
   readonly listeners: Set<ChannelListener>;
   standing: boolean;
-  /** Callers that wait until it stands. */
-  readonly waiting: Set<() => void>;
+  /** Callers that wait until it stands, each for a listener. */
+  readonly waiting: Map<ChannelListener, Waiting>;
+}
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Channels over Redis publish and subscribe, on a link of their own. */
@@ -38,19 +43,19 @@ export class RedisChannelTransport extends ChannelTransport {
 
   override async subscribe(name: string, listener: ChannelListener): Promise<TransportSubscription> {
     const known = this.#channels.get(name);
-    const channel = known ?? { name, listeners: new Set(), standing: false, waiting: new Set() };
+    const channel = known ?? { name, listeners: new Set(), standing: false, waiting: new Map() };
     channel.listeners.add(listener);
     if (known === undefined) {
       this.#channels.set(name, channel);
       if (this.#link.whole) {
-        await this.#begin(channel);
+        void this.#begin(channel);
       }
     } else if (channel.standing) {
       this.#tell(() => listener.onStanding());
     }
     if (!channel.standing) {
       // Now, or when the connection is there again.
-      await new Promise<void>((resolve) => channel.waiting.add(resolve));
+      await new Promise<void>((resolve, reject) => channel.waiting.set(listener, { resolve, reject }));
     }
     return { close: () => this.#leave(channel, listener) };
   }
@@ -69,8 +74,24 @@ export class RedisChannelTransport extends ChannelTransport {
   /** Whoever still waits for it need not: nothing will come. */
   #forget(channel: Channel): void {
     this.#channels.delete(channel.name);
-    channel.waiting.forEach((resolve) => resolve());
+    this.#letGo(channel);
+  }
+
+  #letGo({ waiting }: Channel): void {
+    waiting.forEach(({ resolve }) => resolve());
+    waiting.clear();
+  }
+
+  /** Who waits hears why; who was subscribed before stays, for the next connection. */
+  #refuse(channel: Channel, cause: unknown): void {
+    for (const [listener, { reject }] of channel.waiting) {
+      channel.listeners.delete(listener);
+      reject(new CacheStoreUnavailableError('subscribe', cause));
+    }
     channel.waiting.clear();
+    if (channel.listeners.size === 0) {
+      this.#channels.delete(channel.name);
+    }
   }
 
   async #leave(channel: Channel, listener: ChannelListener): Promise<void> {
@@ -80,17 +101,16 @@ export class RedisChannelTransport extends ChannelTransport {
     }
   }
 
-  /** @throws CacheStoreUnavailableError when the server refuses; where the connection was lost, the next one begins anew. */
+  /** Where the connection was lost, the next one begins anew. */
   async #begin(channel: Channel): Promise<void> {
     const losses = this.#losses;
     try {
       await this.#acknowledge(channel);
     } catch (error) {
       if (losses === this.#losses) {
-        this.#forget(channel);
-        throw new CacheStoreUnavailableError('subscribe', error);
+        this.#refuse(channel, error);
       }
-      this.#missed(error);
+      this.#logger.debug(`A channel could not be subscribed (${String(error)}).`);
     }
   }
 
@@ -103,19 +123,13 @@ export class RedisChannelTransport extends ChannelTransport {
     }
     channel.standing = true;
     this.#tellAll(channel, (listener) => listener.onStanding());
-    channel.waiting.forEach((resolve) => resolve());
-    channel.waiting.clear();
+    this.#letGo(channel);
   }
 
   #resubscribe(): void {
     for (const channel of this.#channels.values()) {
-      this.#acknowledge(channel).catch((error: unknown) => this.#missed(error));
+      void this.#begin(channel);
     }
-  }
-
-  /** The connection was lost again: the next one begins anew. */
-  #missed(error: unknown): void {
-    this.#logger.debug(`A channel could not be subscribed (${String(error)}).`);
   }
 
   #lose(reason: string): void {
