@@ -6,6 +6,7 @@ import {
   type InvalidationSubscription,
 } from '../../invalidation/invalidation.bus.js';
 import { LaneWatch } from './lane-watch.js';
+import { CacheStoreUnavailableError } from '../../redis-cache.errors.js';
 import type { RedisLink } from '../connection/redis.link.js';
 import { SequenceWatch } from './sequence-watch.js';
 import { readMessage, type WireMessage } from './wire-message.js';
@@ -18,6 +19,8 @@ interface Channel {
   readonly listeners: Set<InvalidationListener>;
   readonly watch: SequenceWatch;
   trusted: boolean;
+  /** The first subscription, until it stands or is left to the next connection; one that was refused stays refused. */
+  beginning: Promise<void> | undefined;
 }
 
 /**
@@ -54,20 +57,46 @@ export class RedisInvalidationBus extends InvalidationBus {
 
   override async subscribe(name: string, listener: InvalidationListener): Promise<InvalidationSubscription> {
     const known = this.#channels.get(name);
-    const channel = known ?? { name, listeners: new Set(), watch: new SequenceWatch(), trusted: false };
+    const channel = known ?? {
+      name,
+      listeners: new Set(),
+      watch: new SequenceWatch(),
+      trusted: false,
+      beginning: undefined,
+    };
     channel.listeners.add(listener);
     if (known === undefined) {
       this.#channels.set(name, channel);
       this.#link.beatOn(name);
       // Else it is subscribed when everything is there; until then nothing is trusted.
       if (this.#link.whole) {
-        await this.#acknowledge(channel);
+        channel.beginning = this.#begin(channel);
       }
     } else if (channel.trusted) {
       this.#tell(() => listener.onTrusted(), listener);
     }
     this.#watchSilence();
+    try {
+      await channel.beginning;
+    } catch (error) {
+      await this.#leave(channel, listener);
+      throw new CacheStoreUnavailableError('subscribe', error);
+    }
     return { close: () => this.#leave(channel, listener) };
+  }
+
+  /** @throws what the server says that refuses. Where the connection is lost first, the next one begins anew, and until then nothing is trusted. */
+  async #begin(channel: Channel): Promise<void> {
+    const losses = this.#losses;
+    try {
+      await this.#acknowledge(channel);
+    } catch (error) {
+      if (losses === this.#losses) {
+        throw error;
+      }
+      this.#logger.debug(`A channel could not be subscribed (${String(error)}).`);
+    }
+    channel.beginning = undefined;
   }
 
   /** By the signs of life of this process, one for each channel every `heartbeatMs`. */
@@ -103,7 +132,7 @@ export class RedisInvalidationBus extends InvalidationBus {
     this.#lanes.clear();
     for (const channel of this.#channels.values()) {
       this.#acknowledge(channel).catch((error: unknown) => {
-        // The connection was lost again: the next one begins anew.
+        // The connection was lost again, or the server refuses now: the next one begins anew, and until then nothing is trusted.
         this.#logger.debug(`A channel could not be subscribed again (${String(error)}).`);
       });
     }
