@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ServerProcess } from '../process/server-process.js';
@@ -32,12 +32,17 @@ export function launch(runtime: PulsarRuntime, command: PulsarCommand): ServerPr
   const { name, folder, logFile, detached } = command;
   const logging = join(folder, 'log4j2.xml');
   writeFileSync(logging, LOGGING);
+  // Java unpacks native libraries there, and one that is killed leaves them behind.
+  const temporary = join(folder, 'temporary');
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary);
   const java = [
     `-Xmx${command.memoryMiB}m`,
     `-XX:MaxDirectMemorySize=${command.memoryMiB}m`,
     '-XX:+UseSerialGC',
     ...(command.optimised === true ? [] : ['-XX:TieredStopAtLevel=1']),
     `-Dlog4j2.configurationFile=${logging}`,
+    `-Djava.io.tmpdir=${temporary}`,
     '-cp',
     runtime.classpath,
     command.mainClass,
