@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { ChangeCursor, Row } from '@smartpulse/cdc';
+import { examineSqlServer } from '@smartpulse/cdc/sql-server';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { StartStock, StockDatabase } from './stock-database.js';
 
@@ -129,6 +130,36 @@ export function exactValuesSuite(start: StartStock): void {
         expect(changes.map(({ operation, primaryKey }) => [operation, plain(primaryKey['id'])])).toEqual([
           ['delete', plain(texts[1])],
         ]);
+      },
+    );
+
+    it.each([
+      ['Latin1_General_100_CI_AS', ['upsert Blue', 'delete blue'], ['keyIgnoresCase']],
+      ['Latin1_General_100_BIN2', ['delete blue', 'upsert Blue', 'delete Blue'], []],
+    ] as const)(
+      'of a key of text that was written anew in another case are one key or two by the collation %s, and the doctor says where they are one',
+      async (collation, told, codes) => {
+        const { app, source } = await tableWith(
+          `id nvarchar(20) COLLATE ${collation} NOT NULL PRIMARY KEY`,
+          'level int NOT NULL',
+        );
+        await app.query("INSERT INTO dbo.typed VALUES (N'blue', 1)");
+        const heard: string[] = [];
+        for (const write of ["UPDATE dbo.typed SET id = N'Blue'", 'DELETE FROM dbo.typed']) {
+          const { currentVersion } = await source.state(['dbo.typed']);
+          await app.query(write);
+          const page = { table: 'dbo.typed', after: currentVersion, cursor: null, limit: 10, signal };
+          const { changes } = await source.readPage(page);
+          const order = changes.toSorted((a, b) => a.operation.localeCompare(b.operation));
+          heard.push(...order.map(({ operation, primaryKey }) => `${operation} ${String(primaryKey['id'])}`));
+        }
+        expect(heard).toEqual(told);
+
+        const pool = shop?.pool();
+        const findings = pool === undefined ? [] : await examineSqlServer(pool, ['dbo.typed']);
+        await pool?.close();
+        const ofTable = findings.filter(({ subject }) => subject === 'dbo.typed');
+        expect(ofTable.map(({ code }) => code)).toEqual(codes);
       },
     );
 

@@ -44,6 +44,8 @@ export interface TableExamination {
   readonly hasKey: boolean;
   /** Columns whose values changes cannot carry. */
   readonly unreadable: readonly { readonly column: string; readonly type: string }[];
+  /** Columns of the key that are compared by a collation which takes several spellings for one. */
+  readonly looseKeys: readonly { readonly column: string; readonly collation: string }[];
   /** Versions that are not valid any more and not cleaned up yet. */
   readonly waitingForCleanup: bigint;
 }
@@ -94,8 +96,21 @@ export function readTable(table: string, answer: SqlServerAnswer): TableExaminat
     unreadable: setOf(answer, 3)
       .map((row) => ({ column: textIn(row, 1), type: optionalTextIn(row, 2) ?? 'unknown' }))
       .filter(({ type }) => !isReadableType(type)),
+    looseKeys: looseKeysIn(answer),
     waitingForCleanup: tracking === undefined ? 0n : waitingIn(tracking),
   };
+}
+
+/** Binary collations and those that heed case and accents take no two letters for one. */
+const EXACT_COLLATION = /_BIN2?(_|$)|_CS_AS/;
+
+function looseKeysIn(answer: SqlServerAnswer): TableExamination['looseKeys'] {
+  const key = new Set(setOf(answer, 4).map((row) => bigintIn(row, 0)));
+  return setOf(answer, 3).flatMap((row) => {
+    const collation = optionalTextIn(row, 7);
+    const loose = key.has(bigintIn(row, 0)) && collation !== null && !EXACT_COLLATION.test(collation);
+    return loose ? [{ column: textIn(row, 1), collation }] : [];
+  });
 }
 
 /** What is below the oldest valid version and above both what was cleaned up and where tracking began. */

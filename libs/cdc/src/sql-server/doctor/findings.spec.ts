@@ -25,6 +25,7 @@ const GOOD: TableExamination = {
   columnsTracked: true,
   hasKey: true,
   unreadable: [],
+  looseKeys: [],
   waitingForCleanup: 12n,
 };
 

@@ -30,6 +30,7 @@ export type FindingCode =
   | 'tableNotTracked'
   | 'columnsNotTracked'
   | 'columnTypeNotCarried'
+  | 'keyIgnoresCase'
   | 'cleanupBehind';
 
 /** Something that is missing, and how to add it. */
@@ -226,6 +227,14 @@ export function tableFindings(seen: TableExamination, user: string, masks = fals
       'error',
       `${table}.${column} is of the type ${type}, which changes cannot carry.`,
       `Name the columns to read in the option columns, without "${column}".`,
+    );
+  }
+  for (const { column, collation } of seen.looseKeys) {
+    add(
+      'keyIgnoresCase',
+      'hint',
+      `${table}.${column}, of the key, is compared by ${collation}: spellings that it takes for equal are one key to the server, and several to whoever reads changes.`,
+      'Where a key may be written anew in another spelling, declare the column with a collation that tells them apart, like Latin1_General_100_BIN2.',
     );
   }
   if (seen.waitingForCleanup > STALLED_VERSIONS) {

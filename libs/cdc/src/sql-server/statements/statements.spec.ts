@@ -283,6 +283,7 @@ const BARE = {
   columnsTracked: false,
   hasKey: true,
   unreadable: [],
+  looseKeys: [],
   waitingForCleanup: 0n,
 };
 /** Where a grant is printed, and where a setting. */

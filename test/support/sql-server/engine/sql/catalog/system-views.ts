@@ -11,6 +11,8 @@ import { schemaId, TYPE_IDS, typeIdOf } from './catalog-ids.js';
 import { viewColumns } from './view-columns.js';
 
 const COLLATION = 'SQL_Latin1_General_CP1_CI_AS';
+/** Of each kind that the engine tells apart, one. */
+const COLLATIONS = { ci: COLLATION, cs: 'SQL_Latin1_General_CP1_CS_AS', bin: 'Latin1_General_100_BIN2' } as const;
 
 const FIXED_BYTES: Readonly<Partial<Record<TypeName, number>>> = {
   bit: 1,
@@ -310,7 +312,7 @@ function columnRow(column: Column): readonly SqlValue[] {
     BigInt(FIXED_BYTES[type.name] ?? bytes),
     BigInt(exact?.precision ?? 0),
     BigInt(exact?.scale ?? type.scale ?? 0),
-    text ? COLLATION : null,
+    text ? COLLATIONS[type.collation ?? 'ci'] : null,
     type.nullable,
     column.identity !== undefined,
     false,
