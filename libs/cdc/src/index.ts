@@ -36,7 +36,14 @@ export { InProcessPollSignal } from './poll/in-process.poll-signal.js';
 export { PollSignal } from './poll/poll-signal.js';
 export { CdcRegistry } from './registry/cdc.registry.js';
 export { isResyncReason } from './sink/resync-reason.js';
-export { type AcceptOutcome, ChangeSink, type FeedEvent, type HandOff, type ResyncReason } from './sink/change.sink.js';
+export {
+  type AcceptOutcome,
+  ChangeSink,
+  type FeedEvent,
+  type HandOff,
+  type LostPosition,
+  type ResyncReason,
+} from './sink/change.sink.js';
 export {
   type ChangeCursor,
   type ChangePage,

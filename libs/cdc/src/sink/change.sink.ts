@@ -25,6 +25,12 @@ export type ResyncReason =
   | 'epochChanged'
   | 'sourceRolledBack';
 
+/** A position that could not be continued, and how far back changes were kept when that was seen: below it they are gone. */
+export interface LostPosition {
+  readonly position: bigint;
+  readonly minValidVersion: bigint;
+}
+
 /**
  * What happens to the feed itself, in order with the changes.
  *
@@ -34,7 +40,13 @@ export type ResyncReason =
  * its `resyncCompleted`, from the same holder or another: the last one counts.
  */
 export type FeedEvent =
-  | { readonly kind: 'resyncStarted'; readonly reason: ResyncReason; readonly fromVersion: bigint }
+  | {
+      readonly kind: 'resyncStarted';
+      readonly reason: ResyncReason;
+      readonly fromVersion: bigint;
+      /** Left out where there was none, and where another holder goes on with the resync. */
+      readonly lost?: LostPosition | undefined;
+    }
   /** Every row was offered, and every change up to `version` (at or above the resync's `fromVersion`). */
   | { readonly kind: 'resyncCompleted'; readonly reason: ResyncReason; readonly version: bigint }
   /** The feed is complete up to `version`; sent when nothing else was. */

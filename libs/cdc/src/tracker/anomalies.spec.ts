@@ -88,7 +88,44 @@ describe('what can go wrong between a database and its reader', () => {
     await resynced(lab, tracker, 'checkpointExpired');
 
     expect(told(lab)).toContain('resyncStarted checkpointExpired');
+    expect(lab.sink.events).toContainEqual({
+      kind: 'resyncStarted',
+      reason: 'checkpointExpired',
+      fromVersion: 2n,
+      lost: { position: 1n, minValidVersion: 2n },
+    });
     await tracker.stop();
+  });
+
+  it.each([
+    ['whenNeeded', 'warn', /read anew \(checkpointExpired\): the position is 1, and changes are kept from 2 on/],
+    [
+      'never',
+      'error',
+      /lost to this consumer.*\(checkpointExpired\): the position is 1, and changes are kept from 2 on/,
+    ],
+  ] as const)('A4: says both numbers in the log, where bootstrap is %s at level %s', async (bootstrap, level, said) => {
+    const lines: string[] = [];
+    const note = (as: string) => (message: string) => void lines.push(`${as}: ${message}`);
+    Logger.overrideLogger({ log: note('log'), warn: note('warn'), error: note('error') });
+    try {
+      const lab = new TrackerLab();
+      lab.write(1, 2, 3);
+      const tracker = lab.track({ bootstrap });
+      tracker.start();
+      await lab.caughtUp(tracker);
+      await tracker.stop();
+      lab.write(4);
+      lab.source.cleanUp(lab.source.version, LAB_TABLE);
+      tracker.start();
+      await resynced(lab, tracker, 'checkpointExpired');
+      await tracker.stop();
+      const resyncs = lines.filter((line) => line.includes('checkpointExpired'));
+      expect(resyncs).toEqual([expect.stringMatching(said)]);
+      expect(resyncs[0]).toMatch(new RegExp(`^${level}: `));
+    } finally {
+      Logger.overrideLogger(false);
+    }
   });
 
   it('A5: notices a truncate of a table that it had read to its end', async () => {

@@ -204,7 +204,12 @@ describe('ChangeTracker: bootstrap', () => {
 
     expect(lab.sink.events.filter(({ kind }) => kind.startsWith('resync'))).toEqual([
       { kind: 'resyncStarted', reason: 'firstStart', fromVersion: 1n },
-      { kind: 'resyncStarted', reason: 'checkpointExpired', fromVersion: 2n },
+      {
+        kind: 'resyncStarted',
+        reason: 'checkpointExpired',
+        fromVersion: 2n,
+        lost: { position: 1n, minValidVersion: 2n },
+      },
       { kind: 'resyncCompleted', reason: 'checkpointExpired', version: 2n },
     ]);
     expect(ids(lab, 'snapshot').slice(-5)).toEqual([1, 2, 3, 4, 5]);
@@ -223,7 +228,12 @@ describe('ChangeTracker: bootstrap', () => {
     second.start();
     await lab.caughtUp(second);
 
-    expect(sink.events).toContainEqual({ kind: 'resyncStarted', reason: 'newSinkInstance', fromVersion: 1n });
+    expect(sink.events).toContainEqual({
+      kind: 'resyncStarted',
+      reason: 'newSinkInstance',
+      fromVersion: 1n,
+      lost: { position: 1n, minValidVersion: 0n },
+    });
     expect(sink.changes).toMatchObject([{ operation: 'snapshot' }]);
     await second.stop();
   });
@@ -263,7 +273,12 @@ describe('ChangeTracker: bootstrap', () => {
     lab.source.restore(backup, { newEpoch: false });
     await lab.clock.until(() => lab.sink.events.filter(({ kind }) => kind === 'resyncCompleted').length === 2);
 
-    expect(lab.sink.events).toContainEqual({ kind: 'resyncStarted', reason: 'sourceRolledBack', fromVersion: 1n });
+    expect(lab.sink.events).toContainEqual({
+      kind: 'resyncStarted',
+      reason: 'sourceRolledBack',
+      fromVersion: 1n,
+      lost: { position: 3n, minValidVersion: 0n },
+    });
     expect(lab.sink.changes.at(-1)).toMatchObject({ operation: 'snapshot', version: { epoch: 2n, version: 1n } });
     await tracker.stop();
   });
@@ -305,7 +320,12 @@ describe('ChangeTracker: bootstrap modes', () => {
 
     expect(lab.sink.changes).toEqual([]);
     expect(lab.sink.events.slice(1)).toEqual([
-      { kind: 'resyncStarted', reason: 'checkpointExpired', fromVersion: 2n },
+      {
+        kind: 'resyncStarted',
+        reason: 'checkpointExpired',
+        fromVersion: 2n,
+        lost: { position: 1n, minValidVersion: 2n },
+      },
       { kind: 'resyncCompleted', reason: 'checkpointExpired', version: 2n },
     ]);
     await tracker.stop();
@@ -330,6 +350,41 @@ describe('ChangeTracker: bootstrap modes', () => {
     await done;
 
     expect(ids(lab, 'snapshot')).toEqual([1, 1, 7]);
+    await tracker.stop();
+  });
+
+  it('always: reads the table at a start whose first lease was lost before anything was saved', async () => {
+    const lab = new TrackerLab();
+    lab.write(1);
+    const tracker = lab.track({ bootstrap: 'always' });
+    tracker.start();
+    await lab.caughtUp(tracker);
+    await tracker.stop();
+    const acquire = lab.leadership.acquire.bind(lab.leadership);
+    const look = lab.source.state.bind(lab.source);
+    const lost = new AbortController();
+    lab.leadership.acquire = async (resource) => {
+      lab.leadership.acquire = acquire;
+      const lease = await acquire(resource);
+      return (
+        lease && {
+          resource: lease.resource,
+          fence: lease.fence,
+          signal: lost.signal,
+          release: () => lease.release(),
+        }
+      );
+    };
+    lab.source.state = async () => {
+      lab.source.state = look;
+      lost.abort(new Error('the lease is lost'));
+      throw new Error('down');
+    };
+    tracker.start();
+    await lab.clock.until(() => lost.signal.aborted);
+    await lab.caughtUp(tracker);
+
+    expect(ids(lab, 'snapshot')).toEqual([1, 1]);
     await tracker.stop();
   });
 

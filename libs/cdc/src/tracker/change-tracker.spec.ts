@@ -211,6 +211,36 @@ describe('ChangeTracker: errors', () => {
     expect(lab.clock.pendingTimers).toBe(0);
   });
 
+  it('goes on where the source fails at telling what failed, and stops where the signal cannot be left', async () => {
+    const lab = new TrackerLab();
+    const rejected: unknown[] = [];
+    const note = (reason: unknown): void => void rejected.push(reason);
+    process.on('unhandledRejection', note);
+    lab.source.failureOf = () => {
+      throw new TypeError('an adapter has a fault');
+    };
+    lab.pollSignal.onNudge = () => () => {
+      throw new Error('gone');
+    };
+    const state = lab.source.state.bind(lab.source);
+    lab.source.state = () => Promise.reject(new Error('down'));
+    const tracker = lab.track();
+    tracker.start();
+    await lab.clock.until(() => tracker.snapshot().consecutiveErrors >= 2);
+    lab.source.state = state;
+    lab.write(1);
+    await lab.caughtUp(tracker);
+    expect(await tracker.stop()).toBe(true);
+    expect(tracker.state.kind).toBe('stopped');
+    tracker.start();
+    await lab.caughtUp(tracker);
+    await tracker.stop();
+
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', note);
+    expect(rejected).toEqual([]);
+  });
+
   it('never ends while a table is not tracked, and goes on from a bootstrap when it is', async () => {
     const lab = new TrackerLab();
     lab.source.track('dbo.stock', false);

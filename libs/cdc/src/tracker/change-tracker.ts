@@ -5,10 +5,11 @@ import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { Lease, Leadership } from '../leadership/leadership.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
-import type { ChangeSource, SourceState } from '../source/change.source.js';
+import type { ChangeSource, FailureKind, SourceState } from '../source/change.source.js';
 import { SharedLook } from '../source/shared-look.js';
 import { Deferred } from './deferred.js';
 import { FailureStreak } from './failure-streak.js';
+import { hearNudges } from './hear-nudges.js';
 import { LeaseDesk } from './lease-desk.js';
 import { PauseGate } from './pause-gate.js';
 import { PollPace } from './poll-pace.js';
@@ -44,6 +45,8 @@ interface Run {
   left: boolean;
   /** `start` was called while it was ending. */
   again: boolean;
+  /** The table is to be read anew, and no step has begun that yet. */
+  anew: boolean;
   ended: Promise<void>;
 }
 
@@ -140,12 +143,23 @@ export class ChangeTracker {
       return;
     }
     const [stopping, cutting] = [new AbortController(), new AbortController()];
-    const run: Run = { stopping, cutting, left: false, again: false, ended: Promise.resolve() };
+    const run: Run = {
+      stopping,
+      cutting,
+      left: false,
+      again: false,
+      anew: this.#options.bootstrap === 'always',
+      ended: Promise.resolve(),
+    };
     this.#run = run;
     this.#gate.resume();
     this.#idle = { kind: 'starting' };
     this.#aged = undefined;
-    run.ended = this.#live(run);
+    run.ended = this.#live(run).catch((error: unknown) =>
+      this.#logger.error(
+        `It stands still until it is started again: ${error instanceof Error ? error.stack : typeof error}`,
+      ),
+    );
   }
 
   /**
@@ -241,10 +255,9 @@ export class ChangeTracker {
 
   async #live(run: Run): Promise<void> {
     const { signal } = run.stopping;
-    const unsubscribe = this.#listen();
+    const unsubscribe = hearNudges(this.#parts.pollSignal, this.table, () => this.pollNow(), this.#logger);
     try {
       await this.#begin(run);
-      const fresh = { first: true };
       for (let attempts = 0; !signal.aborted;) {
         if (this.#gate.paused) {
           await this.#gate.wait(signal);
@@ -261,7 +274,7 @@ export class ChangeTracker {
           continue;
         }
         attempts = 0;
-        await this.#lead(lease, run, fresh);
+        await this.#lead(lease, run);
         if (!signal.aborted) {
           this.#idle = { kind: 'waitingForLease', attempts };
           await this.#nap(backoffDelayMs(this.#options.leaseRetry, 1, this.#parts.random), signal);
@@ -276,16 +289,6 @@ export class ChangeTracker {
       if (run.again) {
         this.start();
       }
-    }
-  }
-
-  /** Nudges are hints: a signal that cannot be listened to slows the tracker down, and no more. */
-  #listen(): () => void {
-    try {
-      return this.#parts.pollSignal.onNudge(this.table, () => this.pollNow());
-    } catch (error) {
-      this.#logger.warn(`Nudges do not reach it (${error instanceof Error ? error.name : typeof error}); it polls.`);
-      return () => {};
     }
   }
 
@@ -323,16 +326,15 @@ export class ChangeTracker {
   }
 
   /** Reads as the holder of `lease` until it is lost, fenced off, or the tracker stops. */
-  async #lead(lease: Lease, run: Run, fresh: { first: boolean }): Promise<void> {
+  async #lead(lease: Lease, run: Run): Promise<void> {
     const { source, checkpoints, clock } = this.#parts;
     const work = AbortSignal.any([lease.signal, run.cutting.signal]);
     const rest = AbortSignal.any([lease.signal, run.stopping.signal]);
     const tenure = { source: source.name, fence: lease.fence, signal: work };
     const feed = new TableFeed(this.#options, { source, look: this.#look, checkpoints, clock }, tenure, this.#tally);
-    if (fresh.first && this.#options.bootstrap === 'always') {
+    if (run.anew) {
       feed.want('firstStart');
     }
-    fresh.first = false;
     this.#feed = feed;
     this.#aged = feed;
     try {
@@ -364,6 +366,7 @@ export class ChangeTracker {
       const beganAtMs = clock.monotonic();
       const phase = feed.checkpoint?.phase.kind === 'bootstrap' ? 'scan' : 'page';
       step = await feed.step(looked);
+      run.anew = false;
       this.#onPoll?.({ phase, durationMs: clock.monotonic() - beganAtMs });
     } catch (error) {
       if (error instanceof FencedSignal) {
@@ -441,9 +444,9 @@ export class ChangeTracker {
     const failure =
       error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error });
     this.#lastError = failure;
-    const { source, random } = this.#parts;
+    const { random } = this.#parts;
     const before = this.#streak.kind;
-    const kind = this.#streak.add(source.failureOf(failure));
+    const kind = this.#streak.add(this.#kindOf(failure));
     const { attempts } = this.#streak;
     // Somebody is told when there comes to be something for somebody to do, and not only at the next power of two.
     const turned = kind === 'configuration' && before !== kind;
@@ -463,6 +466,16 @@ export class ChangeTracker {
     }
     this.#retention.see(this.snapshot().retentionUsed);
     await this.#nap(retryInMs, signal);
+  }
+
+  /** A source that fails at telling failures apart knows nothing of this one. */
+  #kindOf(failure: Error): FailureKind {
+    try {
+      return this.#parts.source.failureOf(failure);
+    } catch (error) {
+      this.#logger.error(`The source cannot tell what failed (${error instanceof Error ? error.name : typeof error}).`);
+      return 'unrecognised';
+    }
   }
 
   #recovered(): void {

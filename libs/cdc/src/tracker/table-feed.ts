@@ -1,7 +1,7 @@
 import type { Clock } from '@smartpulse/resilience';
 import { CheckpointExpiredError, EpochNotRaisedError, ResyncRequiredError } from '../cdc.errors.js';
 import type { Checkpoint, CheckpointPhase, CheckpointStore } from '../checkpoint/checkpoint.store.js';
-import type { ResyncReason } from '../sink/change.sink.js';
+import type { LostPosition, ResyncReason } from '../sink/change.sink.js';
 import type { ChangePage, ChangeSource, SourceState } from '../source/change.source.js';
 import type { SharedLook } from '../source/shared-look.js';
 import { type Circumstances, judge, positionOf, type Seen, seenIn } from './judge.js';
@@ -10,6 +10,7 @@ import { Outlet, type Tenure } from './outlet.js';
 import { checkPage, snapshotRows } from './page-checks.js';
 import { PageLimit } from './page-limit.js';
 import { PositionAge } from './position-age.js';
+import { ResyncNotes } from './resync-notes.js';
 import { SourceView } from './source-view.js';
 import type { TrackerTally } from './tracker-tally.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
@@ -50,6 +51,7 @@ export class TableFeed {
   readonly #pageLimit: PageLimit;
   readonly #chunkLimit: PageLimit;
   readonly #age: PositionAge;
+  readonly #notes: ResyncNotes;
   readonly #view: SourceView;
   #checkpoint: Checkpoint | undefined;
   #known: Checkpoint | undefined;
@@ -60,6 +62,7 @@ export class TableFeed {
   /** The store knows this tenure's fence. */
   #hasSaved = false;
   #wanted: ResyncReason | undefined;
+  #lost: LostPosition | undefined;
 
   constructor(options: ResolvedTrackerOptions, parts: FeedParts, tenure: Tenure, tally: TrackerTally) {
     this.#options = options;
@@ -70,6 +73,7 @@ export class TableFeed {
     this.#pageLimit = new PageLimit(options.pageSize);
     this.#chunkLimit = new PageLimit(options.chunkSize);
     this.#age = new PositionAge(parts.clock);
+    this.#notes = new ResyncNotes(options.consumer, options.table);
     this.#view = new SourceView(options, parts, tenure);
   }
 
@@ -202,7 +206,7 @@ export class TableFeed {
       if (position.cursor === null && seen.currentVersion === position.version) {
         this.#age.confirm();
         if (this.#age.isToBeStored(this.#view.retentionMs)) {
-          await this.#keep(checkpoint);
+          await this.#keep({ ...checkpoint, upToDateAtMs: this.#age.atMs });
         }
         await this.#heartbeatWhenDue(checkpoint.epoch, position.version);
         return { result: 'caughtUp', moved: false };
@@ -215,10 +219,8 @@ export class TableFeed {
     }
     const next = positionAfter(position, page, pageSize);
     await this.#handOff(page);
-    if (page.changes.length < pageSize) {
-      this.#age.confirm();
-    }
-    await this.#save({ ...checkpoint, phase: { kind: 'streaming', ...next } });
+    const upToDateAtMs = page.changes.length < pageSize ? this.#parts.clock.now() : this.#age.atMs;
+    await this.#save({ ...checkpoint, upToDateAtMs, phase: { kind: 'streaming', ...next } });
     this.#tally.tieDepth = tieDepthAfter(this.#tally.tieDepth, position, page, next);
     this.#pageWasFull = page.changes.length >= pageSize;
     if (this.#pageWasFull) {
@@ -240,7 +242,10 @@ export class TableFeed {
     if (phase.afterKey === null) {
       const { reason: why, fromVersion } = phase;
       await this.#fenceOff(checkpoint);
-      await this.#outlet.announce({ kind: 'resyncStarted', reason: why, fromVersion }, checkpoint.epoch);
+      await this.#outlet.announce(
+        { kind: 'resyncStarted', reason: why, fromVersion, lost: this.#lost },
+        checkpoint.epoch,
+      );
     }
     const { signal } = this.#tenure;
     const chunk = await this.#ask(source.readChunk({ table, afterKey: phase.afterKey, limit: chunkSize, signal }));
@@ -323,7 +328,6 @@ export class TableFeed {
     const schemaHash = await this.#view.describe();
     // Read before the first row: whatever commits later comes again while catching up.
     const { epoch, currentVersion, table: state } = await this.#view.look();
-    this.#age.confirm();
     const { objectId, beginVersion } = state;
     const fresh = {
       consumer,
@@ -334,9 +338,10 @@ export class TableFeed {
       beginVersion,
       schemaHash,
       sinkInstance: sink.instance,
-      upToDateAtMs: this.#age.atMs,
+      upToDateAtMs: this.#parts.clock.now(),
     };
     const withoutRows = bootstrap === 'never' && !asked;
+    this.#lost = this.#notes.note(reason, stored, state, withoutRows);
     if (!(withoutRows && reason === 'firstStart')) {
       this.#tally.resyncBegan(reason);
       this.#scannedRows = 0;
@@ -356,7 +361,7 @@ export class TableFeed {
   /** Tells of a resync without rows. */
   async #skip(reason: ResyncReason, stored: Checkpoint, epoch: bigint, version: bigint): Promise<void> {
     await this.#fenceOff(stored);
-    await this.#outlet.announce({ kind: 'resyncStarted', reason, fromVersion: version }, epoch);
+    await this.#outlet.announce({ kind: 'resyncStarted', reason, fromVersion: version, lost: this.#lost }, epoch);
     await this.#outlet.announce({ kind: 'resyncCompleted', reason, version }, epoch);
   }
 
@@ -407,10 +412,9 @@ export class TableFeed {
     this.#tally.pages += 1;
   }
 
-  async #keep(position: Checkpoint): Promise<void> {
+  async #keep(checkpoint: Checkpoint): Promise<void> {
     const { signal, fence } = this.#tenure;
     signal.throwIfAborted();
-    const checkpoint = { ...position, upToDateAtMs: this.#age.atMs };
     const outcome = await this.#ask(this.#parts.checkpoints.save(checkpoint, fence));
     if (outcome === 'fenced') {
       this.#tally.fenced += 1;

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { context, type Context, type ContextManager, ROOT_CONTEXT, trace } from '@opentelemetry/api';
-import { withChangeContext } from '@smartpulse/cdc/sql-server';
+import { ChangeContextError, withChangeContext } from '@smartpulse/cdc/sql-server';
 import { STOCK_TABLE } from '@smartpulse/cdc/testing';
 import type { EntityManager } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -78,6 +78,15 @@ export function changeContextSuite(start: StartStock): void {
           [6, 'other'],
         ]),
       );
+    });
+
+    it('rejects an origin that has no room, and throws nothing at its caller', async () => {
+      const asked = shop.app.transaction((manager) => {
+        const marked = withChangeContext(manager, 'x'.repeat(125), (tagged) => insert(tagged, 9));
+        expect(marked).toBeInstanceOf(Promise);
+        return marked;
+      });
+      await expect(asked).rejects.toThrow(ChangeContextError);
     });
 
     it('leaves the trace in which it is called, for the readers of the change', async () => {

@@ -21,7 +21,7 @@ import { tagStatements } from './tag-statements.js';
  * );
  * ```
  */
-export function withChangeContext<T>(
+export async function withChangeContext<T>(
   manager: EntityManager,
   origin: string,
   work: (manager: EntityManager) => Promise<T>,
@@ -29,7 +29,7 @@ export function withChangeContext<T>(
   const context = hexOf(encodeChangeContext(origin, activeTrace()));
   const runner = manager.queryRunner;
   if (runner === undefined || !runner.isTransactionActive) {
-    return Promise.reject(ChangeContextError.ofTransaction());
+    throw ChangeContextError.ofTransaction();
   }
   return work(manager.dataSource.createEntityManager(tagging(runner, context)));
 }
