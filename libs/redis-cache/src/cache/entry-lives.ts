@@ -11,12 +11,15 @@ export interface EntryLives {
 
 /** @throws ConfigurationError that names the life that is out of range. */
 export function checkLives(owner: string, lives: EntryLives): void {
-  for (const option of ['l1TtlMs', 'l2TtlMs'] as const) {
-    const ttlMs = lives[option];
-    if (ttlMs !== undefined && !(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_TTL_MS)) {
-      throw new ConfigurationError(owner, [
-        { option, problem: `expected whole milliseconds from 1 to ${MAX_TTL_MS}, got ${String(ttlMs)}` },
-      ]);
-    }
+  checkLife(owner, 'l1TtlMs', lives.l1TtlMs);
+  checkLife(owner, 'l2TtlMs', lives.l2TtlMs);
+}
+
+/** @throws ConfigurationError that names the option if its life is out of range. */
+export function checkLife(owner: string, option: string, ttlMs: number | undefined): void {
+  if (ttlMs !== undefined && !(Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= MAX_TTL_MS)) {
+    throw new ConfigurationError(owner, [
+      { option, problem: `expected whole milliseconds from 1 to ${MAX_TTL_MS}, got ${String(ttlMs)}` },
+    ]);
   }
 }

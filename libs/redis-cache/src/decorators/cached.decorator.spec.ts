@@ -43,6 +43,11 @@ class Prices {
     return { value: `${unit} at ${hour}`, version: at(hour) };
   }
 
+  @Cached({ cache: 'volumes', key: (unit: string) => `brief:${unit}`, ttlMs: 2_000 })
+  async brief(unit: string): Promise<Loaded<number>> {
+    return { value: unit.length, version: at(1) };
+  }
+
   @Cached({ cache: 'volumes', key: (unit: string) => unit, l1TtlMs: 1_000, l2TtlMs: 2_000 })
   async volume(unit: string): Promise<Loaded<number>> {
     this.reads.count(unit);
@@ -90,6 +95,27 @@ describe('@Cached', () => {
     await clock.advance(1_000);
     expect(await service.volume('U')).toMatchObject({ level: 'source' });
     await module.close();
+  });
+
+  it('lets them live for one time in both levels where it says one, in the first no longer than the namespace says', async () => {
+    const module = await start();
+    const service = module.get(Prices);
+    const clock = module.get<VirtualClock>(Clock);
+    await service.brief('U');
+    await clock.advance(1_700);
+    expect(await service.brief('U')).toMatchObject({ level: 'l1' });
+    await clock.advance(301);
+    expect(await service.brief('U')).toMatchObject({ level: 'source' });
+    await module.close();
+  });
+
+  it('refuses one time for both levels beside one of a level, or out of range', () => {
+    const one = (lives: object): unknown => Cached({ cache: 'volumes', key: () => 'k', ...lives });
+    const on = (decorate: unknown) => (): unknown =>
+      typeof decorate === 'function' && decorate(Prices.prototype, 'volume', { value: Prices.prototype.volume });
+    expect(on(one({ ttlMs: 1_000, l2TtlMs: 2_000 }))).toThrow(/@Cached on Prices\.volume.*ttlMs.*l2TtlMs/s);
+    expect(on(one({ ttlMs: 1_000, l1TtlMs: 500 }))).toThrow(/ttlMs.*l1TtlMs/s);
+    expect(on(one({ ttlMs: 0.5 }))).toThrow(/"?ttlMs"?.*whole milliseconds/s);
   });
 
   it('runs it again after a change, and keeps nothing of a run that failed', async () => {

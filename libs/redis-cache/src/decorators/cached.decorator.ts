@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { ConfigurationError } from '@smartpulse/resilience';
 import type { Loaded } from '../cache/cache-hit.js';
-import { checkLives, type EntryLives } from '../cache/entry-lives.js';
+import { checkLife, checkLives, type EntryLives } from '../cache/entry-lives.js';
 import type { EntryOptions } from '../cache/entry-options.js';
 import { VersionedCache } from '../cache/versioned-cache.js';
 import { VersionedFieldsCache } from '../fields/versioned-fields-cache.js';
@@ -16,6 +16,8 @@ export interface CachedOptions<A extends unknown[]> extends EntryLives {
   readonly cache: string;
   /** The key, from the method's arguments; `cacheKey(...)` escapes what comes from data. */
   readonly key: (...parameters: A) => string;
+  /** One life for both levels, in place of `l1TtlMs` and `l2TtlMs`, milliseconds: that of the second; in the first it is that of the namespace, and never longer than this. */
+  readonly ttlMs?: number | undefined;
   /** The tags of the entry, from the method's arguments, in a namespace that is `tagged`. */
   readonly tags?: ((...parameters: A) => readonly string[]) | undefined;
 }
@@ -90,6 +92,7 @@ export function prepareCached<A extends unknown[], M>(
     throw new ConfigurationError(owner, issues);
   }
   checkLives(owner, options);
+  checkTtl(owner, options);
   const place = `${PLACE}${options.cache}`;
   // Nest sets properties that are injected before anybody gets the instance; it does not start when there is no such cache.
   Inject(cacheToken(options.cache))(target, place);
@@ -98,8 +101,20 @@ export function prepareCached<A extends unknown[], M>(
 
 /** What the cache is told of the entry of a call. */
 export function entryOptions<A extends unknown[]>(options: CachedOptions<A>, parameters: A): EntryOptions {
-  const { l1TtlMs, l2TtlMs, tags } = options;
+  const { l1TtlMs, ttlMs, l2TtlMs = ttlMs, tags } = options;
   return { l1TtlMs, l2TtlMs, tags: tags?.(...parameters) };
+}
+
+function checkTtl(owner: string, { ttlMs, l1TtlMs, l2TtlMs }: CachedOptions<never>): void {
+  if (ttlMs === undefined) {
+    return;
+  }
+  const beside = [l1TtlMs === undefined ? [] : ['l1TtlMs'], l2TtlMs === undefined ? [] : ['l2TtlMs']].flat();
+  if (beside.length > 0) {
+    const problem = `stands for both levels; leave it out, or ${beside.join(' and ')}`;
+    throw new ConfigurationError(owner, [{ option: 'ttlMs', problem }]);
+  }
+  checkLife(owner, 'ttlMs', ttlMs);
 }
 
 function problemOf(name: string, cache: unknown): string {
