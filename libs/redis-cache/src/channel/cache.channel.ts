@@ -138,6 +138,7 @@ export class CacheChannel {
       handler,
       options,
       ownEpoch: this.#sequences.epoch,
+      heartbeatMs: this.#parts.heartbeatMs,
       clock: this.#parts.clock,
       counters: this.#counters,
       onEnded: () => void this.#subscriptions.delete(subscription),

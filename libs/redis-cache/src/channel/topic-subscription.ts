@@ -27,6 +27,8 @@ export interface TopicSubscriptionParts<T> {
   readonly ownEpoch: string;
   readonly clock: Clock;
   readonly counters: ChannelCounters;
+  /** How often every process tells its last number, milliseconds. */
+  readonly heartbeatMs: number;
   /** Called once, when it has ended. */
   readonly onEnded: () => void;
 }
@@ -45,7 +47,7 @@ export interface FollowedTopic extends ChannelSubscription {
 export class TopicSubscription<T> implements ChannelListener, FollowedTopic {
   readonly #logger: Logger;
   readonly #parts: TopicSubscriptionParts<T>;
-  readonly #watch = new SequenceWatch();
+  readonly #watch: SequenceWatch;
   readonly #queue: AutoConcurrentPartitionedQueue<string, ChannelMessage<T>>;
   #transport: TransportSubscription | undefined;
   #state: 'beginning' | 'standing' | 'lost' | 'ended' = 'beginning';
@@ -59,7 +61,8 @@ export class TopicSubscription<T> implements ChannelListener, FollowedTopic {
   constructor(parts: TopicSubscriptionParts<T>) {
     this.#parts = parts;
     this.#logger = new Logger(`CacheChannel ${parts.channel}`);
-    const { handler, clock, counters, options } = parts;
+    const { handler, clock, counters, options, heartbeatMs } = parts;
+    this.#watch = new SequenceWatch(heartbeatMs);
     this.#queue = new AutoConcurrentPartitionedQueue<string, ChannelMessage<T>>(
       {
         name: parts.channel,
@@ -99,7 +102,7 @@ export class TopicSubscription<T> implements ChannelListener, FollowedTopic {
     const before = this.#state;
     this.#state = 'standing';
     this.#heardMs = this.#parts.clock.monotonic();
-    this.#watch.clear();
+    this.#watch.clear(this.#heardMs);
     if (before === 'lost') {
       this.#tell({ reason: 'connectionLost', cause: this.#lostBecause });
     }
@@ -124,6 +127,8 @@ export class TopicSubscription<T> implements ChannelListener, FollowedTopic {
     if (read.origin.epoch === this.#parts.ownEpoch) {
       this.#heardMs = this.#parts.clock.monotonic();
     }
+    // A subscriber is promised nothing of what was said before others have heard of it.
+    this.#watch.settles(this.#parts.clock.monotonic());
     if (this.#watch.misses(read.origin, read.kind === 'heartbeat')) {
       this.#tell({ reason: 'missing', source: read.origin.source });
     }

@@ -7,7 +7,7 @@ import { SharedRun } from '../connection/shared-run.js';
 describe('messages that leave by several servers', () => {
   it('are numbered for each, so that one that overtakes those of another server is no gap', () => {
     const sequences = new ChannelSequences('p');
-    const watch = new SequenceWatch();
+    const watch = new SequenceWatch(5_000);
     const [a1, b1, a2, b2] = [
       sequences.next('c', 's', 'a'),
       sequences.next('c', 's', 'b'),

@@ -109,4 +109,76 @@ describe('RedisInvalidationBus', () => {
     expect([one.said, other.said]).toEqual([['trusted'], []]);
     await subscription.close();
   });
+
+  describe('and a message that is lost while the line stands', () => {
+    const evict = (link: RedisLink, key: string): Promise<unknown> =>
+      link.tell('smartpulseEvict', key, { channel: CHANNEL, source: 'n' });
+    const lost = async (link: RedisLink, key: string): Promise<void> => {
+      server.loses = (text) => text.includes(` evict - ${key}`);
+      await evict(link, key);
+      server.loses = () => false;
+    };
+
+    it('is noticed by the next one of its process, and by the next sign of life', async () => {
+      const [{ bus }, { link }] = [await process(), await process()];
+      const subscription = await bus.subscribe(CHANNEL, one);
+      await evict(link, 'a');
+      await lost(link, 'b');
+      await evict(link, 'c');
+      expect(one.said.splice(0)).toEqual(['trusted', 'evict a', 'untrusted', 'trusted', 'evict c']);
+      await lost(link, 'd');
+      await clock.advance(HEARTBEAT_MS);
+      expect(one.said).toEqual(['untrusted', 'trusted']);
+      await subscription.close();
+    });
+
+    it('is covered, too, where it was the first after the subscription of a process that was there before: by dropping all once everybody has been heard of', async () => {
+      const [{ bus }, { link }] = [await process(), await process()];
+      await evict(link, 'a');
+      const subscription = await bus.subscribe(CHANNEL, one);
+      await lost(link, 'b');
+      await evict(link, 'c');
+      expect(one.said).toEqual(['trusted', 'evict c']);
+      await clock.advance(3 * HEARTBEAT_MS);
+      expect(one.said.splice(0)).toEqual(['trusted', 'evict c', 'trusted']);
+      // Once, whatever goes on.
+      await evict(link, 'd');
+      await clock.advance(10 * HEARTBEAT_MS);
+      expect(one.said).toEqual(['evict d']);
+      await subscription.close();
+    });
+
+    it('is noticed, too, where it was the first of a process that has just begun', async () => {
+      const { bus } = await process();
+      const subscription = await bus.subscribe(CHANNEL, one);
+      await clock.advance(3 * HEARTBEAT_MS);
+      const { link } = await process();
+      await lost(link, 'a');
+      await evict(link, 'b');
+      expect(one.said.splice(0)).toEqual(['trusted', 'untrusted', 'trusted', 'evict b']);
+      const { link: next } = await process();
+      await lost(next, 'a');
+      await clock.advance(HEARTBEAT_MS);
+      expect(one.said).toEqual(['untrusted', 'trusted']);
+      await subscription.close();
+    });
+
+    it('is none where processes come and go, the connection is another one, or nobody has said anything: no first level is dropped for nothing', async () => {
+      const { bus, link } = await process();
+      const subscription = await bus.subscribe(CHANNEL, one);
+      await evict(link, 'own');
+      await clock.advance(3 * HEARTBEAT_MS);
+      for (const key of ['a', 'b', 'c']) {
+        const { link: other } = await process();
+        await clock.advance(HEARTBEAT_MS);
+        await evict(other, key);
+        await other.close();
+      }
+      expect(one.said.splice(0)).toEqual(['trusted', 'evict own', 'evict a', 'evict b', 'evict c']);
+      server.dropAll();
+      await clock.advance(10 * HEARTBEAT_MS);
+      expect(one.said).toEqual(['untrusted', 'trusted']);
+      await subscription.close();
+    });
+  });
 });

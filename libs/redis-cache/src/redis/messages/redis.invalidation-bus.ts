@@ -32,7 +32,7 @@ export class RedisInvalidationBus extends InvalidationBus {
   readonly #channels = new Map<string, Channel>();
   readonly #link: RedisLink;
   readonly #clock: Clock;
-  readonly #silentMs: number;
+  readonly #heartbeatMs: number;
   readonly #lanes = new LaneWatch();
   readonly #observers = new Set<(lagMs: number) => void>();
   /** Losses so far: an acknowledgement that comes after one is of no use. */
@@ -43,7 +43,7 @@ export class RedisInvalidationBus extends InvalidationBus {
     super();
     this.#link = link;
     this.#clock = clock;
-    this.#silentMs = heartbeatMs * MISSING_HEARTBEATS;
+    this.#heartbeatMs = heartbeatMs;
     link.listen({
       onReady: () => this.#resubscribe(),
       onNewGeneration: () => this.#flushAll('Redis was started again or another one took over.'),
@@ -60,7 +60,7 @@ export class RedisInvalidationBus extends InvalidationBus {
     const channel = known ?? {
       name,
       listeners: new Set(),
-      watch: new SequenceWatch(),
+      watch: new SequenceWatch(this.#heartbeatMs),
       trusted: false,
       beginning: undefined,
     };
@@ -123,7 +123,8 @@ export class RedisInvalidationBus extends InvalidationBus {
     if (losses !== this.#losses) {
       return;
     }
-    channel.watch.clear();
+    channel.watch.clear(this.#clock.monotonic());
+    this.#link.lanes.forEach((lane) => channel.watch.know(this.#link.sequences.last(channel.name, '', lane)));
     channel.trusted = true;
     this.#tellAll(channel, (listener) => listener.onTrusted());
   }
@@ -204,11 +205,14 @@ export class RedisInvalidationBus extends InvalidationBus {
   /** A connection may be dead without anybody saying so: then not even our own heartbeat comes back. */
   #watchSilence(): void {
     this.#silence ??= this.#clock.setTimer(
-      this.#silentMs / MISSING_HEARTBEATS,
+      this.#heartbeatMs,
       () => {
         this.#silence = undefined;
-        const trusted = [...this.#channels.values()].some((channel) => channel.trusted);
-        if (trusted && this.#lanes.silent(this.#link.lanes, this.#clock.monotonic(), this.#silentMs)) {
+        const nowMs = this.#clock.monotonic();
+        const trusted = [...this.#channels.values()].filter((channel) => channel.trusted);
+        trusted.forEach((channel) => this.#settle(channel, nowMs));
+        const silentMs = this.#heartbeatMs * MISSING_HEARTBEATS;
+        if (trusted.length > 0 && this.#lanes.silent(this.#link.lanes, nowMs, silentMs)) {
           this.#distrustAll('The backplane has been silent for too long.');
           this.#link.reconnectSubscriber();
         }
@@ -218,6 +222,13 @@ export class RedisInvalidationBus extends InvalidationBus {
       },
       { unref: true },
     );
+  }
+
+  /** Messages of processes that were not heard of yet may be lost unnoticed until then. No gap is known, so that nobody is told of one. */
+  #settle(channel: Channel, nowMs: number): void {
+    if (channel.watch.settles(nowMs)) {
+      this.#tellAll(channel, (listener) => listener.onTrusted());
+    }
   }
 
   #tellAll(channel: Channel, call: (listener: InvalidationListener) => void): void {
