@@ -243,6 +243,21 @@ describe('a statement on SQL Server', () => {
 });
 
 describe('a stamped reader on SQL Server', () => {
+  it('says what to do where the database allows no snapshots, and reads where it needs none', async () => {
+    shop.database.allowSnapshotIsolation = false;
+    const refused: unknown = await shop
+      .replica()
+      .stampedReader?.read(async () => 7)
+      .catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ statement: 'readStamp', failure: { class: 'snapshotUnavailable', number: 3952 } });
+    expect(String(refused)).toMatch(
+      /ALLOW_SNAPSHOT_ISOLATION ON, or set isolation to "auto", of a stamped reader to "statement"/,
+    );
+
+    const { stampedReader } = shop.replica({}, { isolation: 'statement' });
+    expect((await stampedReader?.read(async () => 7))?.value).toBe(7);
+  });
+
   it('passes on why a read failed, also when the connection is gone before it can be rolled back', async () => {
     const { stampedReader } = shop.replica();
     const planned = new Error('planned');

@@ -72,7 +72,8 @@ const REMEDIES: Readonly<Record<SqlServerErrorClass, string>> = Object.freeze({
   contention: 'It is tried again at once.',
   timeout:
     'It is tried again with less at a time and another plan; raise requestTimeoutMs, or set forceSeek to true, when it goes on.',
-  snapshotUnavailable: 'Run ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or set isolation to "auto".',
+  snapshotUnavailable:
+    'Run ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON, or set isolation to "auto", of a stamped reader to "statement".',
   configuration: 'Run "npx smartpulse-cdc doctor": it says what is missing and how to add it.',
   defect: 'Report it with the number and the name of the statement.',
   cancelled: 'Nothing: the caller gave up.',

@@ -94,7 +94,7 @@ export class SqlServerStatements {
       if (signal?.aborted === true) {
         throw signal.reason;
       }
-      throw this.#explain(statement, error);
+      throw this.explain(statement, error);
     }
   }
 
@@ -107,7 +107,8 @@ export class SqlServerStatements {
     return this.#notOpened > TRIES_TO_OPEN ? { ...failure, class: 'configuration' } : failure;
   }
 
-  #explain(statement: SqlServerStatement, error: unknown): Error {
+  /** What a driver threw for a statement, as an error of this package. */
+  explain(statement: SqlServerStatement, error: unknown): Error {
     const failure = this.#judged(classifySqlServerError(error, this.#options.errorClasses));
     if (SqlServerConnectionError.is(error)) {
       return new SqlServerConnectionError(error.address, error.problem, failure, error.cause);

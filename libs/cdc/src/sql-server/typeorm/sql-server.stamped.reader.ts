@@ -70,12 +70,12 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
     const runner = dataSource.createQueryRunner('master');
     try {
       if (this.isolation === 'statement') {
-        const stamp = this.#stampIn(await runner.query(this.#stampSql()));
+        const stamp = await this.#stampOf(runner);
         return { stamp, value: await work(runner.manager) };
       }
       await runner.startTransaction('SNAPSHOT');
       try {
-        const stamp = this.#stampIn(await runner.query(this.#stampSql()));
+        const stamp = await this.#stampOf(runner);
         const value = await work(runner.manager);
         await runner.commitTransaction();
         return { stamp, value };
@@ -113,8 +113,16 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
     }
   }
 
-  #stampSql(): string {
-    return readStamp(this.#statements.schema).sql;
+  /** The first statement that touches data: here it shows that the database allows no snapshots, or that the connection is gone. */
+  async #stampOf(runner: QueryRunner): Promise<ChangeVersion> {
+    const statement = readStamp(this.#statements.schema);
+    let rows: readonly { readonly current_version: string | null; readonly epoch: string }[];
+    try {
+      rows = await runner.query(statement.sql);
+    } catch (error) {
+      throw this.#statements.explain(statement, error);
+    }
+    return this.#stampIn(rows);
   }
 
   #stampIn(rows: readonly { readonly current_version: string | null; readonly epoch: string }[]): ChangeVersion {
