@@ -3,7 +3,7 @@ import { CrossSlotError, EntryVersion } from '@smartpulse/redis-cache';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CacheApps, CHANNEL, GENERATION, GenerationLog, storedName } from '../../support/redis/cache-apps.js';
 import { ReaderLoad } from '../../support/redis/reader-load.js';
-import { RedisCluster } from '../../support/redis/redis-cluster.js';
+import { type ClusterNode, RedisCluster } from '../../support/redis/redis-cluster.js';
 import { redisForTests } from '../../support/redis/redis-for-tests.js';
 import { redisSubject } from '../../support/redis/redis-subject.js';
 import { startTransactions, TransactionLoad } from '../../support/redis/transaction-load.js';
@@ -242,6 +242,8 @@ describe.runIf(version !== undefined)(`caches on a cluster of Redis ${version}`,
     const [first] = cluster.masters;
     const replicas = [await apps.start({ url: cluster.url }), await apps.start({ url: cluster.url })];
     const load = new ReaderLoad(replicas, { keys: 24 });
+    const app = await startTransactions({ url: cluster.url });
+    const writers = new TransactionLoad([app.transactions], await aKeyOf(first));
     await expect.poll(() => load.reads, WAIT).toBeGreaterThan(500);
     const log = new GenerationLog(() => generationOf(cluster));
     await cluster.breakReplication();
@@ -260,7 +262,22 @@ describe.runIf(version !== undefined)(`caches on a cluster of Redis ${version}`,
     expect(report).toMatchObject(KEPT);
     await expect.poll(() => load.wrongAtRest(), WAIT).toEqual([]);
     expect(await log.end()).toHaveLength(2);
+    // Transactions were refused while there was no master for their slot, and go on at who took over.
+    const { committed, refused } = writers;
+    expect(refused).toBeGreaterThan(0);
+    await expect.poll(() => writers.committed, WAIT).toBeGreaterThan(committed + 20);
+    await writers.stop();
+    expect(writers.errors).toEqual([]);
+    await app.close();
   });
+
+  async function aKeyOf(master: ClusterNode | undefined): Promise<string> {
+    for (let at = 0; ; at++) {
+      if ((await cluster.ownerOf(`stock-${at}`)).id === master?.id) {
+        return `stock-${at}`;
+      }
+    }
+  }
 
   async function aMasterWithout(key: string) {
     const keeper = await cluster.ownerOf(key);

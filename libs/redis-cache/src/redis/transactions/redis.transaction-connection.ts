@@ -25,7 +25,12 @@ export class RedisTransactionConnection extends TransactionConnection {
   }
 
   override send(commands: readonly Command[]): Promise<readonly CommandReply[]> {
-    return Promise.all(commands.map((command) => this.#send(command)));
+    // The client writes each by itself; together they are one packet.
+    const { stream } = this.#redis;
+    stream.cork();
+    const replies = Promise.all(commands.map((command) => this.#send(command)));
+    stream.uncork();
+    return replies;
   }
 
   override drop(): void {
