@@ -246,12 +246,16 @@ export class DedupeUnavailableError extends PulsarError {
 export class PulsarClosedError extends PulsarError {
   static readonly code = 'SMARTPULSE_PULSAR_CLOSED';
 
-  /** @param part what is closed: `producer`, `consumer`, `transport`, `publisher`, `broker`. */
-  constructor(part: string, topic?: string) {
+  /**
+   * @param part what is closed: `producer`, `consumer`, `transport`, `publisher`, `broker`.
+   * @param cause what ended it, when nobody closed it.
+   */
+  constructor(part: string, topic?: string, cause?: unknown) {
     super(PulsarClosedError.code, `The ${part}${topic === undefined ? '' : ` on ${topic}`} is closed.`, {
       kind: 'recreate',
       remedy: 'Make another one; during a shutdown, stop publishing before the clients close.',
       topic,
+      cause,
     });
   }
 

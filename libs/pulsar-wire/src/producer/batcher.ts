@@ -252,7 +252,7 @@ export class Batcher {
     }
     this.#advance(highestSequenceId);
     const { acceptedAtMs } = batch;
-    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: true, senders, acceptedAtMs, isSentAgain: false });
+    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: true, senders, acceptedAtMs, written: 'no' });
   }
 
   #sealAlone(
@@ -300,7 +300,7 @@ export class Batcher {
     this.#advance(sequenceId);
     const acceptedAtMs = this.clock.monotonic();
     const highestSequenceId = sequenceId;
-    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: false, senders, acceptedAtMs, isSentAgain: false });
+    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: false, senders, acceptedAtMs, written: 'no' });
   }
 
   #refuse(senders: Senders, error: unknown): void {

@@ -46,8 +46,8 @@ export interface PendingFrame {
   readonly senders: Senders;
   /** When its first message was accepted, on the monotonic clock. */
   readonly acceptedAtMs: number;
-  /** Then a receipt may be that of an earlier time, while the bytes are still on their way. */
-  isSentAgain: boolean;
+  /** `no`: nothing of it can be stored. `again`: a receipt may be that of an earlier time, while the bytes are still on their way. */
+  written: 'no' | 'once' | 'again';
 }
 
 /** Whether a SEND frame still is what its checksum says: if so, the damage happened on the way. */

@@ -418,7 +418,36 @@ describe('a producer', () => {
       kind: 'permanent',
       ambiguous: true,
     });
-    await expect(producer.send({ payload: text('c') })).rejects.toMatchObject({ kind: 'permanent' });
+    await expect(producer.send({ payload: text('c') })).rejects.toMatchObject({
+      code: 'SMARTPULSE_WIRE_CLOSED',
+      cause: { code: 'SMARTPULSE_WIRE_BROKER_TOPIC_TERMINATED_ERROR' },
+    });
+  });
+
+  it.each([
+    ['the right was taken away', 4, 'SMARTPULSE_WIRE_BROKER_AUTHORIZATION_ERROR'],
+    ['the topic is gone', 11, 'SMARTPULSE_WIRE_BROKER_TOPIC_NOT_FOUND'],
+    ['another one has the topic for itself', 25, 'SMARTPULSE_WIRE_BROKER_PRODUCER_FENCED'],
+  ])('ends when %s: what was written is ambiguous, everything else was not sent', async (_why, error, code) => {
+    const producer = await create({ batching: { enabled: false }, maxPendingMessages: 3 });
+    broker.script('send', () => true);
+    const written = producer.send({ payload: text('a') });
+    await clock.settle();
+    broker.script('producer', (connection, { requestId }) => {
+      connection.send('error', { requestId, error, message: 'No.' });
+      return true;
+    });
+    broker.open.at(-1)?.cut();
+    await clock.settle();
+    const unsent = ['b', 'c', 'waits for room'].map((value) => producer.send({ payload: text(value) }));
+    const [first, ...others] = await finish(Promise.allSettled([written, ...unsent]));
+    const late = await Promise.allSettled([producer.send({ payload: text('late') })]);
+
+    expect(first).toMatchObject({ reason: { code, ambiguous: true } });
+    const closed = { code: 'SMARTPULSE_WIRE_CLOSED', kind: 'recreate', ambiguous: false, cause: { code } };
+    expect([...others, ...late]).toMatchObject([closed, closed, closed, closed].map((reason) => ({ reason })));
+    expect(producer.pending).toBe(0);
+    await finish(Promise.all([producer.flush(), producer.close()]));
   });
 
   it('reports a taken name at once, and waits for its own dying registration', async () => {
@@ -517,16 +546,24 @@ describe('a producer', () => {
     expect(broker.all('closeProducer')).toHaveLength(1);
   });
 
-  it('gives up closing after the operation timeout when there is no broker, as ambiguous', async () => {
+  it('gives up closing after the operation timeout when there is no broker: ambiguous is only what was written', async () => {
     const producer = await create({ sendTimeoutMs: 0, batching: { maxDelayMs: 0 } });
+    broker.script('send', () => true);
+    const sent = [producer.send({ payload: text('a') })];
+    await clock.settle();
     broker.down = true;
     broker.open.at(-1)?.cut();
     await clock.settle();
-    const sent = Promise.allSettled([producer.send({ payload: text('a') })]);
+    sent.push(producer.send({ payload: text('b') }));
+    const settled = Promise.allSettled(sent);
 
     await finish(producer.close());
 
-    expect(await sent).toMatchObject([{ reason: { code: 'SMARTPULSE_WIRE_CLOSED', ambiguous: true } }]);
+    expect(await settled).toMatchObject([
+      { reason: { code: 'SMARTPULSE_WIRE_CLOSED', ambiguous: true } },
+      { reason: { code: 'SMARTPULSE_WIRE_CLOSED', ambiguous: false } },
+    ]);
+    await expect(producer.send({ payload: text('c') })).rejects.toMatchObject({ ambiguous: false });
   });
 
   it('keeps the messages of a key on one partition, as the Java client would', async () => {

@@ -13,7 +13,7 @@ import { FRAME_HEADROOM_BYTES } from '../protocol/frame/frame-reader.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { MessageTooLargeError, type WireError } from '../pulsar-wire.errors.js';
 import { Batcher, type BatcherOptions } from './batcher.js';
-import { isIntact, type PendingFrame, type Senders } from './pending-frames.js';
+import { isIntact, type PendingFrame } from './pending-frames.js';
 import type { WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
 import { SendQueue } from './send-queue.js';
 
@@ -60,7 +60,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #settled = 0;
   #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #closing: Promise<void> | undefined;
-  #ended: WireError | undefined;
+  /** What later sends are told. */
+  #ended: WireClosedError | undefined;
 
   constructor(
     private readonly context: ClientContext,
@@ -183,7 +184,10 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
       }
       if (BrokerRefusedError.is(error, REFUSAL.QuotaException)) {
-        this.#failAll(new BrokerRefusedError('send', error.number, error.answer, { ambiguous: true }));
+        this.#failAll(
+          new BrokerRefusedError('send', error.number, error.answer, { ambiguous: true }),
+          new BrokerRefusedError('send', error.number, error.answer),
+        );
       }
       throw error;
     }
@@ -250,7 +254,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     if (frame.highestSequenceId > this.#lastSequenceId) {
       this.#lastSequenceId = frame.highestSequenceId;
     }
-    if (!frame.isSentAgain) {
+    if (frame.written !== 'again') {
       // All of it is with the broker, and nobody here reads it again.
       this.context.frameMemory.giveBack(frame.bytes);
     }
@@ -314,7 +318,15 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
 
   #onFrame(frame: PendingFrame): void {
     this.#frames.push(frame);
-    this.#connection?.write(frame.bytes);
+    this.#write(this.#connection, frame);
+  }
+
+  /** What has no connection is written by the next one. */
+  #write(connection: Connection | undefined, frame: PendingFrame): void {
+    if (connection !== undefined) {
+      frame.written = frame.written === 'no' ? 'once' : 'again';
+      connection.write(frame.bytes);
+    }
   }
 
   /** Everything that has no receipt, unchanged and in order, before anything new. */
@@ -327,9 +339,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         // This broker takes less than the last one, and would close the connection on it, again and again.
         this.#settleFrame(frame, new MessageTooLargeError(frame.bytes.length, this.#maxMessageBytes));
       } else {
-        frame.isSentAgain = true;
         this.#frames.push(frame);
-        connection.write(frame.bytes);
+        this.#write(connection, frame);
         resent++;
       }
     }
@@ -355,8 +366,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#checksumResends++;
     this.#strayReceipts += this.#frames.size - 1;
     for (const pending of this.#frames) {
-      pending.isSentAgain = true;
-      this.#connection?.write(pending.bytes);
+      this.#write(this.#connection, pending);
     }
   }
 
@@ -386,13 +396,18 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#release(frame.senders.count, frame.senders.bytes);
   }
 
-  #failAll(cause: WireError): void {
-    const failed: Senders[] = [...this.#frames.takeAll().map(({ senders }) => senders), ...this.#batcher.takeOpen()];
-    for (const senders of failed) {
-      senders.rejectAll(cause);
+  /** @param unsent for what was never written. */
+  #failAll(cause: WireError, unsent: WireError = cause): void {
+    const frames = this.#frames.takeAll();
+    const open = this.#batcher.takeOpen();
+    for (const { senders, written } of frames) {
+      senders.rejectAll(written === 'no' ? unsent : cause);
     }
-    for (const senders of failed) {
-      this.#release(senders.count, senders.bytes);
+    for (const senders of open) {
+      senders.rejectAll(unsent);
+    }
+    for (const { count, bytes } of [...frames.map(({ senders }) => senders), ...open]) {
+      this.#release(count, bytes);
     }
   }
 
@@ -435,13 +450,15 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     if (this.#ended !== undefined) {
       return;
     }
-    this.#ended = cause;
+    // Whoever comes too late is told that nothing was sent, and makes another producer.
+    const ended = WireClosedError.is(cause) && !cause.ambiguous ? cause : new WireClosedError('producer', { cause });
+    this.#ended = ended;
     this.#connection?.removeProducer(this.#id, this);
     this.#connection = undefined;
     this.#timeout?.cancel();
     this.#attachment.end(cause);
-    this.#queue.rejectAll(cause);
-    this.#failAll(cause);
+    this.#queue.rejectAll(ended);
+    this.#failAll(cause, ended);
     this.onEnded(this);
   }
 }

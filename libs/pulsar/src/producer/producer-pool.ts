@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '@smartpulse/resilience';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { TransportProducer, TransportProducerOptions } from '../transport/pulsar.transport.js';
+import { CreationPauses } from './creation-pauses.js';
 
 /** How a kind of producer sends; the topic comes with each use. */
 export type ProducerProfile = Omit<TransportProducerOptions, 'topic'>;
@@ -84,12 +85,13 @@ class PoolEntry implements ProducerLease {
 
 /**
  * One producer per topic and options. However many ask at once, it is created once; a failed creation is forgotten, so that the next use
- * tries again. Idle producers are closed, the one unused longest makes room, none with sends on their way; closing flushes first.
+ * tries again, after a pause where the broker refused it more than once. Idle producers are closed, the one unused longest makes room, none with sends on their way; closing flushes first.
  */
 export class ProducerPool {
   readonly #options: ProducerPoolOptions;
   readonly #entries = new Map<string, PoolEntry>();
   readonly #closing = new Map<string, Promise<void>>();
+  readonly #pauses: CreationPauses;
   readonly #profileKeys = new WeakMap<ProducerProfile, string>();
   /** The same entries by what a use knows of them, so that it need not put a key together. */
   readonly #shortcuts = new WeakMap<ProducerProfile, Map<string, PoolEntry>>();
@@ -99,6 +101,7 @@ export class ProducerPool {
 
   constructor(options: ProducerPoolOptions) {
     this.#options = options;
+    this.#pauses = new CreationPauses(options.clock, options.max);
   }
 
   /** Producers in the pool. */
@@ -119,7 +122,7 @@ export class ProducerPool {
    * The topic's producer for one use, which ends with {@link release}. Uses that wait for the creation go on in the order of the calls.
    *
    * @throws PulsarClosedError after close; PulsarError of kind `backpressure` when every producer of a full pool is in use, or the topic's has
-   *   all the uses that it may have.
+   *   all the uses that it may have; what the broker said, when it refused the topic's producer several times and again just now.
    */
   lease(topic: string, profile: ProducerProfile): ProducerLease {
     const entry = this.#entry(topic, profile);
@@ -198,15 +201,23 @@ export class ProducerPool {
   }
 
   #make(key: string, topic: string, profile: ProducerProfile): PoolEntry {
+    const refusal = this.#pauses.refusal(key);
+    if (refusal !== undefined) {
+      throw refusal;
+    }
     this.#makeRoom(topic);
     const creating = this.#create(key, { ...profile, topic });
     const entry = new PoolEntry(key, topic, this.#options.maxUses(topic), profile, creating);
     this.#entries.set(key, entry);
     creating.then(
-      (producer) => entry.made(producer),
+      (producer) => {
+        this.#pauses.made(key);
+        entry.made(producer);
+      },
       (error: unknown) => {
         // The uses that wait for it are told; the next one tries again.
         this.#forget(entry);
+        this.#pauses.failed(key, error);
         entry.failed(error);
       },
     );

@@ -53,7 +53,7 @@ export function wireFailure(error: unknown, topic: string | undefined): PulsarEr
     case 'SMARTPULSE_WIRE_CLOSED':
       return error.ambiguous
         ? brokerFailure('SMARTPULSE_PULSAR_CONNECTION', withoutRemedy(error), { ...details, kind: 'recreate' })
-        : new PulsarClosedError(closedPart(error), topic);
+        : new PulsarClosedError(closedPart(error), topic, error.cause === undefined ? undefined : error);
     case 'SMARTPULSE_WIRE_INVALID_MESSAGE_ID':
       return foreignMessageId(topic ?? 'the broker');
     case 'SMARTPULSE_WIRE_INVALID_OPTION':
