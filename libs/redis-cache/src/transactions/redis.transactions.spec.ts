@@ -9,6 +9,7 @@ import {
   InvalidTransactionError,
   type RedisTransaction,
   RedisTransactionConflictError,
+  RedisTransactionRefusedError,
   RedisTransactions,
   RedisTransactionsBusyError,
   RedisTransactionsClosedError,
@@ -33,6 +34,8 @@ class FakeServer extends TransactionServers {
   opened = 0;
   fateOf: (commands: readonly Command[]) => Fate = () => 'sound';
   delayMs: () => number = () => 0;
+  /** What a command is refused for. */
+  errorOf: (name: string) => string | undefined = () => undefined;
 
   constructor(readonly clock: Clock) {
     super();
@@ -127,6 +130,10 @@ class FakeConnection extends TransactionConnection {
   #run(command: Command): CommandReply {
     const [name, ...parameters] = command;
     const key = String(parameters[0]);
+    const error = this.server.errorOf(name);
+    if (error !== undefined) {
+      return { kind: 'error', error: new Error(error) };
+    }
     if (this.#queued !== undefined && name !== 'EXEC') {
       this.#queued.push(command);
       return { kind: 'reply', reply: 'QUEUED' };
@@ -277,6 +284,40 @@ describe('RedisTransactions', () => {
       attempts: 1,
     });
     expect([...server.open].map((connection) => connection.watches)).toEqual([false]);
+  });
+
+  it('tries again, on another connection, where a server cannot yet, and says where it could not to the end', async () => {
+    const { clock, server, increment } = stage();
+    let refusals = 2;
+    server.errorOf = (name) => (name === 'WATCH' && refusals-- > 0 ? 'LOADING Redis is loading' : undefined);
+    const later = increment('a');
+    await clock.advance(100);
+    expect(await later).toMatchObject({ outcome: 'committed', attempts: 3 });
+    expect(server.opened).toBe(3);
+    for (const [name, phase] of [
+      ['WATCH', 'watch'],
+      ['GET', 'read'],
+      ['EXEC', 'exec'],
+    ]) {
+      server.errorOf = (asked) => (asked === name ? 'READONLY You can not write against a replica.' : undefined);
+      const never = expect(increment('a', { attempts: 2 })).rejects.toMatchObject({
+        code: RedisTransactionUnavailableError.code,
+        phase,
+        ambiguous: false,
+      });
+      await clock.advance(1_000);
+      await never;
+    }
+    expect(server.values.get('a')).toBe(1);
+  });
+
+  it('does not follow a server out of what it was given, and refuses what a server refuses', async () => {
+    const { server, increment } = stage();
+    for (const error of ['MOVED 1 10.0.0.1:6379', 'OOM command not allowed']) {
+      server.errorOf = (name) => (name === 'EXEC' ? error : undefined);
+      await expect(increment('a')).rejects.toThrow(RedisTransactionRefusedError);
+    }
+    expect(server.values.has('a')).toBe(false);
   });
 
   it('ends work that does not end by its time, or by the signal of the caller, and takes nothing of it afterwards', async () => {

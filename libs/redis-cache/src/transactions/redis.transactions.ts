@@ -12,6 +12,7 @@ import { z } from 'zod';
 import {
   CrossSlotError,
   RedisTransactionConflictError,
+  RedisTransactionRefusedError,
   RedisTransactionsBusyError,
   RedisTransactionsClosedError,
   RedisTransactionUnavailableError,
@@ -209,7 +210,7 @@ export class RedisTransactions {
       }
       this.#counters.conflicts += end.kind === 'conflicted' ? 1 : 0;
       if (attempt >= attempts) {
-        throw failureOf(end, attempts);
+        throw end.kind === 'conflicted' ? new RedisTransactionConflictError(attempts) : end.failure;
       }
       if (end.kind !== 'lost' && !(end.kind === 'redirected' && redirections <= MAX_REDIRECTIONS)) {
         await clock.sleep(backoffDelayMs(BACKOFF, attempt, random), signal);
@@ -282,9 +283,13 @@ export class RedisTransactions {
   }
 
   async #follow(error: Error, keys: readonly string[], from: TransactionServer): Promise<TransactionRedirection> {
+    const { servers } = this.#parts;
+    if (!servers.hasSlots) {
+      throw new RedisTransactionRefusedError(undefined, error);
+    }
     let to: TransactionRedirection | undefined;
     try {
-      to = await this.#parts.servers.redirected(error, keys[0] ?? '', from);
+      to = await servers.redirected(error, keys[0] ?? '', from);
     } catch (cause) {
       throw new RedisTransactionUnavailableError('connect', cause, { ambiguous: false });
     }
@@ -299,17 +304,4 @@ export class RedisTransactions {
       throw new RedisTransactionsClosedError();
     }
   }
-}
-
-/** What the last attempt ended by. */
-function failureOf(
-  end: Exclude<AttemptEnd<unknown>, { readonly kind: 'committed' | 'abandoned' }>,
-  attempts: number,
-): Error {
-  if (end.kind === 'conflicted') {
-    return new RedisTransactionConflictError(attempts);
-  }
-  return end.kind === 'lost'
-    ? end.failure
-    : new RedisTransactionUnavailableError('exec', end.error, { ambiguous: false });
 }

@@ -1,13 +1,8 @@
-/** Why a server did not do what it was asked for: nothing was changed. */
-export type Refusal =
-  /** Another server has the key. */
-  | { readonly kind: 'redirected'; readonly error: Error }
-  /** Keys of several slots. */
-  | { readonly kind: 'crossing'; readonly error: Error }
-  /** It may do so in a moment, or another one in its place: it loads its data, is a replica now, or a slot is on its way. */
-  | { readonly kind: 'postponed'; readonly error: Error }
-  /** It never will. */
-  | { readonly kind: 'refused'; readonly error: Error };
+/**
+ * Why a server did not do what it was asked for; nothing was changed. `redirected`: another server has the key. `crossing`: keys of several slots. `postponed`: it may do so in
+ * a moment, or another one in its place, because it loads its data, is a replica now, or a slot is on its way. `refused`: it never will.
+ */
+export type Refusal = 'redirected' | 'crossing' | 'postponed' | 'refused';
 
 const ABORTED = /^EXECABORT Transaction discarded because of: /;
 
@@ -15,10 +10,10 @@ const ABORTED = /^EXECABORT Transaction discarded because of: /;
 export function refusalOf(error: Error): Refusal {
   const text = error.message.replace(ABORTED, '');
   if (/^(?:MOVED|ASK) /.test(text)) {
-    return { kind: 'redirected', error };
+    return 'redirected';
   }
   if (text.startsWith('CROSSSLOT')) {
-    return { kind: 'crossing', error };
+    return 'crossing';
   }
-  return { kind: /^(?:READONLY|LOADING|MASTERDOWN|TRYAGAIN|CLUSTERDOWN)/.test(text) ? 'postponed' : 'refused', error };
+  return /^(?:READONLY|LOADING|MASTERDOWN|TRYAGAIN|CLUSTERDOWN)/.test(text) ? 'postponed' : 'refused';
 }

@@ -13,11 +13,13 @@ import {
   type RedisTransaction,
   type TransactionWork,
 } from './redis-transaction.js';
-import { type Refusal, refusalOf } from './refusals.js';
+import { refusalOf } from './refusals.js';
 import { checkChange, checkCommand } from './transaction-keys.js';
 import type { Command, CommandReply, TransactionConnection } from './transaction-servers.js';
 
 const MAX_QUEUED = 10_000;
+
+type Phase = 'watch' | 'read' | 'exec';
 
 /** How an attempt ended that may be followed by another one, or not. */
 export type AttemptEnd<T> =
@@ -25,7 +27,10 @@ export type AttemptEnd<T> =
   | { readonly kind: 'abandoned'; readonly reason: string }
   /** A watched key was changed meanwhile. */
   | { readonly kind: 'conflicted' }
-  | Extract<Refusal, { readonly kind: 'redirected' | 'postponed' }>
+  /** Another server has the key, as the error says. */
+  | { readonly kind: 'redirected'; readonly error: Error; readonly failure: RedisTransactionUnavailableError }
+  /** The server may do so in a moment, or another one in its place. */
+  | { readonly kind: 'postponed'; readonly failure: RedisTransactionUnavailableError }
   /** The connection was lost before anything was changed. */
   | { readonly kind: 'lost'; readonly failure: RedisTransactionUnavailableError };
 
@@ -70,7 +75,7 @@ export class TransactionAttempt {
     const watched = await this.#send('watch', [['WATCH', ...this.#parts.keys]]);
     const refused = watched?.find((reply) => reply.kind === 'error');
     if (refused !== undefined) {
-      this.#note('WATCH', refused.error);
+      this.#note('watch', 'WATCH', refused.error);
     }
     if (this.#isOver()) {
       return this.#over();
@@ -146,12 +151,14 @@ export class TransactionAttempt {
       return reply.reply;
     }
     if (reply !== undefined) {
-      this.#note(undefined, reply.error);
+      this.#note('read', undefined, reply.error);
       throw reply.error;
     }
-    throw this.#broken?.kind === 'lost'
-      ? this.#broken.failure
-      : (this.#failure ?? new RedisTransactionUnavailableError('read', undefined, { ambiguous: false }));
+    throw (
+      this.#failure ??
+      this.#broken?.failure ??
+      new RedisTransactionUnavailableError('read', undefined, { ambiguous: false })
+    );
   }
 
   #queue(command: string, parameters: readonly CommandArgument[]): void {
@@ -185,7 +192,7 @@ export class TransactionAttempt {
       const at = replies.findIndex((reply) => reply.kind === 'error');
       const first = replies[at];
       const command = at === replies.length - 1 ? undefined : commands[at]?.[0];
-      this.#note(command, first?.kind === 'error' ? first.error : new Error('No answer.'), true);
+      this.#note('exec', command, first?.kind === 'error' ? first.error : new Error('No answer.'));
       return this.#over();
     }
     if (end.reply === null) {
@@ -209,10 +216,7 @@ export class TransactionAttempt {
   }
 
   /** Answers to all of them; `undefined` when the connection is lost, and how is noted. */
-  async #send(
-    phase: 'watch' | 'read' | 'exec',
-    commands: readonly Command[],
-  ): Promise<readonly CommandReply[] | undefined> {
+  async #send(phase: Phase, commands: readonly Command[]): Promise<readonly CommandReply[] | undefined> {
     const { connection, asks, clock, commandTimeoutMs } = this.#parts;
     if (!connection.usable) {
       this.#lost(phase, new Error('The connection was lost.'), false);
@@ -245,7 +249,7 @@ export class TransactionAttempt {
   }
 
   /** Nothing was changed unless it is ambiguous, and then no other attempt may follow. */
-  #lost(phase: 'watch' | 'read' | 'exec', cause: unknown, ambiguous: boolean): void {
+  #lost(phase: Phase, cause: unknown, ambiguous: boolean): void {
     const failure = new RedisTransactionUnavailableError(phase, cause, { ambiguous });
     if (ambiguous) {
       this.#failure ??= failure;
@@ -254,23 +258,24 @@ export class TransactionAttempt {
     }
   }
 
-  /** Takes up what the error of a server means for the attempt. @param ends it ends by it, also when it is the error of one command. */
-  #note(command: string | undefined, error: Error, ends = command !== undefined): void {
-    const refusal = refusalOf(error);
-    switch (refusal.kind) {
+  /** Takes up what the error of a server means for the attempt. What a read is refused for is for the work to judge. */
+  #note(phase: Phase, command: string | undefined, error: Error): void {
+    const { connection, keys } = this.#parts;
+    const failure = new RedisTransactionUnavailableError(phase, error, { ambiguous: false });
+    switch (refusalOf(error)) {
       case 'redirected':
-        this.#broken ??= refusal;
+        this.#broken ??= { kind: 'redirected', error, failure };
         break;
       case 'postponed':
         // Another connection may lead to who can.
-        this.#parts.connection.drop();
-        this.#broken ??= refusal;
+        connection.drop();
+        this.#broken ??= { kind: 'postponed', failure };
         break;
       case 'crossing':
-        this.#failure ??= new CrossSlotError(undefined, this.#parts.keys.length);
+        this.#failure ??= new CrossSlotError(undefined, keys.length);
         break;
       case 'refused':
-        if (ends) {
+        if (phase !== 'read') {
           this.#failure ??= new RedisTransactionRefusedError(command, error);
         }
         break;
