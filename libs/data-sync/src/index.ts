@@ -45,7 +45,7 @@ export type { ChangeEnvelope, EnvelopeChange, EnvelopeKind, WireValue } from './
 export { ENVELOPE_PROPERTIES } from './envelope/envelope-properties.js';
 export { decodeEnvelope, encodeEnvelope } from './envelope/envelope.codec.js';
 export { envelopeCodec } from './envelope/envelope.pulsar.codec.js';
-export { ChannelPollSignal } from './nudge/channel.poll-signal.js';
+export { ChannelPollSignal, type ChannelPollSignalOptions } from './nudge/channel.poll-signal.js';
 export type { ChangeFeedStats } from './on-change/change-feed.stats.js';
 export type { FeedResync, KeyChange, KeyChanges } from './on-change/key-changes.js';
 export {

@@ -302,6 +302,25 @@ describe('the doctor on SQL Server', () => {
   });
 });
 
+describe('an examination that fails', () => {
+  it.each([
+    [297, 16, /^It failed: error 297 \(/, /Look the number up/],
+    [9002, 17, /^It failed: error 9002 \(/, /Look the number up/],
+  ])('is a finding with the number of error %d, and no word of its text', async (number, severity, says, remedy) => {
+    await withShop(async (shop) => {
+      shop.engine.faults.failWith(number, severity, 'something about row 4711', { matches: /HAS_PERMS_BY_NAME/ });
+      const findings = await examined(shop);
+
+      expect(findings.map(({ code, severity: how, sql: ddl }) => [code, how, ddl])).toEqual([
+        ['examinationFailed', 'error', []],
+      ]);
+      expect(findings[0]?.problem).toMatch(says);
+      expect(findings[0]?.remedy).toMatch(remedy);
+      expect(JSON.stringify(findings)).not.toContain('4711');
+    });
+  });
+});
+
 /** The one thing that the test engine has no columns of. */
 class OddType extends SqlServerPool {
   readonly #pool: SqlServerPool;

@@ -4,6 +4,7 @@ import { SecondaryReplicaError, SqlServerBookkeepingError, SqlServerConnectionEr
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { caughtUp, follow } from '../../support/sql-server/suites/follower.js';
+import { FaultScript } from '../../support/sql-server/wire/faults/fault-script.js';
 import { StockServer } from './stock-server.js';
 
 beforeAll(() => Logger.overrideLogger(false));
@@ -230,6 +231,36 @@ describe('a statement on SQL Server', () => {
     shop.database.role = 'primary';
     await source.state([TABLE]);
     expect(shop.server.acceptedConnections).toBeGreaterThan(before);
+  });
+
+  it('leaves the pool of an old primary once, however many statements fail there: the new one stays open', async () => {
+    const faults = new FaultScript();
+    const moved = await StockServer.start({ faults });
+    const pool = moved.pool();
+    const ask = (sql: string): Promise<unknown> => pool.run({ name: 'test', sql, parameters: [] });
+    let open = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    try {
+      moved.engine.faults.failWith(976, 14, 'The target database is in an availability group.', {
+        matches: /old/,
+        times: 2,
+      });
+      faults.onRequest('late', { kind: 'wait', when: 'reply', until: () => late });
+      const second = ask('SELECT 2 AS old_late');
+      await expect(ask('SELECT 1 AS old')).rejects.toThrow();
+      expect(await ask('SELECT 3 AS new')).toEqual([[[3]]]);
+      open();
+      await expect(second).rejects.toThrow();
+      const before = moved.server.acceptedConnections;
+      expect(await ask('SELECT 4 AS new')).toEqual([[[4]]]);
+      expect(moved.server.acceptedConnections).toBe(before);
+      expect(faults.pending).toBe(0);
+    } finally {
+      await pool.close();
+      await moved.stop();
+    }
   });
 
   it('has the number of a login that failed, and of a database that cannot be opened', async () => {

@@ -16,12 +16,12 @@ export function forecastCapture(
   dataSource: DataSource,
   channel: CacheChannel,
 ): CaptureParts {
-  const { outside, cacheServer } = parts;
+  const { outside, cacheServer, clock } = parts;
   const alone = captureOf(parts, dataSource);
   const captured = outside === undefined ? alone : withOutsideCopy(alone, outside);
   return cacheServer instanceof EmbeddedCacheServer
     ? captured
-    : { ...captured, pollSignal: new ChannelPollSignal(channel, captured.pollSignal) };
+    : { ...captured, pollSignal: new ChannelPollSignal(channel, captured.pollSignal, { clock }) };
 }
 
 function captureOf({ database, clock, replica }: ProductionForecastParts, dataSource: DataSource): CaptureParts {

@@ -105,13 +105,13 @@ describe('ChannelPollSignal', () => {
     expect(heard).toEqual(['a', 'b']);
   });
 
-  it('listens again for the next listener when the channel could not be followed', async () => {
+  it('tries again by itself when the channel could not be followed, also where no other listener comes, and not for nobody', async () => {
     const { clock } = replicas;
     let attempts = 0;
     const channel = new CacheChannel({
       open: async () => {
         attempts += 1;
-        if (attempts === 1) {
+        if (attempts <= 3) {
           throw new Error('There is no server.');
         }
         return new MemoryChannelTransport(replicas.server);
@@ -122,15 +122,19 @@ describe('ChannelPollSignal', () => {
       clock,
       random: new SeededRandom(9),
     });
-    const signal = new ChannelPollSignal(channel);
+    const signal = new ChannelPollSignal(channel, undefined, { clock, random: new SeededRandom(1) });
     let heard = 0;
+    const end = signal.onNudge('dbo.a', () => (heard += 1));
+    await clock.settle();
+    end();
+    await clock.advance(60_000);
+    expect(attempts).toBe(1);
     signal.onNudge('dbo.a', () => (heard += 1));
-    await clock.settle();
-    signal.onNudge('dbo.b', () => {});
-    await clock.settle();
+    await clock.advance(10_000);
+    expect([attempts, heard]).toEqual([4, 1]);
     replicas.add().signal.nudge(['dbo.a']);
     await clock.settle();
-    expect(heard).toBe(1);
+    expect(heard).toBe(2);
     await channel.close();
   });
 });

@@ -1,9 +1,29 @@
 import { Logger } from '@nestjs/common';
 import { InProcessPollSignal, PollSignal } from '@smartpulse/cdc';
 import { type CacheChannel, defineTopic } from '@smartpulse/redis-cache';
+import {
+  backoffDelayMs,
+  type BackoffOptions,
+  type Clock,
+  type Random,
+  SystemClock,
+  SystemRandom,
+  type Timer,
+} from '@smartpulse/resilience';
 
 /** Of the app itself: its replicas have one prefix. The key is the table. */
 const NUDGES = defineTopic<null>({ name: 'cdc-nudges' });
+
+/** Waits between attempts to follow the channel. */
+const RETRY: BackoffOptions = Object.freeze({ initialMs: 1_000, multiplier: 2, maxMs: 60_000, jitter: 'equal' });
+
+/** What a {@link ChannelPollSignal} waits by. */
+export interface ChannelPollSignalOptions {
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+  /** Spreads the waits of replicas. Default: the machine's. */
+  readonly random?: Random | undefined;
+}
 
 /**
  * Nudges over the app's {@link CacheChannel}: a writer on one replica wakes the tracker on whichever replica holds the lease. Within the process they go
@@ -27,11 +47,21 @@ export class ChannelPollSignal extends PollSignal {
   readonly #listeners = new Map<string, number>();
   /** Tables whose nudge is on its way; `true`: it was nudged again meanwhile. */
   readonly #sending = new Map<string, boolean>();
+  readonly #clock: Clock;
+  readonly #random: Random;
   #following = false;
+  #failures = 0;
+  #retry: Timer | undefined;
 
   /** @param local how nudges go within the process; what comes over the channel is handed on by it. */
-  constructor(channel: CacheChannel, local: PollSignal = new InProcessPollSignal()) {
+  constructor(
+    channel: CacheChannel,
+    local: PollSignal = new InProcessPollSignal(),
+    { clock = new SystemClock(), random = new SystemRandom() }: ChannelPollSignalOptions = {},
+  ) {
     super();
+    this.#clock = clock;
+    this.#random = random;
     this.#channel = channel;
     this.#local = local;
   }
@@ -65,6 +95,10 @@ export class ChannelPollSignal extends PollSignal {
     const left = (this.#listeners.get(table) ?? 1) - 1;
     if (left === 0) {
       this.#listeners.delete(table);
+      if (this.#listeners.size === 0) {
+        this.#retry?.cancel();
+        this.#retry = undefined;
+      }
     } else {
       this.#listeners.set(table, left);
     }
@@ -85,19 +119,44 @@ export class ChannelPollSignal extends PollSignal {
     }
   }
 
-  /** Listens from the first listener on, as long as the app runs; what fails is tried again for the next listener. */
+  /** Listens from the first listener on, as long as the app runs; what fails is tried again, as long as there are listeners. */
   #follow(): void {
     if (this.#following) {
       return;
     }
     this.#following = true;
+    this.#retry?.cancel();
+    this.#retry = undefined;
     this.#channel
       .subscribe(NUDGES, ({ key, own }) => (own ? undefined : this.#local.nudge([key])), {
         onGap: () => this.#local.nudge([...this.#listeners.keys()]),
       })
-      .catch((error: unknown) => {
-        this.#following = false;
-        this.#logger.warn(`Nudges of other replicas do not reach this one (${String(error)}); trackers poll anyway.`);
-      });
+      .then(
+        () => this.#followed(),
+        (error: unknown) => this.#failed(error),
+      );
+  }
+
+  #followed(): void {
+    if (this.#failures > 0) {
+      this.#failures = 0;
+      // Whatever was sent meanwhile was heard by nobody here.
+      this.#local.nudge([...this.#listeners.keys()]);
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#following = false;
+    this.#failures += 1;
+    const retryInMs = backoffDelayMs(RETRY, this.#failures, this.#random);
+    // The first of a row and then ever more seldom: an outage must not fill the log.
+    if ((this.#failures & (this.#failures - 1)) === 0) {
+      this.#logger.warn(
+        `Nudges of other replicas do not reach this one (${String(error)}); trackers poll anyway. Attempt ${this.#failures + 1} follows in ${Math.round(retryInMs)} ms.`,
+      );
+    }
+    if (this.#listeners.size > 0) {
+      this.#retry = this.#clock.setTimer(retryInMs, () => this.#follow(), { unref: true });
+    }
   }
 }

@@ -170,6 +170,35 @@ describe('DoubledCheckpointStore', () => {
     expect(await store.load(KEY)).toEqual(at(1n, 5n));
   });
 
+  it('waits once for a copy that does not answer, no longer for any page after that, and makes up for it by itself', async () => {
+    const other = { ...at(1n, 1n), table: 'dbo.other' };
+    records.reachable = false;
+    await store.save(at(1n, 5n), 1n);
+    let answer = (): void => {};
+    const silence = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const put = records.put.bind(records);
+    let asked = 0;
+    records.put = async (name, record) => {
+      asked += 1;
+      await silence;
+      return put(name, record);
+    };
+    records.reachable = true;
+    for (let version = 6n; version <= 20n; version++) {
+      expect(await store.save(at(1n, version), 1n)).toBe('saved');
+    }
+    expect(await store.save(other, 1n)).toBe('saved');
+    expect(asked).toBe(1);
+    answer();
+    await expect.poll(() => outside.load(KEY)).toEqual(at(1n, 20n));
+    await expect.poll(() => outside.load({ ...KEY, table: 'dbo.other' })).toEqual(other);
+
+    await store.save(at(1n, 21n), 1n);
+    expect(await outside.load(KEY)).toEqual(at(1n, 21n));
+  });
+
   it('tells an older holder that it is fenced off, and copies nothing of it', async () => {
     await store.save(at(1n, 5n), 2n);
     expect(await store.save(at(1n, 6n), 1n)).toBe('fenced');

@@ -54,8 +54,9 @@ export class MssqlPool extends SqlServerPool {
 
   override async run(statement: SqlServerStatement, signal?: AbortSignal): Promise<SqlServerAnswer> {
     signal?.throwIfAborted();
+    const opening = this.#open();
     try {
-      const { driver, pool } = await this.#open();
+      const { driver, pool } = await opening;
       signal?.throwIfAborted();
       return await this.#request(driver, pool, statement, signal);
     } catch (error) {
@@ -63,7 +64,7 @@ export class MssqlPool extends SqlServerPool {
         throw signal.reason;
       }
       if (readDriverError(error).messages.some(({ number }) => MOVED.includes(number))) {
-        this.#reconnect();
+        this.#leave(opening);
       }
       throw explainConnection(this.#logins.explain(error), addressOf(this.#options.target));
     }
@@ -102,12 +103,14 @@ export class MssqlPool extends SqlServerPool {
     }
   }
 
-  /** The database is elsewhere: connections to where it was would answer the same for ever. */
-  #reconnect(): void {
-    const opening = this.#opening;
+  /** The database is elsewhere: connections to where it was would answer the same for ever. Who says so late speaks of a pool that was left. */
+  #leave(failed: Promise<Open>): void {
+    if (this.#opening !== failed) {
+      return;
+    }
     this.#opening = undefined;
-    opening
-      ?.then(({ pool }) => pool.close())
+    failed
+      .then(({ pool }) => pool.close())
       .catch((error: unknown) => {
         this.#logger.debug(`The old pool did not close (${error instanceof Error ? error.name : typeof error}).`);
       });
