@@ -1,6 +1,5 @@
 import { UnsupportedOperationError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
-import { Fifo } from '../collections/fifo.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import { InvalidMessageIdError } from '../pulsar-wire.errors.js';
 import type { ConsumerListener, WireConsumer } from './consumer.options.js';
@@ -12,26 +11,39 @@ import type { TopicEnd } from './topic-end.js';
 /** What it needs of the consumer of one partition. */
 export interface PartitionConsumer extends WireConsumer {
   ends(): Promise<readonly TopicEnd[]>;
+  /** Hands out what waits in it, as far as its listener is ready. */
+  handOut(): void;
+}
+
+/**
+ * A listener that is not always ready for what it has permitted. What it does not take yet stays with the consumer of the partition, which alone
+ * knows when it becomes void: with a lost connection, a seek, or when everything is given back.
+ */
+export interface PartitionListener extends ConsumerListener {
+  /** Asked before each message. */
+  isReady?(): boolean;
 }
 
 interface Partition {
   readonly consumer: PartitionConsumer;
   /** Permits given to it that it has not used. */
   credit: number;
-  /** Of its messages, those that lie in our queue. */
-  queued: number;
 }
 
 /**
  * One consumer for each partition of a topic, behind one window of permits. Each partition always has its share of the window, at least
- * one, so that a quiet one is heard at once; what arrives beyond the window waits here.
+ * one, so that a quiet one is heard at once; what arrives beyond the window waits in the consumer of its partition.
  */
 export class PartitionedConsumer implements WireConsumer {
   readonly #partitions: Partition[] = [];
-  readonly #queue = new Fifo<{ readonly partition: Partition; readonly message: ReceivedMessage }>();
   readonly #inactive = new Set<number>();
   #allowed = 0;
-  #draining = false;
+  /** The listener has a message in its hands. */
+  #busy = false;
+  /** It permitted more meanwhile. */
+  #permitted = false;
+  /** The partition that is asked first the next time. */
+  #first = 0;
   #closed = false;
 
   constructor(
@@ -41,23 +53,16 @@ export class PartitionedConsumer implements WireConsumer {
   ) {}
 
   /** What the consumer of partition `index` is given as its listener, before it exists. */
-  listenerOf(index: number): ConsumerListener {
+  listenerOf(index: number): PartitionListener {
     return {
-      onMessage: (message) => {
-        const partition = this.#partitions[index];
-        if (partition !== undefined) {
-          partition.credit--;
-          partition.queued++;
-          this.#queue.push({ partition, message });
-          this.#drain();
-        }
-      },
+      isReady: () => this.#allowed > 0 && !this.#busy && !this.#closed,
+      onMessage: (message) => this.#onMessage(index, message),
       onClosed: (error) => {
         if (!this.#closed) {
           this.#closed = true;
-          this.listener.onClosed(error);
           // One partition less would lose its messages silently, so the others go too.
           void this.#closeAll();
+          this.listener.onClosed(error);
         }
       },
       onEndOfTopic: () => {
@@ -85,13 +90,17 @@ export class PartitionedConsumer implements WireConsumer {
       await Promise.all(consumers.map((consumer) => consumer.close()));
       return;
     }
-    this.#partitions.push(...consumers.map((consumer) => ({ consumer, credit: 0, queued: 0 })));
-    this.#drain();
+    this.#partitions.push(...consumers.map((consumer) => ({ consumer, credit: 0 })));
+    this.#share();
   }
 
   permit(count: number): void {
     this.#allowed += wholeNumber('permit', count, 1, 0x7fff_ffff);
-    this.#drain();
+    if (this.#busy) {
+      this.#permitted = true;
+    } else {
+      this.#share();
+    }
   }
 
   ack(id: HandedOutId): Promise<void> {
@@ -120,11 +129,8 @@ export class PartitionedConsumer implements WireConsumer {
         'Seek by publish time, or to MessageId.earliest or MessageId.latest.',
       );
     }
-    for (const { partition } of this.#queue.takeAll()) {
-      partition.queued--;
-    }
     await Promise.all(this.#partitions.map(({ consumer }) => consumer.seek(target)));
-    this.#drain();
+    this.#share();
   }
 
   async lastMessageIds(): Promise<readonly MessageId[]> {
@@ -137,13 +143,11 @@ export class PartitionedConsumer implements WireConsumer {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#queue.takeAll();
     await this.#closeAll();
   }
 
   async unsubscribe(): Promise<void> {
     this.#closed = true;
-    this.#queue.takeAll();
     await Promise.all(this.#partitions.map(({ consumer }) => consumer.unsubscribe()));
   }
 
@@ -155,30 +159,48 @@ export class PartitionedConsumer implements WireConsumer {
     return this.#partitions[id.partition]?.consumer;
   }
 
-  #drain(): void {
-    if (this.#draining || this.#closed) {
-      return;
-    }
-    this.#draining = true;
-    while (this.#allowed > 0) {
-      const next = this.#queue.shift();
-      if (next === undefined) {
-        break;
+  #onMessage(index: number, message: ReceivedMessage): void {
+    this.#allowed--;
+    this.#busy = true;
+    try {
+      // What it throws is the partition's to deal with, which knows the message.
+      this.listener.onMessage(message);
+    } finally {
+      this.#busy = false;
+      const partition = this.#partitions[index];
+      if (partition !== undefined) {
+        partition.credit--;
+        this.#topUp(partition);
       }
-      next.partition.queued--;
-      this.#allowed--;
-      this.listener.onMessage(next.message);
-    }
-    this.#draining = false;
-    const share = Math.ceil(this.#allowed / Math.max(1, this.#partitions.length));
-    for (const partition of this.#partitions) {
-      const due = share - partition.credit - partition.queued;
-      // Told in halves of the share: the partition's own window does the same towards the broker.
-      if (due > 0 && due >= partition.credit) {
-        partition.credit += due;
-        partition.consumer.permit(due);
+      if (this.#permitted) {
+        this.#permitted = false;
+        this.#share();
       }
     }
+  }
+
+  /** Takes what waits in the partitions, as far as it is allowed; another one comes first each time. */
+  #share(): void {
+    const count = this.#partitions.length;
+    const first = this.#first++;
+    for (let offset = 0; offset < count; offset++) {
+      const partition = this.#partitions[(first + offset) % count];
+      if (partition !== undefined && !this.#topUp(partition) && this.#allowed > 0) {
+        partition.consumer.handOut();
+      }
+    }
+  }
+
+  /** Whether it was given permits, and with them the occasion to hand out. */
+  #topUp(partition: Partition): boolean {
+    const due = Math.ceil(this.#allowed / this.#partitions.length) - partition.credit;
+    // Told in halves of the share: the partition's own window does the same towards the broker.
+    if (due <= 0 || due < partition.credit || this.#closed) {
+      return false;
+    }
+    partition.credit += due;
+    partition.consumer.permit(due);
+    return true;
   }
 }
 

@@ -22,17 +22,19 @@ import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
 import { AckQueue } from './ack-queue.js';
 import { AckTimeouts } from './ack-timeouts.js';
 import { ACK_RECEIPTS_SINCE, ackCommand, idData, idOf, startOf, subscribeCommand } from './consumer-commands.js';
-import type { ConsumerListener, ConsumerOptions, WireConsumer } from './consumer.options.js';
+import type { ConsumerOptions } from './consumer.options.js';
+import { chunkRefusal } from './chunk.js';
 import { CursorPlace, type SeekTarget } from './cursor-place.js';
 import { EntryReader } from './entry-reader.js';
 import type { HandedOutId } from './handed-out-id.js';
+import type { PartitionConsumer, PartitionListener } from './partitioned-consumer.js';
 import { PermitWindow } from './permit-window.js';
 import type { ReceivedMessage } from './received-message.js';
 import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
 import type { TopicEnd } from './topic-end.js';
 
 /** A consumer on one topic that is not partitioned, or on one partition. */
-export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
+export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPort {
   readonly topic: string;
   readonly subscription: string;
   readonly #id: number;
@@ -58,7 +60,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
     private readonly context: ClientContext,
     private readonly options: ConsumerOptions,
     topic: string,
-    private readonly listener: ConsumerListener,
+    private readonly listener: PartitionListener,
     private readonly onEnded: (consumer: TopicConsumer) => void,
   ) {
     this.topic = topic;
@@ -96,6 +98,10 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
 
   permit(count: number): void {
     this.#window.allow(wholeNumber('permit', count, 1, 0x7fff_ffff));
+    this.#drain();
+  }
+
+  handOut(): void {
     this.#drain();
   }
 
@@ -312,19 +318,11 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
 
   /** Entries that no application may see. */
   #isForOthers(header: MessageHeader, { metadata }: Entry): boolean {
-    if (metadata.markerType !== undefined) {
-      return true;
+    const refusal = chunkRefusal(metadata);
+    if (refusal !== undefined) {
+      this.#report(header, refusal);
     }
-    if ((metadata.numChunksFromMsg ?? 0) > 1) {
-      // Left unacknowledged: a third of a message is none, and dropping it would lose the whole.
-      const cause = new UnsupportedOperationError(
-        'The entry is one chunk of a larger message.',
-        'Consume it with a client that puts chunks together, or let the producer send smaller messages.',
-      );
-      this.#report(header, cause);
-      return true;
-    }
-    return false;
+    return refusal !== undefined || metadata.markerType !== undefined;
   }
 
   #dropCorrupt(header: MessageHeader, error: unknown): void {
@@ -358,7 +356,7 @@ export class TopicConsumer implements WireConsumer, Attachable, ConsumerPort {
       return;
     }
     this.#draining = true;
-    while (this.#window.allowed > 0 && this.#closing === undefined) {
+    while (this.#window.allowed > 0 && this.#closing === undefined && this.listener.isReady?.() !== false) {
       const message = this.#waiting.shift();
       if (message === undefined) {
         break;
