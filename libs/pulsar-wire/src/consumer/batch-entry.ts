@@ -33,6 +33,11 @@ export class BatchEntry {
     return this.#remaining;
   }
 
+  /** The application holds none of its items: each is acknowledged or given back. */
+  get isAtRest(): boolean {
+    return !this.#items.includes(Item.Open);
+  }
+
   /** The memory of its items, until each of them is acknowledged. */
   lend(loan: Loan | undefined): void {
     if (loan !== undefined) {

@@ -655,6 +655,25 @@ describe('a consumer', () => {
     expect(closed).toEqual([]);
   });
 
+  it('ends its close when the broker does not come back for its acknowledgements, which may have been taken', async () => {
+    const consumer = await subscribe({ initialPosition: 'earliest' });
+    consumer.permit(1);
+    await publish(['a'], false);
+    broker.script('ack', () => true);
+    const acked = expect(consumer.ack(messages[0]!.id)).rejects.toMatchObject({
+      code: 'SMARTPULSE_WIRE_CLOSED',
+      ambiguous: true,
+    });
+    await quiet();
+    const closing = Promise.all([consumer.close(), client.close()]);
+    await quiet();
+    broker.down = true;
+    broker.open.at(-1)?.cut();
+
+    await finish(closing);
+    await acked;
+  });
+
   it('takes the refusal to unsubscribe beside another consumer as final', async () => {
     const consumer = await subscribe();
     broker.script('unsubscribe', (connection, { requestId }) => {

@@ -9,6 +9,9 @@ import { HandedOutId } from './handed-out-id.js';
 import { Loan } from './loan.js';
 import { ReceivedMessage } from './received-message.js';
 
+/** Batches that are partly acknowledged and given back, whose acknowledged items are not handed out again when they come again. */
+const MAX_RESTING = 1_000;
+
 /** What is to be done with an entry. */
 export interface ReadEntry {
   /** To be handed out, in order. */
@@ -31,6 +34,8 @@ export interface EntryReaderOptions {
  */
 export class EntryReader {
   readonly #batches = new Map<string, BatchEntry>();
+  /** Of those, the ones that come again, here or with another consumer, and of which some items are acknowledged; the oldest first. */
+  readonly #resting = new Set<BatchEntry>();
 
   constructor(private readonly options: EntryReaderOptions) {}
 
@@ -42,6 +47,7 @@ export class EntryReader {
   /** Whatever comes from now on comes anew. */
   reset(): void {
     this.#batches.clear();
+    this.#resting.clear();
   }
 
   /** How many messages the broker charged for the entry: those that its acknowledgement set does not exclude. */
@@ -105,14 +111,29 @@ export class EntryReader {
         messages.push(new ReceivedMessage(id, topic, this.#kept(item.payload), redeliveryCount, entry.metadata, item));
       }
     }
+    this.#resting.delete(batch);
     if (batch.remaining > 0) {
       this.#batches.set(keyOf(ledgerId, entryId), batch);
     }
     return { messages, settled: batch.remaining === 0 };
   }
 
+  /** Takes messages back, to be handed out when they come again. Answers one of each entry. */
+  giveBack(ids: readonly HandedOutId[]): readonly HandedOutId[] {
+    const entries = new Map<string, HandedOutId>();
+    for (const id of ids) {
+      id.batch?.giveBack(id.batchIndex);
+      entries.set(keyOf(id.ledgerId, id.entryId), id);
+    }
+    for (const { batch } of entries.values()) {
+      this.#rest(batch);
+    }
+    return [...entries.values()];
+  }
+
   /** The batch is wholly acknowledged. */
   forget(batch: BatchEntry): void {
+    this.#resting.delete(batch);
     const key = keyOf(batch.ledgerId, batch.entryId);
     if (this.#batches.get(key) === batch) {
       this.#batches.delete(key);
@@ -124,7 +145,27 @@ export class EntryReader {
     for (const [key, batch] of this.#batches) {
       if (batch.ledgerId < id.ledgerId || (batch.ledgerId === id.ledgerId && batch.entryId < id.entryId)) {
         this.#batches.delete(key);
+        this.#resting.delete(batch);
       }
+    }
+  }
+
+  /**
+   * A batch with no item left in the application's hands may well go to another consumer, and nobody would tell. What is known of it matters only where some
+   * items are acknowledged and the broker does not keep that itself; of those so many are kept.
+   */
+  #rest(batch: BatchEntry | undefined): void {
+    if (batch?.isAtRest !== true || this.#batches.get(keyOf(batch.ledgerId, batch.entryId)) !== batch) {
+      return;
+    }
+    if (batch.remaining === batch.size) {
+      this.forget(batch);
+      return;
+    }
+    this.#resting.add(batch);
+    const [oldest] = this.#resting;
+    if (oldest !== undefined && this.#resting.size > MAX_RESTING) {
+      this.forget(oldest);
     }
   }
 

@@ -408,14 +408,9 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
       this.redeliverUnacknowledged();
       return;
     }
-    const entries = new Map<string, MessageId>();
-    for (const id of ids) {
-      id.batch?.giveBack(id.batchIndex);
-      entries.set(`${id.ledgerId}:${id.entryId}`, id);
-    }
     this.#connection?.send('redeliverUnacknowledgedMessages', {
       consumerId: this.#id,
-      messageIds: [...entries.values()].map((id) => idData(id)),
+      messageIds: this.#reader.giveBack(ids).map((id) => idData(id)),
     });
   }
 
@@ -466,7 +461,12 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#clearTimers();
     this.#clearQueue();
     if (this.#connection !== undefined) {
+      // With a broker that does not come back they would be on their way for ever.
+      const limit = this.context.clock.setTimer(this.context.operationTimeoutMs, () =>
+        this.#end(new WireClosedError('consumer', { ambiguous: true })),
+      );
       await this.#acks.settle();
+      limit.cancel();
     }
     // Another one perhaps than before: the acknowledgements may have waited for it.
     const connection = this.#connection;
