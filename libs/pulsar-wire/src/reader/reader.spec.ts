@@ -196,6 +196,46 @@ describe('a reader', () => {
     await expect(reader.seek(new MessageId(7n, 0n, 0))).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_UNSUPPORTED' });
   });
 
+  it.each([
+    ['keeps what a partition sends that has sought before the others', 'success' as const],
+    ['reads on where it was, and loses nothing, when a partition refuses to seek', 'error' as const],
+  ])('%s', async (_, answer) => {
+    start({ partitions: { [TOPIC]: 2 } });
+    for (const partition of [0, 1]) {
+      const producer = await finish(
+        client.createProducer({ topic: `${TOPIC}-partition-${partition}`, batching: { enabled: false } }),
+      );
+      for (const text of ['a', 'b', 'c']) {
+        await finish(producer.send({ payload: Buffer.from(`${partition}${text}`) }));
+      }
+      await finish(producer.close());
+    }
+    const reader = await read();
+    const begun = await texts(reader, 2);
+    let answerLater = (): void => {};
+    broker.script('seek', (connection, { requestId }) => {
+      broker.unscript('seek');
+      answerLater = () =>
+        answer === 'success'
+          ? connection.send('success', { requestId })
+          : connection.send('error', { requestId, error: 0, message: 'not now' });
+      return true;
+    });
+    const sought = reader.seek(MessageId.earliest);
+    const told = answer === 'success' ? sought : expect(sought).rejects.toThrow('not now');
+    await finish(clock.advance(2_000));
+    answerLater();
+    await finish(told.then(() => undefined));
+
+    // The partition that has sought comes from its beginning; the other one goes on, or, where the broker had sought, has yet to be told of it.
+    const rest = await texts(reader, answer === 'success' ? 3 : 7);
+    const ofSought = rest.filter((text) => text.startsWith('1'));
+    expect(ofSought.slice(-3)).toEqual(['1a', '1b', '1c']);
+    if (answer === 'error') {
+      expect(new Set([...begun, ...rest])).toEqual(new Set(['0a', '0b', '0c', '1a', '1b', '1c']));
+    }
+  });
+
   it('refuses the place of one partition for all of them, and reads a partition by its name', async () => {
     start({ partitions: { [TOPIC]: 2 } });
     await expect(read({ startMessageId: new MessageId(7n, 3n, 1) })).rejects.toMatchObject({

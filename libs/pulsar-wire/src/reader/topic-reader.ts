@@ -119,12 +119,23 @@ export class TopicReader implements WireReader {
 
   async seek(target: SeekTarget): Promise<void> {
     const source = this.#open();
-    await source.seek(target);
+    const [start, taken] = [this.#start, [...this.#taken]];
+    // Before, and not behind: a partition that has sought sends what was asked for while others are still at it.
+    const dropped = this.#queue.takeAll();
     this.#start = target;
     this.#taken.clear();
-    const dropped = this.#queue.takeAll().length;
-    if (dropped > 0) {
-      source.permit(dropped);
+    try {
+      await source.seek(target);
+    } catch (error) {
+      // It reads on where it was; what has come meanwhile stands behind.
+      this.#start = start;
+      taken.forEach(([partition, id]) => this.#taken.has(partition) || this.#taken.set(partition, id));
+      const arrived = this.#queue.takeAll();
+      [...dropped, ...arrived].forEach((message) => this.#queue.push(message));
+      throw error;
+    }
+    if (dropped.length > 0) {
+      source.permit(dropped.length);
     }
   }
 
