@@ -52,7 +52,7 @@ export interface PulsarClientOptions {
   readonly partitionsCheckMs?: number | undefined;
   /** Delays between attempts to connect and to attach, with full jitter. Default 100 ms, doubling up to 60,000 ms. */
   readonly backoff?: Partial<BackoffOptions> | undefined;
-  /** Hears what happens. Must not throw. Default: nobody. */
+  /** Hears what happens. Must not throw: the first thing that is thrown becomes a warning of the process. Default: nobody. */
   readonly onEvent?: ((event: ClientEvent) => void) | undefined;
   /** Opens the byte stream; for tests and unusual networks. Default: `node:net` and `node:tls`. */
   readonly dial?: Dial | undefined;

@@ -18,7 +18,8 @@ import { type ReaderOptions, WIRE_READER_DEFAULTS, type WireReader } from '../re
 import { TopicReader } from '../reader/topic-reader.js';
 import type { ClientContext } from './client-context.js';
 import { InvalidWireOptionError, WireClosedError } from './client.errors.js';
-import { CLIENT_DEFAULTS, type ClientEvent, type PulsarClientOptions, wholeNumber } from './client.options.js';
+import { CLIENT_DEFAULTS, type PulsarClientOptions, wholeNumber } from './client.options.js';
+import { eventSink } from './event-sink.js';
 import { type Growing, PartitionGrowth } from './partition-growth.js';
 
 /**
@@ -59,7 +60,7 @@ export class PulsarClient {
       options.operationTimeoutMs ?? defaults.operationTimeoutMs,
     );
     const nextId = (): number => ++this.#lastId;
-    const emit = (event: ClientEvent): void => options.onEvent?.(event);
+    const emit = eventSink(options.onEvent);
     const pool = new ConnectionPool(
       options.dial ?? dialSocket(options.tls),
       milliseconds('connectTimeoutMs', options.connectTimeoutMs ?? defaults.connectTimeoutMs),

@@ -1,10 +1,14 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Duplex } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClientEvent, PulsarClientOptions } from '../client/client.options.js';
 import { PulsarClient } from '../client/pulsar-client.js';
 import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
 import { FakeBroker, type FakeBrokerOptions } from '../testing/fake-broker.js';
+import { encodeCommand } from '../protocol/command/command-codec.js';
 import { Backoff } from './backoff.js';
+import { Connection } from './connection.js';
+import { SocketIntake } from './intake.js';
 
 const TOPIC = 'persistent://public/default/orders';
 
@@ -328,6 +332,54 @@ describe('a connection', () => {
     await expect(client.createProducer({ topic: 'a/b' })).rejects.toMatchObject({
       code: 'SMARTPULSE_WIRE_INVALID_TOPIC_NAME',
     });
+  });
+
+  it("goes on when the application's own event listener throws, and warns once", async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    connect({
+      onEvent: () => {
+        throw new Error('the log is full');
+      },
+    });
+    const producer = await produce();
+    broker.open[0]?.send('reachedEndOfTopic', { consumerId: 99 });
+    broker.open[0]?.send('error', { requestId: 999, error: 0, message: 'nobody asked' });
+    await finish(producer.send({ payload: Buffer.from('a') }));
+
+    expect(broker.connections).toHaveLength(1);
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0]?.[0]).toContain('the log is full');
+    warn.mockRestore();
+  });
+
+  it('is given up at its close when the line takes nothing any more', async () => {
+    connect();
+    const stuck = new Duplex({ read: () => {}, write: () => {} });
+    const settings = {
+      clock,
+      token: undefined,
+      operationTimeoutMs: 30_000,
+      keepAliveMs: 30_000,
+      nextId: () => 1,
+      emit: () => {},
+    };
+    const opening = Connection.open(
+      stuck,
+      new SocketIntake(),
+      { host: 'broker', port: 6650, tls: false },
+      undefined,
+      settings,
+      new AbortController().signal,
+      () => {},
+    );
+    await quiet();
+    stuck.push(encodeCommand('connected', { serverVersion: 'stuck', protocolVersion: 21 }));
+    (await finish(opening)).close();
+    await quiet();
+    expect(stuck.destroyed).toBe(false);
+
+    await clock.advance(5_000);
+    expect(stuck.destroyed).toBe(true);
   });
 
   it('spreads a thousand producers and consumers over one connection and brings all back after a cut', async () => {

@@ -33,6 +33,8 @@ export interface ConnectionSettings {
 
 /** What we speak; the broker answers the lower of the two. */
 const PROTOCOL_VERSION = 21;
+/** What is left to leave when a client closes is a few commands: everything else was waited for. */
+const CLOSE_TIMEOUT_MS = 5_000;
 const CLIENT_VERSION = 'smartpulse-pulsar-wire/0.1.0';
 const SEND_RECEIPT = COMMANDS.sendReceipt.type;
 const MESSAGE = COMMANDS.message.type;
@@ -195,11 +197,16 @@ export class Connection {
     this.#router.removeConsumer(id, port);
   }
 
-  /** Lets what is written leave, then ends the stream. */
+  /** Lets what is written leave, for 5 seconds at most, then ends the stream. */
   close(): void {
     if (this.#ended === undefined) {
       this.#writer.flush();
-      this.stream.end(() => this.stream.destroy());
+      // On a line that takes nothing any more it would never end, and the socket hold the process.
+      const limit = this.settings.clock.setTimer(CLOSE_TIMEOUT_MS, () => this.stream.destroy());
+      this.stream.end(() => {
+        limit.cancel();
+        this.stream.destroy();
+      });
       this.#finish(this.#broken('was closed by this client'));
     }
   }
