@@ -60,6 +60,11 @@ export const BEFALLS_ALL: readonly string[] = [
   'resyncs: tableTruncated',
   'resyncs: tableReplaced',
   'resyncs: schemaChanged',
+  'tables: 3',
+  'stuck: reads',
+  'stuck: hand-offs',
+  'stuck: saves',
+  'stuck: leases',
 ];
 
 /** The first seed in which an invariant broke, if there is one. */

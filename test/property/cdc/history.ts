@@ -1,5 +1,13 @@
-import { CdcRegistry, type Checkpoint, type ChangeTracker, InProcessPollSignal, type Row } from '@smartpulse/cdc';
+import {
+  CdcRegistry,
+  type ChangeSink,
+  type Checkpoint,
+  type ChangeTracker,
+  InProcessPollSignal,
+  type Row,
+} from '@smartpulse/cdc';
 import { SeededRandom } from '@smartpulse/resilience/testing';
+import { Jam } from './jam.js';
 import { Process } from './process.js';
 import {
   CONSUMER,
@@ -8,17 +16,20 @@ import {
   type StatementTwin,
   type Subject,
   type SubjectOptions,
-  TABLE,
   type Write,
 } from './subjects/subject.js';
+import { type HistoryTable, KEYS, oneOf, someTables } from './subjects/tables.js';
 import { TroubledLeadership, TroubledSink, TroubledSource, TroubledStore } from './troubled-ports.js';
-import { Broker, type Violation, Witness } from './witness.js';
+import { Broker, theOne, type Violation, Witness } from './witness.js';
 
-const KEYS = 12;
+/** Whoever is not stuck is done by then, in milliseconds, where it need not wait for the lease of a dead holder. */
+const MOST_WAIT_MS = 2_000;
 
 /** A rule broken on purpose, in the parts or in what they send to the server: what a history of such a tracker must find. */
 export interface Twin {
   readonly parts?: (parts: ReplicaParts) => ReplicaParts;
+  /** Of one process: each of its sinks is led through what this answers. */
+  readonly sinks?: () => (sink: ChangeSink) => ChangeSink;
   readonly statement?: StatementTwin;
 }
 
@@ -29,6 +40,8 @@ export interface HistoryOptions {
   /** `crashes`: writers and crashes only. `all`: everything else too. */
   readonly trouble: 'crashes' | 'all';
   readonly twin?: Twin;
+  /** How long everything may take to come to rest, in milliseconds of the subject's clock. Default: 600,000. */
+  readonly patienceMs?: number;
 }
 
 /** What a history came to. */
@@ -40,34 +53,43 @@ export interface HistoryOutcome {
 interface Replica {
   readonly process: Process;
   readonly parts: ReplicaParts;
-  readonly tracker: ChangeTracker;
+  readonly trackers: readonly ChangeTracker[];
 }
 
 /**
- * A database, one to three replicas of a tracker, a broker and a reader, and what befalls them in the order that a seed says. It ends when everything
- * is quiet; then the reader has the table's rows, and on the way nothing happened that a {@link Witness} objects to.
+ * A database with one to three tables, one to three replicas that follow them, a broker and its readers, and what befalls them in the order that a seed
+ * says. It ends when everything is quiet; then the readers have the tables' rows, and on the way nothing happened that a {@link Witness} objects to.
  */
 export class History {
   readonly random: SeededRandom;
   readonly signal = new InProcessPollSignal();
   readonly happened = new Map<string, number>();
-  readonly witness: Witness;
   broker: Broker;
+  /** One table that does not go on, at the end of a history of several. */
+  jam: Jam | undefined;
   troubled = true;
   /** Hand-offs and saves that are under way, also of dead processes and of lost leases. */
   #onItsWay = 0;
   readonly #options: HistoryOptions;
   readonly #subject: Subject;
+  readonly #tables: readonly HistoryTable[];
+  readonly #witnesses: ReadonlyMap<string, Witness>;
   readonly #sizes: { readonly pageSize: number; readonly chunkSize: number };
   #replicas: Replica[] = [];
   #values = 0;
   #instances = 0;
 
-  private constructor(options: HistoryOptions, random: SeededRandom, subject: Subject) {
+  private constructor(
+    options: HistoryOptions,
+    random: SeededRandom,
+    subject: Subject,
+    tables: readonly HistoryTable[],
+  ) {
     this.#options = options;
     this.random = random;
     this.#subject = subject;
-    this.witness = new Witness(subject);
+    this.#tables = tables;
+    this.#witnesses = new Map(tables.map((table) => [table.name, new Witness(subject, table)]));
     this.#sizes = { pageSize: 1 + random.int(6), chunkSize: 1 + random.int(6) };
     this.broker = this.#newBroker();
   }
@@ -76,17 +98,25 @@ export class History {
   static async play(options: HistoryOptions): Promise<HistoryOutcome> {
     const random = new SeededRandom(options.seed);
     const at: { history?: History } = {};
+    const tables = someTables(random);
     const subject = await options.subject({
+      tables,
       random,
       troubled: () => at.history?.troubled ?? false,
       note: (name) => at.history?.note(name),
       onItsWay: async (work) => at.history?.onItsWay(work),
       statementTwin: options.twin?.statement,
     });
-    const history = new History(options, random, subject);
+    const history = new History(options, random, subject, tables);
     at.history = history;
+    history.note(`tables: ${tables.length}`);
     await history.#run();
-    return { violations: history.witness.violations, happened: history.happened };
+    const violations = [...history.#witnesses.values()].flatMap((witness) => witness.violations);
+    return { violations, happened: history.happened };
+  }
+
+  witnessOf(table: string): Witness {
+    return theOne(this.#witnesses, table);
   }
 
   chance(share: number): boolean {
@@ -137,7 +167,7 @@ export class History {
     }
     this.#replicas = this.#replicas.filter((one) => one !== replica);
     this.note(where);
-    if (replica.tracker.state.kind === 'bootstrapping') {
+    if (replica.trackers.some(({ state }) => state.kind === 'bootstrapping')) {
       this.note('bootstraps that a crash interrupted');
     }
     process.kill();
@@ -150,7 +180,7 @@ export class History {
     for (let index = 0; index < replicas; index++) {
       this.#boot();
     }
-    const steps = 10 + this.random.int(24);
+    const steps = 9 + this.random.int(21);
     for (let step = 0; step < steps; step++) {
       await this.#befall();
       await this.#subject.clock.advance(this.random.int(120));
@@ -160,30 +190,71 @@ export class History {
     await Promise.all(this.#replicas.map(({ process }) => process.resume(this.random)));
     await this.#comesToRest();
     await this.#compare();
+    if (this.#tables.length > 1 && [...this.#witnesses.values()].every(({ violations }) => violations.length === 0)) {
+      await this.#jamOne();
+    }
     await this.#end();
   }
 
   async #comesToRest(): Promise<void> {
     try {
-      await this.#subject.clock.until(() => this.#quiet(), 600_000);
+      await this.#subject.clock.until(() => this.#quiet(this.#tables), this.#options.patienceMs ?? 600_000);
     } catch (error) {
-      const states = this.#replicas.map(({ tracker }) => JSON.stringify(tracker.state, asText));
-      const found = JSON.stringify([await this.#subject.checkpoint(), await this.#subject.state()], asText);
-      this.witness.tell('the reader equals the table at quiet', `${String(error)} ${states.join()} ${found}`);
+      await this.#tellUnquiet(error, 'the reader equals the table at quiet');
+    }
+  }
+
+  async #tellUnquiet(error: unknown, invariant: Violation['invariant']): Promise<void> {
+    for (const table of this.#tables) {
+      if (!(await this.#isQuiet(table))) {
+        const trackers = this.#replicas.flatMap((replica) =>
+          replica.trackers.filter((one) => one.table === table.name),
+        );
+        const states = trackers.map(({ state }) => JSON.stringify(state, asText));
+        const found = JSON.stringify([await this.#subject.checkpoint(table), await this.#subject.state(table)], asText);
+        this.witnessOf(table.name).tell(invariant, `${String(error)} ${states.join()} ${found}`);
+      }
     }
   }
 
   async #compare(): Promise<void> {
-    const table = told(await this.#subject.rows());
-    const reader = told(new Map([...this.broker.fold.rows].map(([id, row]) => [Number(id), row])));
-    if (table !== reader) {
-      this.witness.tell('the reader equals the table at quiet', `it has ${reader}, and the table ${table}`);
+    for (const table of this.#tables) {
+      const truth = told((await this.#subject.truth(table)).rows);
+      const { rows } = this.broker.of(table.name).fold;
+      const reader = told(new Map([...rows].map(([key, row]) => [Number(key), row])));
+      if (truth !== reader) {
+        const what = `it has ${reader}, and the table ${truth}`;
+        this.witnessOf(table.name).tell('the reader equals the table at quiet', what);
+      }
     }
+  }
+
+  /** One table does not go on any more: the others do, as fast as ever; and when it is over so does this one. */
+  async #jamOne(): Promise<void> {
+    const stuck = this.#someTable();
+    this.jam = new Jam(stuck, this.random);
+    if (this.jam.place === 'leases' || this.random.next() < 0.3) {
+      await this.#crashSomebody();
+    }
+    await this.#subject.commit(this.#tables.map((table) => this.#upsert(table)));
+    const others = this.#tables.filter((table) => table !== stuck);
+    try {
+      await this.#subject.clock.until(() => this.#quiet(others), MOST_WAIT_MS + 3 * this.#subject.leaseTtlMs);
+    } catch (error) {
+      await this.#tellUnquiet(error, 'no table waits for another');
+    }
+    if (this.jam.struck > 0) {
+      this.note(`stuck: ${this.jam.place}`);
+    }
+    this.jam.end();
+    this.jam = undefined;
+    await this.#comesToRest();
+    await this.#compare();
   }
 
   async #end(): Promise<void> {
     const { clock } = this.#subject;
-    const stopped = Promise.all(this.#replicas.map(({ tracker }) => tracker.stop()));
+    const stopped = Promise.all(this.#replicas.flatMap(({ trackers }) => trackers).map((tracker) => tracker.stop()));
     await clock.settle();
     await stopped;
     await Promise.all(this.#replicas.map(({ parts }) => parts.close()));
@@ -191,7 +262,7 @@ export class History {
     await clock.settle();
     const timers = clock.pendingTimers === 0 ? [] : [`${clock.pendingTimers} timers`];
     if (open.length + timers.length > 0) {
-      this.witness.tell('nothing is left over', [...open, ...timers].join(', '));
+      this.witnessOf(this.#someTable().name).tell('nothing is left over', [...open, ...timers].join(', '));
     }
   }
 
@@ -199,7 +270,6 @@ export class History {
     const process = new Process(this.#subject.clock);
     const made = this.#subject.replica(process);
     const parts = this.#options.twin?.parts?.(made) ?? made;
-    const sink = new TroubledSink(this, process, this.broker);
     const registry = new CdcRegistry({
       source: new TroubledSource(this, process, parts.source),
       checkpoints: new TroubledStore(this, process, parts.checkpoints),
@@ -209,45 +279,61 @@ export class History {
       random: this.random,
     });
     const wait = Math.max(10, this.#subject.leaseTtlMs / 10);
-    const tracker = registry.track({
-      consumer: CONSUMER,
-      table: TABLE,
-      sink,
-      onPoison: (change) => sink.poisoned(change),
-      ...this.#sizes,
-      minIntervalMs: 20,
-      maxIntervalMs: 200,
-      heartbeatIntervalMs: 300,
-      errorBackoff: { initialMs: 10, multiplier: 2, maxMs: 100, jitter: 'equal' },
-      leaseRetry: { initialMs: wait, multiplier: 1.5, maxMs: wait * 4, jitter: 'equal' },
+    const led = this.#options.twin?.sinks?.() ?? ((sink: ChangeSink) => sink);
+    const trackers = this.#tables.map(({ name }) => {
+      const sink = new TroubledSink(this, process, name, this.broker);
+      return registry.track({
+        consumer: CONSUMER,
+        table: name,
+        sink: led(sink),
+        onPoison: (change) => sink.poisoned(change),
+        ...this.#sizes,
+        minIntervalMs: 20,
+        maxIntervalMs: 200,
+        heartbeatIntervalMs: 300,
+        errorBackoff: { initialMs: 10, multiplier: 2, maxMs: 100, jitter: 'equal' },
+        leaseRetry: { initialMs: wait, multiplier: 1.5, maxMs: wait * 4, jitter: 'equal' },
+      });
     });
-    this.#replicas.push({ process, parts, tracker });
-    tracker.start();
+    this.#replicas.push({ process, parts, trackers });
+    trackers.forEach((tracker) => tracker.start());
   }
 
   #newBroker(): Broker {
     this.#instances += 1;
-    return new Broker(`broker-${this.#instances}`);
+    return new Broker(`broker-${this.#instances}`, this.#tables);
   }
 
-  /** The store's checkpoint is the database's state, in every respect that a tracker must notice. */
-  async #quiet(): Promise<boolean> {
-    if (this.#onItsWay > 0 || !this.#subject.seemsQuiet()) {
+  /** For each table the store's checkpoint is the database's state, in every respect that a tracker must notice. */
+  async #quiet(tables: readonly HistoryTable[]): Promise<boolean> {
+    if (this.#onItsWay > 0) {
       return false;
     }
-    const checkpoint = await this.#subject.checkpoint();
+    for (const table of tables) {
+      if (!(await this.#isQuiet(table))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  async #isQuiet(table: HistoryTable): Promise<boolean> {
+    if (!this.#subject.seemsQuiet(table)) {
+      return false;
+    }
+    const checkpoint = await this.#subject.checkpoint(table);
     if (checkpoint?.phase.kind !== 'streaming') {
       return false;
     }
-    const { epoch, currentVersion, tables, schemaHash } = await this.#subject.state();
-    const table = tables.get(TABLE);
+    const { epoch, currentVersion, tables, schemaHash } = await this.#subject.state(table);
+    const state = tables.get(table.name);
     return (
       checkpoint.phase.version === currentVersion &&
       checkpoint.phase.cursor === null &&
       checkpoint.epoch === epoch &&
       checkpoint.sinkInstance === this.broker.instance &&
-      checkpoint.objectId === table?.objectId &&
-      checkpoint.beginVersion === table.beginVersion &&
+      checkpoint.objectId === state?.objectId &&
+      checkpoint.beginVersion === state.beginVersion &&
       checkpoint.schemaHash === schemaHash
     );
   }
@@ -278,35 +364,49 @@ export class History {
       { name: 'commits elsewhere', weight: 4, strike: () => this.#subject.commitElsewhere() },
       { name: 'brokers lost', weight: 2, strike: () => this.#loseBroker() },
       { name: 'processes that stood still', weight: 4, strike: () => this.#pauseSomebody() },
-      { name: 'nudges', weight: 4, strike: () => this.signal.nudge([TABLE]) },
+      { name: 'nudges', weight: 4, strike: () => this.#nudge() },
       { name: 'unlucky ones', weight: 4, strike: () => this.#crashSomebody() },
     ];
   }
 
+  /** Mostly of one table; its rows come first. */
   async #commit(rows: number): Promise<void> {
-    const writes = Array.from({ length: rows }, () => this.#write()).flat();
+    const main = this.#someTable();
+    const writes = Array.from({ length: rows }, () =>
+      this.#write(this.random.next() < 0.7 ? main : this.#someTable()),
+    ).flat();
     await this.#subject.commit(writes);
     if (this.random.next() < 0.5) {
-      this.signal.nudge([TABLE]);
+      this.#nudge();
     }
   }
 
-  #write(): readonly Write[] {
-    const id = this.random.int(KEYS);
-    const upsert: Write = { kind: 'upsert', id, value: ++this.#values };
+  #write(table: HistoryTable): readonly Write[] {
+    const upsert = this.#upsert(table);
+    const { key } = upsert;
     const draw = this.random.next();
     if (draw < 0.62) {
       return [upsert];
     }
     if (draw < 0.74) {
       this.note('rows deleted and inserted again');
-      return [{ kind: 'delete', id }, upsert];
+      return [{ kind: 'delete', table, key }, upsert];
     }
     if (draw < 0.82) {
       this.note('keys changed');
-      return [{ kind: 'rekey', id, to: this.random.int(KEYS) }];
+      return [{ ...upsert, kind: 'rekey', to: this.random.int(KEYS) }];
     }
-    return [{ kind: 'delete', id }];
+    return [{ kind: 'delete', table, key }];
+  }
+
+  /** Values leave room for writers that count one up. */
+  #upsert(table: HistoryTable): Extract<Write, { kind: 'upsert' }> {
+    this.#values += 1_000;
+    return { kind: 'upsert', table, key: this.random.int(KEYS), value: this.#values };
+  }
+
+  #nudge(): void {
+    this.signal.nudge([this.#someTable().name]);
   }
 
   /** The broker is lost with all that it had; its publishers restart with it. */
@@ -336,6 +436,10 @@ export class History {
         await process.resume(this.random);
       });
     }
+  }
+
+  #someTable(): HistoryTable {
+    return oneOf(this.#tables, this.random);
   }
 
   #somebody(): Replica | undefined {

@@ -21,7 +21,7 @@ import {
 } from '@smartpulse/cdc';
 import type { History } from './history.js';
 import type { Process } from './process.js';
-import type { Broker } from './witness.js';
+import type { Broker, KeptTable, Witness } from './witness.js';
 
 /** Between any two steps of a replica somebody may write, and worse; it may also be gone. */
 export class TroubledSource extends ChangeSource {
@@ -38,7 +38,10 @@ export class TroubledSource extends ChangeSource {
   }
 
   override describe(table: string): Promise<TableDescription> {
-    return this.#ask(() => this.source.describe(table));
+    return this.#ask(async () => {
+      await this.history.jam?.at(table, 'reads');
+      return this.source.describe(table);
+    });
   }
 
   override state(tables: readonly string[]): Promise<SourceState> {
@@ -65,14 +68,17 @@ export class TroubledSource extends ChangeSource {
   override async close(): Promise<void> {}
 
   async #read<T extends ChangePage | TableChunk>(
-    { limit, signal }: Pick<PageRequest, 'limit' | 'signal'>,
+    { table, limit, signal }: Pick<PageRequest, 'table' | 'limit' | 'signal'>,
     read: () => Promise<T>,
   ): Promise<T> {
-    const { witness } = this.history;
+    const witness = this.history.witnessOf(table);
     witness.reads(this.process, signal);
     let answer: T | undefined;
     try {
-      answer = await this.#ask(read);
+      answer = await this.#ask(async () => {
+        await this.history.jam?.at(table, 'reads');
+        return read();
+      });
       return answer;
     } finally {
       witness.hasRead(this.process, signal, answer, limit);
@@ -116,7 +122,9 @@ export class TroubledStore extends CheckpointStore {
 
   override save(checkpoint: Checkpoint, fence: bigint): Promise<SaveOutcome> {
     const { history, process } = this;
+    const witness = history.witnessOf(checkpoint.table);
     return process.alive(async () => {
+      await history.jam?.at(checkpoint.table, 'saves');
       if (history.chance(0.06)) {
         await history.crash(process, 'crashes after hand-off, before the checkpoint');
         return 'saved';
@@ -124,11 +132,11 @@ export class TroubledStore extends CheckpointStore {
       if (history.strikes(0.04)) {
         await history.late(200);
       }
-      const missing = await history.witness.missing(checkpoint, history.broker);
+      const missing = await witness.missing(checkpoint, history.broker);
       history.began(checkpoint);
       const outcome = await this.store.save(checkpoint, fence);
       if (outcome === 'saved') {
-        await history.witness.saved(checkpoint, fence, missing);
+        await witness.saved(checkpoint, fence, missing);
       } else {
         history.note('saves that were fenced off');
       }
@@ -153,12 +161,16 @@ export class TroubledLeadership extends Leadership {
 
   override acquire(resource: string): Promise<Lease | undefined> {
     const { history, process } = this;
+    const table = resource.slice(resource.lastIndexOf(':') + 1);
     return process.alive(async () => {
+      await history.jam?.at(table, 'leases');
+      const witness = history.witnessOf(table);
+      const asking = witness.asksForLease();
       const lease = await this.leadership.acquire(resource);
       if (lease !== undefined && process.dead) {
         await lease.release();
       } else if (lease !== undefined) {
-        history.witness.granted(process, lease);
+        witness.granted(process, lease, asking);
       }
       return lease;
     });
@@ -167,20 +179,25 @@ export class TroubledLeadership extends Leadership {
 
 export class TroubledSink extends ChangeSink {
   override readonly instance: string;
+  readonly #kept: KeptTable;
+  readonly #witness: Witness;
   #fence = 0n;
 
   constructor(
     private readonly history: History,
     private readonly process: Process,
-    private readonly broker: Broker,
+    private readonly table: string,
+    broker: Broker,
   ) {
     super();
     this.instance = broker.instance;
+    this.#kept = broker.of(table);
+    this.#witness = history.witnessOf(table);
   }
 
   override accept(changes: readonly RowChange[], handOff: HandOff): Promise<readonly AcceptOutcome[]> {
     const { history } = this;
-    history.witness.offered(changes, handOff);
+    this.#witness.offered(changes, handOff);
     this.#fence = handOff.fence;
     return this.#deliver(async () => {
       if (history.strikes(0.04)) {
@@ -200,10 +217,10 @@ export class TroubledSink extends ChangeSink {
   }
 
   override announce(event: FeedEvent, handOff: HandOff): Promise<void> {
-    this.history.witness.announced(event, handOff);
+    this.#witness.announced(event, handOff);
     return this.#deliver(async () => {
-      this.broker.fold.announce(event, handOff);
-      this.history.witness.accepted(this.broker, []);
+      this.#kept.fold.announce(event, handOff);
+      this.#witness.accepted(this.#kept, []);
     });
   }
 
@@ -220,15 +237,16 @@ export class TroubledSink extends ChangeSink {
   }
 
   #keep(changes: readonly RowChange[], handOff: Pick<HandOff, 'fence'>): void {
-    this.broker.fold.accept(changes, handOff);
-    this.history.witness.accepted(this.broker, changes);
+    this.#kept.fold.accept(changes, handOff);
+    this.#witness.accepted(this.#kept, changes);
   }
 
   /** A hand-off may arrive late, also when its sender has died or lost its lease in the meantime. */
   #deliver<T>(store: () => Promise<T>): Promise<T> {
-    const { history, process } = this;
-    return process.alive(() =>
-      history.onItsWay(async () => {
+    const { history, process, table } = this;
+    return process.alive(async () => {
+      await history.jam?.at(table, 'hand-offs');
+      return history.onItsWay(async () => {
         await history.between();
         if (history.strikes(0.15)) {
           await history.late(300);
@@ -238,7 +256,7 @@ export class TroubledSink extends ChangeSink {
           throw new Error('The broker does not answer.');
         }
         return store();
-      }),
-    );
+      });
+    });
   }
 }

@@ -12,6 +12,7 @@ import {
 import { TableFold } from '@smartpulse/cdc/testing';
 import type { Process } from './process.js';
 import type { Subject } from './subjects/subject.js';
+import type { HistoryTable } from './subjects/tables.js';
 
 /** What must hold in every history, whatever befalls it. */
 export type Invariant =
@@ -20,6 +21,7 @@ export type Invariant =
   | 'nothing is missing without an event'
   | 'one holder at a time'
   | 'memory is bounded'
+  | 'no table waits for another'
   | 'nothing is left over';
 
 /** What was seen to break, first things first. */
@@ -30,18 +32,27 @@ export interface Violation {
 
 const BEGINNING: ChangeVersion = { epoch: -1n, version: -1n };
 
-/** What a broker keeps: a sink's acceptances, folded by a reader. Another object = another instance. */
-export class Broker {
-  readonly fold = new TableFold(({ id }) => String(id));
-  readonly #stamps = new Map<string, ChangeVersion>();
+/** What a broker keeps of one table: a sink's acceptances, folded by a reader. */
+export class KeptTable {
+  readonly fold: TableFold;
+  readonly #keyOf: HistoryTable['keyOf'];
+  readonly #stamps = new Map<number, ChangeVersion>();
 
-  constructor(readonly instance: string) {}
+  constructor({ keyOf }: HistoryTable) {
+    this.#keyOf = keyOf;
+    this.fold = new TableFold((primaryKey) => String(keyOf(primaryKey)));
+  }
+
+  /** The highest stamp that is certain for a key. */
+  stampOf(key: number): ChangeVersion {
+    return this.fold.stampOf(String(key));
+  }
 
   /** @returns keys whose certain stamp is lower than it was. */
-  wentBack(): readonly string[] {
-    const back: string[] = [];
+  wentBack(): readonly number[] {
+    const back: number[] = [];
     for (const [key, before] of this.#stamps) {
-      if (compareChangeVersions(this.fold.stampOf(key), before) < 0) {
+      if (compareChangeVersions(this.stampOf(key), before) < 0) {
         back.push(key);
       }
     }
@@ -50,10 +61,35 @@ export class Broker {
 
   remember(changes: readonly RowChange[]): void {
     for (const { primaryKey } of changes) {
-      const key = String(primaryKey['id']);
-      this.#stamps.set(key, this.fold.stampOf(key));
+      const key = this.#keyOf(primaryKey);
+      this.#stamps.set(key, this.stampOf(key));
     }
   }
+}
+
+/** Another object = another instance, which has nothing of what the one before had. */
+export class Broker {
+  readonly #tables: ReadonlyMap<string, KeptTable>;
+
+  constructor(
+    readonly instance: string,
+    tables: readonly HistoryTable[],
+  ) {
+    this.#tables = new Map(tables.map((table) => [table.name, new KeptTable(table)]));
+  }
+
+  of(table: string): KeptTable {
+    return theOne(this.#tables, table);
+  }
+}
+
+/** What stands for a table that is followed. */
+export function theOne<T>(tables: ReadonlyMap<string, T>, table: string): T {
+  const found = tables.get(table);
+  if (found === undefined) {
+    throw new RangeError(`No history follows "${table}".`);
+  }
+  return found;
 }
 
 interface Grant {
@@ -64,28 +100,30 @@ interface Grant {
 
 /** What one holder has offered to its sink. */
 interface Offers {
-  readonly stamps: Map<string, ChangeVersion>;
+  readonly stamps: Map<number, ChangeVersion>;
   resyncFrom: ChangeVersion;
 }
 
-/** Looks at everything that passes, and says what should not have. */
+/** Looks at everything that passes of one table, and says what should not have. */
 export class Witness {
   readonly violations: Violation[] = [];
   readonly #subject: Subject;
+  readonly #table: HistoryTable;
   readonly #offers = new Map<bigint, Offers>();
   #grant: Grant | undefined;
   #fence = -1n;
   #restores = 0;
   readonly #reading = new Map<Process, AbortSignal>();
 
-  constructor(subject: Subject) {
+  constructor(subject: Subject, table: HistoryTable) {
     this.#subject = subject;
+    this.#table = table;
   }
 
   /** The first break of each kind is enough: what follows is its consequence. */
   tell(invariant: Invariant, what: string): void {
     if (!this.violations.some((one) => one.invariant === invariant)) {
-      this.violations.push({ invariant, what });
+      this.violations.push({ invariant, what: `${this.#table.name}: ${what}` });
     }
   }
 
@@ -93,7 +131,7 @@ export class Witness {
   offered(changes: readonly RowChange[], { fence }: HandOff): void {
     const before = this.#offersOf(fence);
     for (const { primaryKey, version, operation } of changes) {
-      const key = String(primaryKey['id']);
+      const key = this.#table.keyOf(primaryKey);
       const least = operation === 'snapshot' ? before.resyncFrom : (before.stamps.get(key) ?? BEGINNING);
       if (compareChangeVersions(version, least) < 0) {
         this.tell('no stamp goes back', `fence ${fence} offered key ${key} at ${text(version)} after ${text(least)}`);
@@ -120,20 +158,25 @@ export class Witness {
     before.resyncFrom = from;
   }
 
-  accepted(broker: Broker, changes: readonly RowChange[]): void {
-    const [key] = broker.wentBack();
+  accepted(kept: KeptTable, changes: readonly RowChange[]): void {
+    const [key] = kept.wentBack();
     if (key !== undefined) {
-      this.tell('no stamp goes back', `a reader of ${broker.instance} lost the stamp of key ${key}`);
+      this.tell('no stamp goes back', `a reader lost the stamp of key ${key}`);
     }
-    broker.remember(changes);
+    kept.remember(changes);
   }
 
-  granted(process: Process, lease: Lease): void {
-    if (process.state !== 'awake') {
-      // Given while it stood still, and heard before its timers say that it is over.
+  /** A replica is about to ask; the answer goes to {@link granted}. */
+  asksForLease(): number {
+    return this.#subject.leasesTouched;
+  }
+
+  granted(process: Process, lease: Lease, asked: number): void {
+    const { leasesTouched } = this.#subject;
+    if (process.state !== 'awake' || asked !== leasesTouched) {
+      // Given while it stood still, and heard before its timers say that it is over; or before somebody else touched the leases.
       return;
     }
-    const { leasesTouched } = this.#subject;
     const before = this.#grant;
     const alone =
       before === undefined ||
@@ -156,7 +199,7 @@ export class Witness {
       this.tell('nothing is missing without an event', missing);
     }
     const restores = this.#subject.restores;
-    const stored = await this.#subject.fence();
+    const stored = await this.#subject.fence(this.#table);
     if (restores !== this.#restores || restores !== this.#subject.restores) {
       this.#restores = this.#subject.restores;
       this.#fence = -1n;
@@ -174,22 +217,25 @@ export class Witness {
    * @returns what has not, as of now.
    */
   async missing(checkpoint: Checkpoint, broker: Broker): Promise<string | undefined> {
-    const { phase } = checkpoint;
+    const { phase, sinkInstance } = checkpoint;
+    if (phase.kind === 'bootstrap' || sinkInstance !== broker.instance) {
+      return undefined;
+    }
     const { restores } = this.#subject;
-    const logged = await this.#subject.log();
-    const epoch = await this.#subject.epoch();
-    const comparable = checkpoint.sinkInstance === broker.instance && checkpoint.epoch === epoch;
-    if (phase.kind === 'bootstrap' || !comparable || this.#subject.isSetBack || this.#subject.restores !== restores) {
+    const { log, epoch } = await this.#subject.truth(this.#table);
+    if (checkpoint.epoch !== epoch || this.#subject.isSetBack || this.#subject.restores !== restores) {
       return undefined;
     }
     const { cursor } = phase;
-    for (const { id, version } of logged) {
+    const kept = broker.of(this.#table.name);
+    for (const [key, version] of log) {
       const inside =
         cursor !== null &&
-        (version < cursor.version || (version === cursor.version && this.#subject.isWithin(id, cursor.key)));
-      const stamp = broker.fold.stampOf(String(id));
+        (version < cursor.version ||
+          (version === cursor.version && this.#subject.isWithin(this.#table, key, cursor.key)));
+      const stamp = kept.stampOf(key);
       if ((version <= phase.version || inside) && compareChangeVersions(stamp, { epoch, version }) < 0) {
-        const has = `version ${version} of key ${id}, of which the sink has ${text(stamp)}`;
+        const has = `version ${version} of key ${key}, of which the sink has ${text(stamp)}`;
         return `${placeOf(checkpoint)} is ahead of ${has}`;
       }
     }
@@ -197,7 +243,7 @@ export class Witness {
   }
 
   #offersOf(fence: bigint): Offers {
-    const known = this.#offers.get(fence) ?? { stamps: new Map<string, ChangeVersion>(), resyncFrom: BEGINNING };
+    const known = this.#offers.get(fence) ?? { stamps: new Map<number, ChangeVersion>(), resyncFrom: BEGINNING };
     this.#offers.set(fence, known);
     return known;
   }

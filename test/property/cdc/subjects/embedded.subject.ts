@@ -1,35 +1,29 @@
-import {
-  type Checkpoint,
-  type Lease,
-  type Leadership,
-  type Row,
-  type SourceState,
-  TableNotTrackedError,
-} from '@smartpulse/cdc';
+import { type Checkpoint, type SourceState, TableNotTrackedError } from '@smartpulse/cdc';
 import {
   type EmbeddedCdcParts,
   embeddedCdc,
   EmbeddedDatabase,
   EmbeddedTurnExpiredError,
 } from '@smartpulse/cdc/embedded';
-import type { Random } from '@smartpulse/resilience';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Process } from '../process.js';
+import { LeasesOfProcesses } from './leases-of-processes.js';
 import {
+  byKey,
   CONSUMER,
   type Deed,
-  type Logged,
+  OTHER_TABLE,
   type ReplicaParts,
   Subject,
   type SubjectOptions,
-  TABLE,
+  type Truth,
   type Write,
 } from './subject.js';
+import { type HistoryTable, KEYS } from './tables.js';
 
 const SOURCE = 'db';
 const TURN_MS = 400;
-const MAKE = 'CREATE TABLE IF NOT EXISTS stock (id INTEGER PRIMARY KEY, value INTEGER)';
 
 class Undone extends Error {}
 
@@ -37,19 +31,16 @@ class Undone extends Error {}
 export class EmbeddedSubject extends Subject {
   override readonly clock: VirtualClock;
   override readonly leaseTtlMs = 1_000;
-  readonly #options: SubjectOptions;
-  readonly #random: Random;
   readonly #database: EmbeddedDatabase;
   readonly #sql: DataSource;
   readonly #observer: EmbeddedCdcParts;
-  readonly #leases = new Map<Process, Lease>();
+  readonly #leases = new LeasesOfProcesses();
+  readonly #keys = new Map<HistoryTable, ReadonlyMap<string, number>>();
   #columns = 0;
 
   private constructor(options: SubjectOptions, clock: VirtualClock, database: EmbeddedDatabase, sql: DataSource) {
-    super();
+    super(options);
     this.clock = clock;
-    this.#options = options;
-    this.#random = options.random;
     this.#database = database;
     this.#sql = sql;
     this.#observer = embeddedCdc(database);
@@ -59,9 +50,11 @@ export class EmbeddedSubject extends Subject {
     const clock = new VirtualClock();
     const database = EmbeddedDatabase.open({ name: SOURCE, clock, turnTimeoutMs: TURN_MS });
     const sql = await new DataSource(database.typeOrmOptions({ name: 'writer', entities: [] })).initialize();
-    await sql.query(MAKE);
+    for (const table of options.tables) {
+      await sql.query(makeSql(table));
+    }
     await sql.query('CREATE TABLE other (id INTEGER PRIMARY KEY, value INTEGER)');
-    await database.enableTracking([TABLE, 'dbo.other']);
+    await database.enableTracking([...options.tables.map(({ name }) => name), OTHER_TABLE]);
     return new EmbeddedSubject(options, clock, database, sql);
   }
 
@@ -71,7 +64,7 @@ export class EmbeddedSubject extends Subject {
       {
         name: 'clean-ups',
         weight: 6,
-        strike: () => this.#inTurn(() => database.cleanUp({ retentionMs: this.#random.int(300) })),
+        strike: () => this.#inTurn(() => database.cleanUp({ retentionMs: this.options.random.int(300) })),
       },
       { name: 'truncates', weight: 2, strike: () => this.#inTurn(() => this.#truncate()) },
       { name: 'tracking off and on', weight: 1, strike: () => this.#inTurn(() => this.#reEnable()) },
@@ -94,68 +87,64 @@ export class EmbeddedSubject extends Subject {
 
   override replica(process: Process): ReplicaParts {
     const { source, checkpoints, leadership } = embeddedCdc(this.#database, undefined, { ttlMs: this.leaseTtlMs });
-    const remembering: Pick<Leadership, 'acquire'> = {
-      acquire: async (resource) => {
-        const lease = await leadership.acquire(resource);
-        if (lease !== undefined) {
-          this.#leases.set(process, lease);
-        }
-        return lease;
-      },
+    return {
+      source,
+      checkpoints,
+      leadership: this.#leases.remembering(process, leadership),
+      close: async () => {},
     };
-    return { source, checkpoints, leadership: remembering, close: async () => {} };
   }
 
   override crashed(process: Process): void {
-    const lease = this.#leases.get(process);
-    this.#leases.delete(process);
-    if (lease !== undefined) {
-      this.#inTurn(() => lease.release());
+    const leases = this.#leases.takeFrom(process);
+    if (leases.length > 0) {
+      this.#inTurn(() => Promise.all(leases.map((lease) => lease.release())));
     }
   }
 
   override calmDown(): void {}
 
-  override async rows(): Promise<ReadonlyMap<number, Row>> {
-    const rows: Row[] = await this.#sql.query('SELECT * FROM stock');
-    return new Map(rows.map((row) => [Number(row['id']), row]));
+  override truth(table: HistoryTable): Promise<Truth> {
+    const { name } = table;
+    return this.#database.read('truth', ({ connection }) => {
+      const { epoch, version } = this.#database.currentVersion();
+      const tracked = connection.get('SELECT id, min_valid_version FROM smartpulse_tracked_table WHERE name = ?', name);
+      const logged = connection.all(
+        'SELECT key, version FROM smartpulse_change_log WHERE table_id = ?',
+        tracked?.['id'] ?? null,
+      );
+      const minValidVersion = tracked?.['min_valid_version'];
+      return {
+        epoch,
+        version,
+        minValidVersion: typeof minValidVersion === 'bigint' ? minValidVersion : version,
+        rows: byKey(table, connection.all(`SELECT * FROM ${sqliteName(table)}`)),
+        log: new Map(logged.map(({ key, version: at }) => [this.#keyIn(table, String(key)), BigInt(String(at))])),
+      };
+    });
   }
 
-  override log(): Promise<readonly Logged[]> {
-    return this.#database.read('log', ({ connection }) =>
-      connection
-        .all(
-          'SELECT l.key, l.version FROM smartpulse_change_log l JOIN smartpulse_tracked_table t ON t.id = l.table_id WHERE t.name = ?',
-          TABLE,
-        )
-        .map(({ key, version }) => ({ id: Number(key), version: BigInt(String(version)) })),
-    );
-  }
-
-  override async epoch(): Promise<bigint> {
-    return this.#database.epoch;
-  }
-
-  override async state(): Promise<SourceState & { readonly schemaHash: string }> {
+  override async state({ name }: HistoryTable): Promise<SourceState & { readonly schemaHash: string }> {
     const { source } = this.#observer;
-    const { schemaHash } = await source.describe(TABLE);
-    return { ...(await source.state([TABLE])), schemaHash };
+    const { schemaHash } = await source.describe(name);
+    return { ...(await source.state([name])), schemaHash };
   }
 
-  override checkpoint(): Promise<Checkpoint | undefined> {
-    return this.#observer.checkpoints.load({ consumer: CONSUMER, source: SOURCE, table: TABLE });
+  override checkpoint({ name }: HistoryTable): Promise<Checkpoint | undefined> {
+    return this.#observer.checkpoints.load({ consumer: CONSUMER, source: SOURCE, table: name });
   }
 
-  override fence(): Promise<bigint | undefined> {
+  override fence({ name }: HistoryTable): Promise<bigint | undefined> {
     return this.#database.read('fence', ({ connection }) => {
-      const fence = connection.get('SELECT fence FROM smartpulse_checkpoint')?.['fence'];
+      const row = connection.get('SELECT fence FROM smartpulse_checkpoint WHERE table_name = ?', name);
+      const fence = row?.['fence'];
       return typeof fence === 'bigint' ? fence : undefined;
     });
   }
 
-  override isWithin(id: number, cursorKey: string): boolean {
+  override isWithin(table: HistoryTable, key: number, cursorKey: string): boolean {
     // Its pages are in the order of the keys' text.
-    return String(id) <= cursorKey;
+    return keyText(table, key) <= cursorKey;
   }
 
   override async close(): Promise<readonly string[]> {
@@ -170,12 +159,12 @@ export class EmbeddedSubject extends Subject {
 
   /** Somebody may hold the connection until time goes on: nobody waits here for the turn. */
   #inTurn(work: () => Promise<unknown>): void {
-    void this.#options.onItsWay(async () => void (await work()));
+    void this.options.onItsWay(async () => void (await work()));
   }
 
   async #truncate(): Promise<void> {
     try {
-      await this.#database.truncate(TABLE);
+      await this.#database.truncate(this.someTable().name);
     } catch (error) {
       // Between off and on.
       if (!TableNotTrackedError.is(error)) {
@@ -185,28 +174,31 @@ export class EmbeddedSubject extends Subject {
   }
 
   async #reEnable(): Promise<void> {
-    await this.#database.disableTracking([TABLE]);
-    await this.#database.enableTracking([TABLE]);
+    const { name } = this.someTable();
+    await this.#database.disableTracking([name]);
+    await this.#database.enableTracking([name]);
   }
 
   async #makeAgain(): Promise<void> {
+    const table = this.someTable();
     await this.#sql.transaction(async (manager) => {
-      await manager.query('DROP TABLE stock');
-      await manager.query(MAKE);
+      await manager.query(`DROP TABLE ${sqliteName(table)}`);
+      await manager.query(makeSql(table));
     });
-    await this.#database.enableTracking([TABLE]);
+    await this.#database.enableTracking([table.name]);
   }
 
   async #addColumn(): Promise<void> {
+    const table = this.someTable();
     this.#columns += 1;
-    await this.#sql.query(`ALTER TABLE stock ADD COLUMN more${this.#columns} INTEGER`);
-    await this.#database.enableTracking([TABLE]);
+    await this.#sql.query(`ALTER TABLE ${sqliteName(table)} ADD COLUMN more${this.#columns} INTEGER`);
+    await this.#database.enableTracking([table.name]);
   }
 
   async #giveUp(): Promise<void> {
     try {
       await this.#sql.transaction(async (manager) => {
-        await manager.query('DELETE FROM stock');
+        await manager.query(`DELETE FROM ${sqliteName(this.someTable())}`);
         throw new Undone();
       });
     } catch (error) {
@@ -218,40 +210,90 @@ export class EmbeddedSubject extends Subject {
 
   /** A transaction that stays open for a while, or for longer than it may. */
   #keepConnection(): void {
-    const heldMs = this.#random.int(TURN_MS * 1.5);
-    const id = this.#random.int(10);
+    const heldMs = this.options.random.int(TURN_MS * 1.5);
+    const table = this.someTable();
+    const key = this.options.random.int(KEYS - 1);
     this.#inTurn(async () => {
       try {
         await this.#sql.transaction(async (manager) => {
-          await manager.query('UPDATE stock SET value = value + 1000000 WHERE id = ?', [id]);
+          await manager.query(
+            `UPDATE ${sqliteName(table)} SET value = value + 1 ${where(table)}`,
+            valuesOf(table, key),
+          );
           await this.clock.sleep(heldMs);
-          await manager.query('DELETE FROM stock WHERE id = ?', [id + 1]);
+          await manager.query(`DELETE FROM ${sqliteName(table)} ${where(table)}`, valuesOf(table, key + 1));
         });
       } catch (error) {
         if (!EmbeddedTurnExpiredError.is(error)) {
           throw error;
         }
-        this.#options.note('writers that overstayed their turn');
+        this.options.note('writers that overstayed their turn');
       }
     });
   }
 
+  /** All of them, or one table's. */
   #loseLeases(): void {
-    this.#database.leases.forEach((lease) => lease.end('somebody took it'));
+    const { random } = this.options;
+    const leases = [...this.#database.leases.values()];
+    const lost = random.next() < 0.5 ? leases : leases.slice(random.int(leases.length + 1)).slice(0, 1);
+    lost.forEach((lease) => lease.end('somebody took it'));
+  }
+
+  #keyIn(table: HistoryTable, text: string): number {
+    const known = this.#keys.get(table) ?? new Map(ALL_KEYS.map((key) => [keyText(table, key), key]));
+    this.#keys.set(table, known);
+    return known.get(text) ?? Number.NaN;
   }
 }
 
+const ALL_KEYS = Array.from({ length: KEYS }, (_, key) => key);
+
 async function apply(manager: EntityManager, writes: readonly Write[]): Promise<void> {
   for (const write of writes) {
+    const { table, key } = write;
+    const values = valuesOf(table, key);
     if (write.kind === 'upsert') {
+      const columns = table.primaryKey.join(', ');
       await manager.query(
-        'INSERT INTO stock (id, value) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value',
-        [write.id, write.value],
+        `INSERT INTO ${sqliteName(table)} (${columns}, value) VALUES (${values.map(() => '?').join(', ')}, ?) ON CONFLICT (${columns}) DO UPDATE SET value = excluded.value`,
+        [...values, write.value],
       );
     } else if (write.kind === 'delete') {
-      await manager.query('DELETE FROM stock WHERE id = ?', [write.id]);
+      await manager.query(`DELETE FROM ${sqliteName(table)} ${where(table)}`, values);
     } else {
-      await manager.query('UPDATE OR IGNORE stock SET id = ? WHERE id = ?', [write.to, write.id]);
+      const set = table.primaryKey.map((column) => `${column} = ?`).join(', ');
+      await manager.query(`UPDATE OR IGNORE ${sqliteName(table)} SET ${set}, value = ? ${where(table)}`, [
+        ...valuesOf(table, write.to),
+        write.value,
+        ...values,
+      ]);
     }
   }
+}
+
+function sqliteName({ name }: HistoryTable): string {
+  return name.replace('dbo.', '');
+}
+
+function makeSql(table: HistoryTable): string {
+  const { primaryKey, texts } = table;
+  // One whole number is an alias of SQLite's row id, as TypeORM makes it.
+  const columns = primaryKey.map((column) => `${column} ${texts.includes(column) ? 'TEXT' : 'INTEGER'} NOT NULL`);
+  return `CREATE TABLE IF NOT EXISTS ${sqliteName(table)} (${columns.join(', ')}, value INTEGER, PRIMARY KEY (${primaryKey.join(', ')}))`;
+}
+
+function where({ primaryKey }: HistoryTable): string {
+  return `WHERE ${primaryKey.map((column) => `${column} = ?`).join(' AND ')}`;
+}
+
+function valuesOf({ primaryKeyOf }: HistoryTable, key: number): readonly (string | number)[] {
+  return Object.values(primaryKeyOf(key));
+}
+
+/** As the change log writes it. */
+function keyText(table: HistoryTable, key: number): string {
+  return valuesOf(table, key)
+    .map((value) => (typeof value === 'string' ? `"${value}"` : String(value)))
+    .join(',');
 }

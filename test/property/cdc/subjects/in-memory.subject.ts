@@ -1,43 +1,44 @@
-import type { Checkpoint, Row, SaveOutcome, SourceState } from '@smartpulse/cdc';
+import type { Checkpoint, SaveOutcome, SourceState } from '@smartpulse/cdc';
 import {
   InMemoryChangeSource,
   InMemoryCheckpointStore,
   type InMemoryBackup,
   InProcessLeadership,
 } from '@smartpulse/cdc/testing';
-import type { Random } from '@smartpulse/resilience';
 import type { Process } from '../process.js';
+import { LeasesOfProcesses } from './leases-of-processes.js';
 import { PromptClock } from './prompt.clock.js';
 import {
+  byKey,
   CONSUMER,
   type Deed,
-  type Logged,
   OTHER_TABLE,
   type ReplicaParts,
   Subject,
   type SubjectOptions,
-  TABLE,
+  type Truth,
   type Write,
 } from './subject.js';
+import type { HistoryTable } from './tables.js';
 
 /** The in-memory parts of `@smartpulse/cdc/testing`: positions and leases outlive a restore, and who restores says so. */
 export class InMemorySubject extends Subject {
   override readonly clock = new PromptClock();
   override readonly leaseTtlMs = 0;
-  readonly #random: Random;
-  readonly #note: SubjectOptions['note'];
-  readonly #source = new InMemoryChangeSource('db', [
-    { table: TABLE, primaryKey: ['id'], columns: ['id', 'value'] },
-    { table: OTHER_TABLE, primaryKey: ['id'] },
-  ]);
+  readonly #source: InMemoryChangeSource;
   readonly #store = new FenceKeepingStore();
   readonly #leadership = new InProcessLeadership();
+  readonly #leases = new LeasesOfProcesses();
   #backup: InMemoryBackup | undefined;
 
-  constructor({ random, note }: SubjectOptions) {
-    super();
-    this.#random = random;
-    this.#note = note;
+  constructor(options: SubjectOptions) {
+    super(options);
+    const followed = options.tables.map(({ name, primaryKey }) => ({
+      table: name,
+      primaryKey,
+      columns: [...primaryKey, 'value'],
+    }));
+    this.#source = new InMemoryChangeSource('db', [...followed, { table: OTHER_TABLE, primaryKey: ['id'] }]);
   }
 
   static async create(this: void, options: SubjectOptions): Promise<InMemorySubject> {
@@ -46,41 +47,45 @@ export class InMemorySubject extends Subject {
 
   override get deeds(): readonly Deed[] {
     const source = this.#source;
+    const { random } = this.options;
     return [
       {
         name: 'clean-ups',
         weight: 6,
-        strike: () => source.cleanUp(BigInt(this.#random.int(Number(source.version) + 1))),
+        strike: () => source.cleanUp(BigInt(random.int(Number(source.version) + 1))),
       },
-      { name: 'truncates', weight: 2, strike: () => source.truncate(TABLE) },
-      { name: 'tables made again', weight: 1, strike: () => source.recreate(TABLE) },
+      { name: 'truncates', weight: 2, strike: () => source.truncate(this.someTable().name) },
+      { name: 'tables made again', weight: 1, strike: () => source.recreate(this.someTable().name) },
       {
         name: 'columns added',
         weight: 1,
-        strike: () => source.addColumn(TABLE, `column${this.#random.int(1_000_000)}`),
+        strike: () => source.addColumn(this.someTable().name, `column${random.int(1_000_000)}`),
       },
       { name: 'backups and restores', weight: 2, strike: () => this.#restoreOrBackUp() },
-      { name: 'leases lost', weight: 4, strike: () => this.#leadership.revoke() },
+      { name: 'leases lost', weight: 4, strike: () => this.#loseLeases() },
     ];
   }
 
   override commit(writes: readonly Write[]): void {
     this.#source.commit((tx) => {
-      const rows = new Map(this.#source.rows(TABLE));
+      const rekeyed = writes.filter(({ kind }) => kind === 'rekey').map(({ table }) => table);
+      const all = new Map(rekeyed.map((table) => [table, new Map(byKey(table, this.#rows(table)))]));
       for (const write of writes) {
-        const key = this.#keyOf(write.id);
+        const { table, key } = write;
+        const rows = all.get(table);
         if (write.kind === 'upsert') {
-          tx.upsert(TABLE, { id: write.id, value: write.value });
-          rows.set(key, { id: write.id, value: write.value });
+          const row = { ...table.primaryKeyOf(key), value: write.value };
+          tx.upsert(table.name, row);
+          rows?.set(key, row);
         } else if (write.kind === 'delete') {
-          tx.delete(TABLE, { id: write.id });
+          tx.delete(table.name, table.primaryKeyOf(key));
+          rows?.delete(key);
+        } else if (rows?.has(key) === true && !rows.has(write.to)) {
+          const row = { ...rows.get(key), ...table.primaryKeyOf(write.to), value: write.value };
+          tx.delete(table.name, table.primaryKeyOf(key));
+          tx.upsert(table.name, row);
           rows.delete(key);
-        } else if (rows.has(key) && !rows.has(this.#keyOf(write.to))) {
-          const row = { ...rows.get(key), id: write.to };
-          tx.delete(TABLE, { id: write.id });
-          tx.upsert(TABLE, row);
-          rows.delete(key);
-          rows.set(this.#keyOf(write.to), row);
+          rows.set(write.to, row);
         }
       }
     });
@@ -90,66 +95,75 @@ export class InMemorySubject extends Subject {
     this.#source.commit((tx) => tx.upsert(OTHER_TABLE, { id: 1 }));
   }
 
-  override replica(): ReplicaParts {
+  override replica(process: Process): ReplicaParts {
     return {
       source: this.#source,
       checkpoints: this.#store,
-      leadership: this.#leadership,
+      leadership: this.#leases.remembering(process, this.#leadership),
       close: async () => {},
     };
   }
 
-  override crashed(_process: Process): void {
-    this.#leadership.revoke();
+  override crashed(process: Process): void {
+    this.#leases.takeFrom(process).forEach(({ resource }) => this.#leadership.revoke(resource));
   }
 
   override calmDown(): void {}
 
-  override async rows(): Promise<ReadonlyMap<number, Row>> {
-    return new Map([...this.#source.rows(TABLE).values()].map((row) => [Number(row['id']), row]));
-  }
-
-  override async log(): Promise<readonly Logged[]> {
-    return [...this.#source.log(TABLE).values()].map(({ primaryKey, version }) => ({
-      id: Number(primaryKey['id']),
+  override async truth(table: HistoryTable): Promise<Truth> {
+    const { name } = table;
+    const { epoch, version } = this.#source;
+    const state = (await this.#source.state([name])).tables.get(name);
+    const log = [...this.#source.log(name).values()].map(
+      (entry) => [table.keyOf(entry.primaryKey), entry.version] as const,
+    );
+    return {
+      epoch,
       version,
-    }));
+      minValidVersion: state?.minValidVersion ?? version,
+      rows: byKey(table, this.#rows(table)),
+      log: new Map(log),
+    };
   }
 
-  override async epoch(): Promise<bigint> {
-    return this.#source.epoch;
+  override async state({ name }: HistoryTable): Promise<SourceState & { readonly schemaHash: string }> {
+    const { schemaHash } = await this.#source.describe(name);
+    return { ...(await this.#source.state([name])), schemaHash };
   }
 
-  override async state(): Promise<SourceState & { readonly schemaHash: string }> {
-    const { schemaHash } = await this.#source.describe(TABLE);
-    return { ...(await this.#source.state([TABLE])), schemaHash };
+  override checkpoint({ name }: HistoryTable): Promise<Checkpoint | undefined> {
+    return this.#store.load({ consumer: CONSUMER, source: 'db', table: name });
   }
 
-  override checkpoint(): Promise<Checkpoint | undefined> {
-    return this.#store.load({ consumer: CONSUMER, source: 'db', table: TABLE });
+  override async fence({ name }: HistoryTable): Promise<bigint | undefined> {
+    return this.#store.fences.get(name);
   }
 
-  override async fence(): Promise<bigint | undefined> {
-    return this.#store.fence;
-  }
-
-  override isWithin(id: number, cursorKey: string): boolean {
-    return this.#keyOf(id) <= cursorKey;
+  override isWithin({ name, primaryKeyOf }: HistoryTable, key: number, cursorKey: string): boolean {
+    return this.#source.keyOf(name, primaryKeyOf(key)) <= cursorKey;
   }
 
   override async close(): Promise<readonly string[]> {
     return this.#leadership.held.map((resource) => `the lease of ${resource}`);
   }
 
-  #keyOf(id: number): string {
-    return this.#source.keyOf(TABLE, { id });
+  #rows({ name }: HistoryTable) {
+    return this.#source.rows(name).values();
+  }
+
+  /** All of them, or one table's. */
+  #loseLeases(): void {
+    const { random } = this.options;
+    const { held } = this.#leadership;
+    this.#leadership.revoke(random.next() < 0.5 ? undefined : held[random.int(held.length + 1)]);
   }
 
   #restoreOrBackUp(): void {
-    if (this.#backup === undefined || this.#random.next() < 0.3) {
+    const { random, note } = this.options;
+    if (this.#backup === undefined || random.next() < 0.3) {
       this.#backup = this.#source.backUp();
     } else {
-      this.#note('restores');
+      note('restores');
       this.restores += 1;
       this.#source.restore(this.#backup, { newEpoch: true });
     }
@@ -157,11 +171,13 @@ export class InMemorySubject extends Subject {
 }
 
 class FenceKeepingStore extends InMemoryCheckpointStore {
-  fence: bigint | undefined;
+  readonly fences = new Map<string, bigint>();
 
   override async save(checkpoint: Checkpoint, fence: bigint): Promise<SaveOutcome> {
     const outcome = await super.save(checkpoint, fence);
-    this.fence = outcome === 'saved' ? fence : this.fence;
+    if (outcome === 'saved') {
+      this.fences.set(checkpoint.table, fence);
+    }
     return outcome;
   }
 }

@@ -1,4 +1,4 @@
-import type { Checkpoint, Row, SourceState } from '@smartpulse/cdc';
+import type { Checkpoint, SourceState } from '@smartpulse/cdc';
 import {
   type SqlServerAnswer,
   sqlServerCdc,
@@ -7,7 +7,7 @@ import {
   SqlServerPool,
   type SqlServerStatement,
 } from '@smartpulse/cdc/sql-server';
-import { Clock, type Random, type Timer } from '@smartpulse/resilience';
+import { Clock, type Timer } from '@smartpulse/resilience';
 import { SeededRandom, type VirtualClock } from '@smartpulse/resilience/testing';
 import { ask } from '../../../support/sql-server/engine/direct/ask.js';
 import { DirectPool } from '../../../support/sql-server/engine/direct/direct-pool.js';
@@ -18,28 +18,34 @@ import { BatchCache } from '../../../support/sql-server/engine/sql/parse/batch-c
 import type { EngineSession } from '../../../support/sql-server/engine/sql/run/engine.session.js';
 import type { DatabaseImage } from '../../../support/sql-server/engine/storage/database.js';
 import { LockConflict } from '../../../support/sql-server/engine/storage/locks.js';
-import { BIGINT, INT } from '../../../support/sql-server/engine/values/value-type.js';
+import { BIGINT, INT, nvarchar } from '../../../support/sql-server/engine/values/value-type.js';
 import type { Process } from '../process.js';
 import { PromptClock } from './prompt.clock.js';
 import { Storm } from './storm.js';
 import {
+  byKey,
   CONSUMER,
   type Deed,
-  type Logged,
   OTHER_TABLE,
   type ReplicaParts,
   type StatementTwin,
   Subject,
   type SubjectOptions,
-  TABLE,
+  type Truth,
   type Write,
 } from './subject.js';
+import type { HistoryTable } from './tables.js';
 
 const SOURCE = 'shop';
 const LEASES = 'smartpulse.cdc_lease';
 const LONG_AGO = '2000-01-01 00:00:00.0000000';
 const LEASE_TTL_MS = 1_000;
-const STOCK = { name: TABLE, columns: { id: BIGINT, value: INT }, primaryKey: ['id'], tracking: 'columns' } as const;
+const OTHER = {
+  name: OTHER_TABLE,
+  columns: { id: BIGINT, value: INT },
+  primaryKey: ['id'],
+  tracking: 'columns',
+} as const;
 
 /** The server's clock, which somebody may set. */
 class DatabaseClock extends Clock {
@@ -86,8 +92,6 @@ export interface SqlServerSubjectOptions {
 /** SQL Server's change tracking: the parts of `sqlServerCdc` on the engine of the test server. */
 export class SqlServerSubject extends Subject {
   override readonly leaseTtlMs = LEASE_TTL_MS;
-  readonly #options: SubjectOptions;
-  readonly #random: Random;
   readonly #storm: Storm;
   readonly #serverClock: DatabaseClock;
   readonly #engine: SqlServerEngine;
@@ -110,17 +114,15 @@ export class SqlServerSubject extends Subject {
     batches: BatchCache,
     private readonly goesBack: WhatGoesBack,
   ) {
-    super();
-    this.#options = options;
-    this.#random = options.random;
+    super(options);
     this.#storm = new Storm(options, clock);
     this.#serverClock = new DatabaseClock(clock);
     this.#engine = new SqlServerEngine({ clock: this.#serverClock, random: new SeededRandom(1), batches });
     this.#database = this.#engine.createDatabase(SOURCE);
     this.#database.track();
     this.#database.allowSnapshotIsolation = true;
-    this.#database.createTable(STOCK);
-    this.#database.createTable({ ...STOCK, name: OTHER_TABLE });
+    options.tables.forEach((table) => this.#database.createTable(made(table)));
+    this.#database.createTable(OTHER);
     this.#observing = new DirectPool({ engine: this.#engine, database: SOURCE, size: 1 });
     this.#observer = this.#parts(this.#observing, clock, { createBookkeeping: true });
   }
@@ -129,7 +131,8 @@ export class SqlServerSubject extends Subject {
     const batches = new BatchCache();
     return async (options: SubjectOptions): Promise<SqlServerSubject> => {
       const subject = new SqlServerSubject(options, clock(), batches, goesBack);
-      await subject.checkpoint();
+      // Adds the bookkeeping.
+      await subject.checkpoint(subject.someTable());
       subject.#line = await line(subject.#engine, subject.#storm, subject.clock);
       return subject;
     };
@@ -137,7 +140,7 @@ export class SqlServerSubject extends Subject {
 
   override get deeds(): readonly Deed[] {
     const database = this.#database;
-    const random = this.#random;
+    const { random } = this.options;
     return [
       {
         name: 'clean-ups',
@@ -163,13 +166,14 @@ export class SqlServerSubject extends Subject {
     this.#unlessLocked(() =>
       this.#database.write((tx) => {
         for (const write of writes) {
-          const id = BigInt(write.id);
+          const { table } = write;
+          const key = valuesOf(table, write.key);
           if (write.kind === 'upsert') {
-            tx.upsert(TABLE, { id, value: BigInt(write.value) });
+            tx.upsert(table.name, { ...key, value: BigInt(write.value) });
           } else if (write.kind === 'delete') {
-            tx.delete(TABLE, { id });
-          } else if (!idsIn(tx).has(BigInt(write.to))) {
-            tx.update(TABLE, { id }, { id: BigInt(write.to) });
+            tx.delete(table.name, key);
+          } else if (!keysIn(tx, table).has(write.to)) {
+            tx.update(table.name, key, { ...valuesOf(table, write.to), value: BigInt(write.value) });
           }
         }
       }),
@@ -185,7 +189,7 @@ export class SqlServerSubject extends Subject {
     this.#replicas += 1;
     const owner = `replica${this.#replicas}`;
     this.#pools.set(process, { pool, owner });
-    const gated = new GatedPool(process, pool, this.#options.statementTwin);
+    const gated = new GatedPool(process, pool, this.options.statementTwin);
     const parts = this.#parts(gated, process.clock, { owner });
     const { source, checkpoints, leadership } = parts;
     const close = async (): Promise<void> => {
@@ -200,7 +204,7 @@ export class SqlServerSubject extends Subject {
     const connected = this.#pools.get(process);
     this.#pools.delete(process);
     await connected?.pool.close();
-    if (connected !== undefined && this.#random.next() < 0.7) {
+    if (connected !== undefined && this.options.random.next() < 0.7) {
       this.#expireLeaseOf(connected.owner);
     }
   }
@@ -209,44 +213,44 @@ export class SqlServerSubject extends Subject {
     this.#storm.goAway(0);
   }
 
-  override seemsQuiet(): boolean {
-    const [row] = this.#database.rows('smartpulse.cdc_checkpoint');
+  override seemsQuiet(table: HistoryTable): boolean {
+    const row = this.#checkpointRow(table);
     return row?.['phase'] === 'streaming' && row['version'] === this.#database.version;
   }
 
-  override async rows(): Promise<ReadonlyMap<number, Row>> {
-    return new Map(this.#database.rows(TABLE).map((row) => [Number(row['id']), row]));
-  }
-
-  override async log(): Promise<readonly Logged[]> {
-    return this.#database.changes(TABLE, 0n).map(({ keyValues: [id], version }) => ({ id: Number(id), version }));
-  }
-
-  override async epoch(): Promise<bigint> {
-    return this.#epoch;
+  override async truth(table: HistoryTable): Promise<Truth> {
+    const { name } = table;
+    const { version } = this.#database;
+    return {
+      epoch: this.#epoch,
+      version,
+      minValidVersion: this.#database.trackingOf(name)?.minValidVersion ?? version,
+      rows: byKey(table, this.#database.rows(name)),
+      log: new Map(this.#database.changes(name, 0n).map((change) => [keyIn(table, change.keyValues), change.version])),
+    };
   }
 
   override get isSetBack(): boolean {
     return this.#epoch === this.#epochOfBackup;
   }
 
-  override async state(): Promise<SourceState & { readonly schemaHash: string }> {
+  override async state({ name }: HistoryTable): Promise<SourceState & { readonly schemaHash: string }> {
     const { source } = this.#observer;
-    const { schemaHash } = await source.describe(TABLE);
-    return { ...(await source.state([TABLE])), schemaHash };
+    const { schemaHash } = await source.describe(name);
+    return { ...(await source.state([name])), schemaHash };
   }
 
-  override checkpoint(): Promise<Checkpoint | undefined> {
-    return this.#observer.checkpoints.load({ consumer: CONSUMER, source: SOURCE, table: TABLE });
+  override checkpoint({ name }: HistoryTable): Promise<Checkpoint | undefined> {
+    return this.#observer.checkpoints.load({ consumer: CONSUMER, source: SOURCE, table: name });
   }
 
-  override async fence(): Promise<bigint | undefined> {
-    return bigintOf(this.#database.rows('smartpulse.cdc_checkpoint')[0]?.['fence']);
+  override async fence(table: HistoryTable): Promise<bigint | undefined> {
+    return bigintOf(this.#checkpointRow(table)?.['fence']);
   }
 
-  override isWithin(id: number, cursorKey: string): boolean {
+  override isWithin(table: HistoryTable, key: number, cursorKey: string): boolean {
     const values: unknown = JSON.parse(cursorKey);
-    return Array.isArray(values) && id <= Number(values[0]);
+    return Array.isArray(values) && key <= keyIn(table, values);
   }
 
   override async close(): Promise<readonly string[]> {
@@ -270,6 +274,10 @@ export class SqlServerSubject extends Subject {
     });
   }
 
+  #checkpointRow({ name }: HistoryTable) {
+    return this.#database.rows('smartpulse.cdc_checkpoint').find((row) => row['table_name'] === name);
+  }
+
   get #epoch(): bigint {
     return bigintOf(this.#database.rows('smartpulse.cdc_epoch')[0]?.['epoch']) ?? 0n;
   }
@@ -281,7 +289,7 @@ export class SqlServerSubject extends Subject {
       if (!(error instanceof Error && error.cause instanceof LockConflict)) {
         throw error;
       }
-      this.#options.note('writers that found a lock');
+      this.options.note('writers that found a lock');
     }
   }
 
@@ -293,36 +301,39 @@ export class SqlServerSubject extends Subject {
     this.#cleanUpIsToCome = true;
     const before = (): void => {
       this.#cleanUpIsToCome = false;
-      this.#options.note('clean-ups inside a page');
-      this.#database.cleanUp(BigInt(this.#random.int(Number(this.#database.version) + 1)));
+      this.options.note('clean-ups inside a page');
+      this.#database.cleanUp(BigInt(this.options.random.int(Number(this.#database.version) + 1)));
     };
     this.#engine.faults.add({ matches: /CHANGETABLE/, before });
   }
 
   /** One that leaves no trace is left out: where nothing was committed since tracking began, begin and counter say the same after it. */
   #truncate(): void {
-    if (this.#database.trackingOf(TABLE)?.beginVersion !== this.#database.version) {
-      this.#database.truncate(TABLE);
+    const { name } = this.someTable();
+    if (this.#database.trackingOf(name)?.beginVersion !== this.#database.version) {
+      this.#database.truncate(name);
     }
   }
 
   #reEnable(): void {
-    this.#database.disable(TABLE);
-    this.#database.enable(TABLE, { columns: true });
+    const { name } = this.someTable();
+    this.#database.disable(name);
+    this.#database.enable(name, { columns: true });
   }
 
   #makeAgain(): void {
-    this.#database.drop(TABLE);
-    this.#database.createTable(STOCK);
+    const table = this.someTable();
+    this.#database.drop(table.name);
+    this.#database.createTable(made(table));
   }
 
   async #addColumn(): Promise<void> {
     this.#columns += 1;
-    await this.#say(`ALTER TABLE ${TABLE} ADD more${this.#columns} int NULL`);
+    await this.#say(`ALTER TABLE ${this.someTable().name} ADD more${this.#columns} int NULL`);
   }
 
   #switchSnapshots(): void {
-    this.#database.allowSnapshotIsolation = this.#random.next() < 0.5;
+    this.#database.allowSnapshotIsolation = this.options.random.next() < 0.5;
   }
 
   /** As if its life had passed: the dead do not renew it. */
@@ -338,19 +349,29 @@ export class SqlServerSubject extends Subject {
 
   /** A transaction that stays open for a while. */
   async #writeSlowly(): Promise<void> {
+    const session = await this.#login();
     if (this.#writer?.isOpen === true) {
+      session.close();
       return;
     }
-    const session = await this.#login();
-    const from = this.#random.int(10);
     this.#writer = session;
-    await ask(
+    const { name, primaryKey, span } = this.someTable();
+    const from = this.options.random.int(span);
+    const [column] = primaryKey.toReversed();
+    const to = from + Math.ceil(span / 3);
+    // Not even for a statement that waits for time to go on.
+    const { errors } = await ask(
       session,
-      `SET XACT_ABORT ON; BEGIN TRANSACTION; UPDATE ${TABLE} SET value = value + 1000000 WHERE id >= ${from} AND id < ${from + 4}; DELETE FROM ${TABLE} WHERE id = ${from + 4};`,
+      `SET LOCK_TIMEOUT 0; SET XACT_ABORT ON; BEGIN TRANSACTION; UPDATE ${name} SET value = value + 1 WHERE ${column} >= ${from} AND ${column} < ${to}; DELETE FROM ${name} WHERE ${column} = ${to};`,
     );
-    const how = this.#random.next() < 0.3 ? 'ROLLBACK' : 'COMMIT';
-    const heldMs = this.#random.int(300);
-    void this.#options.onItsWay(async () => {
+    if (errors.length > 0) {
+      this.options.note('writers that found a lock');
+      session.close();
+      return;
+    }
+    const how = this.options.random.next() < 0.3 ? 'ROLLBACK' : 'COMMIT';
+    const heldMs = this.options.random.int(300);
+    void this.options.onItsWay(async () => {
       await this.clock.sleep(heldMs);
       await this.#endWriter(how, session);
     });
@@ -369,7 +390,7 @@ export class SqlServerSubject extends Subject {
     const { errors } = await ask(session, `SET LOCK_TIMEOUT 0; ${sql}`);
     session.close();
     if (errors.length > 0) {
-      this.#options.note('writers that found a lock');
+      this.options.note('writers that found a lock');
     }
   }
 
@@ -385,34 +406,34 @@ export class SqlServerSubject extends Subject {
   }
 
   #goAway(): void {
-    this.#storm.goAway(this.#random.int(500));
+    this.#storm.goAway(this.options.random.int(500));
     this.#line.cut();
   }
 
   /** Forwards or backwards, by less or more than a lease lives. */
   #setClock(): void {
     this.leasesTouched += 1;
-    this.#serverClock.offsetMs += this.#random.int(6_000) - 3_000;
+    this.#serverClock.offsetMs += this.options.random.int(6_000) - 3_000;
   }
 
   /** A restore takes its time, and nobody is connected meanwhile. Two of them are seconds apart: epochs are given out by the second. */
   #restoreOrBackUp(): void {
     if (
       this.#backup === undefined ||
-      this.#random.next() < 0.2 ||
+      this.options.random.next() < 0.2 ||
       this.clock.monotonic() < this.#restoredAtMs + 2_000
     ) {
       this.#backup = this.#database.backup();
       return;
     }
-    this.#options.note('restores');
+    this.options.note('restores');
     this.#restoredAtMs = this.clock.monotonic();
     this.restores += 1;
     this.leasesTouched += 1;
     this.#database.restore(this.#backup);
     this.#epochOfBackup = this.#epoch;
     this.#line.cut();
-    this.#storm.goAway(1 + this.#random.int(200));
+    this.#storm.goAway(1 + this.options.random.int(200));
   }
 }
 
@@ -443,13 +464,36 @@ async function directLine(engine: SqlServerEngine, storm: Storm): Promise<Line> 
   };
 }
 
-function idsIn(tx: DirectTransaction): ReadonlySet<unknown> {
-  const ids = new Set<unknown>();
-  tx.updateEach(TABLE, ({ id }) => {
-    ids.add(id);
+function made({ name, primaryKey, texts }: HistoryTable) {
+  const keys = primaryKey.map((column) => [column, texts.includes(column) ? nvarchar(10) : BIGINT] as const);
+  return { ...OTHER, name, primaryKey, columns: { ...Object.fromEntries(keys), value: INT } };
+}
+
+/** The engine's whole numbers are `bigint`. */
+function valuesOf({ primaryKeyOf }: HistoryTable, key: number): Readonly<Record<string, string | bigint>> {
+  const values = Object.entries(primaryKeyOf(key));
+  return Object.fromEntries(
+    values.map(([column, value]) => [column, typeof value === 'number' ? BigInt(value) : value]),
+  );
+}
+
+/** The key of values in the order of the primary key. */
+function keyIn({ primaryKey, keyOf }: HistoryTable, values: readonly unknown[]): number {
+  return keyOf(Object.fromEntries(primaryKey.map((column, index) => [column, String(values[index])])));
+}
+
+function keysIn(tx: DirectTransaction, table: HistoryTable): ReadonlySet<number> {
+  const keys = new Set<number>();
+  tx.updateEach(table.name, (row) => {
+    keys.add(
+      keyIn(
+        table,
+        table.primaryKey.map((column) => row[column]),
+      ),
+    );
     return undefined;
   });
-  return ids;
+  return keys;
 }
 
 function bigintOf(value: unknown): bigint | undefined {

@@ -3,26 +3,38 @@ import type { SqlServerStatement } from '@smartpulse/cdc/sql-server';
 import type { Random } from '@smartpulse/resilience';
 import type { VirtualClock } from '@smartpulse/resilience/testing';
 import type { Process } from '../process.js';
+import { type HistoryTable, oneOf } from './tables.js';
 
-/** The table that is followed: `id` is its key, `value` its other column. */
-export const TABLE = 'dbo.stock';
+/** A table that nobody follows. */
 export const OTHER_TABLE = 'dbo.other';
 export const CONSUMER = 'reader';
 
-/** One step of a transaction. */
+/** One step of a transaction. A table's values grow: whichever of two values of a key is higher is the later one. */
 export type Write =
-  | { readonly kind: 'upsert'; readonly id: number; readonly value: number }
-  | { readonly kind: 'delete'; readonly id: number }
+  | { readonly kind: 'upsert'; readonly table: HistoryTable; readonly key: number; readonly value: number }
+  | { readonly kind: 'delete'; readonly table: HistoryTable; readonly key: number }
   /** Another key for a row; nothing when there is no row, or one of that key. */
-  | { readonly kind: 'rekey'; readonly id: number; readonly to: number };
+  | {
+      readonly kind: 'rekey';
+      readonly table: HistoryTable;
+      readonly key: number;
+      readonly to: number;
+      readonly value: number;
+    };
 
-/** The last change of a key, as the database still knows it. */
-export interface Logged {
-  readonly id: number;
+/** A table as it stands, all of one instant. */
+export interface Truth {
+  readonly epoch: bigint;
+  /** Of the database's last commit. */
   readonly version: bigint;
+  /** Changes up to here are cleaned up. */
+  readonly minValidVersion: bigint;
+  readonly rows: ReadonlyMap<number, Row>;
+  /** The version of the last change of each key, as far as the database still knows it. */
+  readonly log: ReadonlyMap<number, bigint>;
 }
 
-/** What a replica of the tracker works with. */
+/** What a replica of the trackers works with. */
 export interface ReplicaParts extends Pick<TrackerParts, 'source' | 'checkpoints' | 'leadership'> {
   /** When its process ends; one that died is told to the subject instead. */
   readonly close: () => Promise<void>;
@@ -41,6 +53,8 @@ export type StatementTwin = (statement: SqlServerStatement) => SqlServerStatemen
 
 /** How a subject is made. */
 export interface SubjectOptions {
+  /** At least one. */
+  readonly tables: readonly HistoryTable[];
   readonly random: Random;
   /** Whether bad things happen now. */
   readonly troubled: () => boolean;
@@ -63,10 +77,15 @@ export abstract class Subject {
   leasesTouched = 0;
   /** Moves whenever the database went back to a backup. */
   restores = 0;
+  protected readonly options: SubjectOptions;
+
+  constructor(options: SubjectOptions) {
+    this.options = options;
+  }
 
   /** One transaction. */
   abstract commit(writes: readonly Write[]): Promise<void> | void;
-  /** One transaction that does not touch the table. */
+  /** One transaction that does not touch the tables. */
   abstract commitElsewhere(): Promise<void> | void;
   abstract replica(process: Process): ReplicaParts;
   /** A process is dead: its connections are gone. */
@@ -79,22 +98,29 @@ export abstract class Subject {
     return false;
   }
 
-  /** Whether a look at the checkpoint may be worth it: it is asked after every step of time. */
-  seemsQuiet(): boolean {
+  /** Whether a look at a table's checkpoint may be worth it: it is asked after every step of time. */
+  seemsQuiet(_table: HistoryTable): boolean {
     return true;
   }
 
-  /** The truth. */
-  abstract rows(): Promise<ReadonlyMap<number, Row>>;
-  abstract log(): Promise<readonly Logged[]>;
-  abstract epoch(): Promise<bigint>;
-  abstract state(): Promise<SourceState & { readonly schemaHash: string }>;
-  abstract checkpoint(): Promise<Checkpoint | undefined>;
+  abstract truth(table: HistoryTable): Promise<Truth>;
+  abstract state(table: HistoryTable): Promise<SourceState & { readonly schemaHash: string }>;
+  abstract checkpoint(table: HistoryTable): Promise<Checkpoint | undefined>;
   /** The fence that stands beside the checkpoint. */
-  abstract fence(): Promise<bigint | undefined>;
+  abstract fence(table: HistoryTable): Promise<bigint | undefined>;
   /** Whether a key stands at or before the one of a cursor, in the source's order of keys. */
-  abstract isWithin(id: number, cursorKey: string): boolean;
+  abstract isWithin(table: HistoryTable, key: number, cursorKey: string): boolean;
 
   /** Closes everything; answers what is still open, in words. */
   abstract close(): Promise<readonly string[]>;
+
+  /** One of the tables, which something befalls. */
+  protected someTable(): HistoryTable {
+    return oneOf(this.options.tables, this.options.random);
+  }
+}
+
+/** Rows by their keys. */
+export function byKey(table: HistoryTable, rows: Iterable<Row>): ReadonlyMap<number, Row> {
+  return new Map([...rows].map((row) => [table.keyOf(row), row]));
 }
