@@ -110,6 +110,11 @@ export class PulsarAdmin {
     await this.#done('POST', `/admin/v2/namespaces/${namespace}/permissions/${role}`, actions);
   }
 
+  /** Takes it back; producers and consumers of the role are told to go. */
+  async revoke(namespace: string, role: string): Promise<void> {
+    await this.#done('DELETE', `/admin/v2/namespaces/${namespace}/permissions/${role}`);
+  }
+
   /** The service URL of the broker that owns the topic; one takes it when none does. */
   async ownerOf(topic: string): Promise<string> {
     const answer = JSON.parse(await this.#done('GET', `/lookup/v2/topic/persistent/${topic}`)) as { brokerUrl: string };

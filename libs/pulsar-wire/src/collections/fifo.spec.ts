@@ -10,6 +10,7 @@ describe('a first-in, first-out queue', () => {
       { weight: 6, arbitrary: fc.constant('push' as const) },
       { weight: 5, arbitrary: fc.constant('shift' as const) },
       { weight: 1, arbitrary: fc.constant('takeAll' as const) },
+      { weight: 1, arbitrary: fc.constant('remove' as const) },
     );
     fc.assert(
       fc.property(fc.array(command, { maxLength: 400 }), (commands) => {
@@ -17,10 +18,15 @@ describe('a first-in, first-out queue', () => {
         let model: { readonly number: number }[] = [];
         for (const [number, name] of commands.entries()) {
           if (name === 'push') {
-            queue.push({ number });
-            model.push({ number });
+            const item = { number };
+            queue.push(item);
+            model.push(item);
           } else if (name === 'shift') {
             expect(queue.shift()).toEqual(model.shift());
+          } else if (name === 'remove') {
+            const [middle] = model.splice(model.length >> 1, 1);
+            expect(queue.find((item) => item.number === (middle?.number ?? -1))).toBe(middle);
+            queue.remove(middle ?? { number });
           } else {
             expect(queue.takeAll()).toEqual(model);
             model = [];

@@ -38,6 +38,25 @@ export class Fifo<T extends object> {
     return item;
   }
 
+  /** The first of which it holds: goes through all, for what seldom happens. */
+  find(test: (item: T) => boolean): T | undefined {
+    for (const item of this) {
+      if (test(item)) {
+        return item;
+      }
+    }
+    return undefined;
+  }
+
+  /** Takes one out of the middle; the others keep their order. Copies all, for what seldom happens. */
+  remove(item: T): void {
+    for (const other of this.takeAll()) {
+      if (other !== item) {
+        this.push(other);
+      }
+    }
+  }
+
   /** Takes all of them, the first first, and gives the room back. */
   takeAll(): readonly T[] {
     const items = [...this];

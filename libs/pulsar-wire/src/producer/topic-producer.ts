@@ -41,7 +41,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   readonly #id: number;
   readonly #attachment: Attachment;
   readonly #batcher: Batcher;
-  /** In the order in which they were sent; receipts come in the same order. */
+  /** In the order in which they were sent; receipts come in the same order, those of duplicates excepted. */
   readonly #frames = new Fifo<PendingFrame>();
   readonly #queue: SendQueue;
   #connection: Connection | undefined;
@@ -263,8 +263,10 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   }
 
   onSendError({ sequenceId, error, message }: CommandFields<'sendError'>): void {
-    const frame = this.#frames.first;
-    if (frame === undefined || sequenceId < frame.sequenceId) {
+    // It answers before those in front of it that are being stored, and names a batch by its highest id.
+    const frame = this.#frames.find((sent) => sent.sequenceId <= sequenceId && sequenceId <= sent.highestSequenceId);
+    if (frame === undefined) {
+      // The late answer to something that timed out.
       return;
     }
     const refusal = new BrokerRefusedError('send', error, message);
@@ -273,7 +275,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         this.#onDamaged(frame, refusal);
         return;
       case REFUSAL.NotAllowed:
-        this.#failFirst(frame, refusal);
+        this.#fail(frame, refusal);
         return;
       case REFUSAL.TopicTerminated:
         this.#end(refusal);
@@ -360,13 +362,20 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #onDamaged(frame: PendingFrame, refusal: WireError): void {
     if (this.#checksumResends >= MAX_CHECKSUM_RESENDS || !isIntact(frame.bytes)) {
       this.#checksumResends = 0;
-      this.#failFirst(frame, refusal);
+      this.#fail(frame, refusal);
       return;
     }
     this.#checksumResends++;
-    this.#strayReceipts += this.#frames.size - 1;
+    // What is in front of it arrived; what is behind it must not stay in front of it.
+    let isBehind = false;
     for (const pending of this.#frames) {
-      this.#write(this.#connection, pending);
+      if (isBehind) {
+        this.#strayReceipts++;
+      }
+      isBehind ||= pending === frame;
+      if (isBehind) {
+        this.#write(this.#connection, pending);
+      }
     }
   }
 
@@ -386,8 +395,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     }
   }
 
-  #failFirst(frame: PendingFrame, cause: WireError): void {
-    this.#frames.shift();
+  #fail(frame: PendingFrame, cause: WireError): void {
+    this.#frames.remove(frame);
     this.#settleFrame(frame, cause);
   }
 

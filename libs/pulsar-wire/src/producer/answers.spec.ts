@@ -1,0 +1,150 @@
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PulsarClient } from '../client/pulsar-client.js';
+import type { CommandFields } from '../protocol/command/commands.js';
+import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
+import type { FakeConnection } from '../testing/fake-broker.connection.js';
+import { FakeBroker } from '../testing/fake-broker.js';
+import type { ProducerOptions, WireProducer } from './producer.options.js';
+
+interface Held {
+  readonly connection: FakeConnection;
+  readonly fields: CommandFields<'send'>;
+}
+
+describe('answers to a producer that come out of the order of its sends', () => {
+  let clock: VirtualClock;
+  let broker: FakeBroker;
+  let client: PulsarClient;
+  /** What the broker has received and not answered. */
+  let held: Held[];
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    broker = new FakeBroker();
+    client = clientOf(broker, { clock, random: new SeededRandom(1) }).client;
+    held = [];
+    broker.script('send', (connection, fields) => held.push({ connection, fields }) > 0);
+  });
+
+  afterEach(async () => {
+    await finish(client.close());
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  const finish = <T>(work: Promise<T>): Promise<T> => finishWith(clock, work);
+  const create = (options: Partial<ProducerOptions> = {}): Promise<WireProducer> =>
+    finish(client.createProducer({ topic: 'orders', batching: { enabled: false }, ...options }));
+
+  async function settle(): Promise<void> {
+    for (let turn = 0; turn < 10; turn++) {
+      await clock.settle();
+    }
+  }
+
+  /** How each send ends. */
+  function send(producer: WireProducer, ...payloads: (string | { text: string; sequenceId: bigint })[]): string[] {
+    const outcomes = payloads.map(() => 'pending');
+    for (const [index, payload] of payloads.entries()) {
+      const { text, sequenceId } = typeof payload === 'string' ? { text: payload, sequenceId: undefined } : payload;
+      producer.send({ payload: Buffer.from(text), sequenceId }).then(
+        ({ ledgerId }) => {
+          outcomes[index] = ledgerId < 0n ? 'duplicate' : 'stored';
+        },
+        (error: unknown) => {
+          outcomes[index] = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+        },
+      );
+    }
+    return outcomes;
+  }
+
+  async function receipt(index: number, ledgerId = 7n): Promise<void> {
+    const { connection, fields } = held[index] ?? expect.fail('The broker has no such frame.');
+    const { producerId, sequenceId, highestSequenceId } = fields;
+    const messageId = { ledgerId, entryId: ledgerId < 0n ? -1n : 0n, ackSet: new Int32Array(0) };
+    connection.send('sendReceipt', { producerId, sequenceId, highestSequenceId, messageId });
+    await settle();
+  }
+
+  async function refuse(index: number, error: number): Promise<void> {
+    const { connection, fields } = held[index] ?? expect.fail('The broker has no such frame.');
+    const { producerId, sequenceId, highestSequenceId } = fields;
+    // As the broker does: a batch is named by its highest id.
+    connection.send('sendError', { producerId, sequenceId: highestSequenceId ?? sequenceId, error, message: 'No.' });
+    await settle();
+  }
+
+  it('rejects the frame that the broker names, not the one in front of it that is being stored', async () => {
+    const producer = await create();
+    const outcomes = send(producer, 'a', 'b', 'c');
+    await settle();
+
+    await refuse(1, 22);
+    expect(outcomes).toEqual(['pending', 'SMARTPULSE_WIRE_BROKER_NOT_ALLOWED_ERROR', 'pending']);
+    await receipt(0);
+    await receipt(2);
+
+    expect(outcomes).toEqual(['stored', 'SMARTPULSE_WIRE_BROKER_NOT_ALLOWED_ERROR', 'stored']);
+    expect([producer.pending, broker.all('producer').length]).toEqual([0, 1]);
+  });
+
+  it('rejects a whole batch that the broker names by its last id', async () => {
+    const producer = await create({ batching: { maxMessages: 2 } });
+    const outcomes = send(producer, 'a', 'b', 'c', 'd');
+    await settle();
+
+    await refuse(1, 22);
+    await receipt(0);
+
+    const refused = 'SMARTPULSE_WIRE_BROKER_NOT_ALLOWED_ERROR';
+    expect(outcomes).toEqual(['stored', 'stored', refused, refused]);
+  });
+
+  it('ignores the late refusal of a frame that timed out', async () => {
+    const producer = await create({ sendTimeoutMs: 1_000 });
+    const first = send(producer, 'a');
+    await settle();
+    await clock.advance(1_000);
+    const second = send(producer, 'b');
+    await settle();
+
+    await refuse(0, 22);
+    await receipt(1);
+
+    expect([first, second]).toEqual([['SMARTPULSE_WIRE_SEND_TIMEOUT'], ['stored']]);
+  });
+
+  it('sends again from the damaged frame on, and nothing of what is in front of it', async () => {
+    const producer = await create();
+    const outcomes = send(producer, 'a', 'b', 'c');
+    await settle();
+
+    await refuse(1, 9);
+    expect(held.map(({ fields }) => fields.sequenceId)).toEqual([0n, 1n, 2n, 1n, 2n]);
+    for (const index of [0, 2, 3, 4]) {
+      await receipt(index);
+    }
+
+    expect(outcomes).toEqual(['stored', 'stored', 'stored']);
+    expect(broker.all('producer')).toHaveLength(1);
+  });
+
+  it('gives up a frame that is damaged each time, and keeps the others', async () => {
+    const producer = await create();
+    const outcomes = send(producer, 'a', 'b', 'c');
+    await settle();
+    for (const index of [1, 3, 5, 7]) {
+      await refuse(index, 9);
+    }
+    for (const index of [0, 2, 4, 6, 8]) {
+      await receipt(index);
+    }
+
+    expect(outcomes).toEqual(['stored', 'SMARTPULSE_WIRE_BROKER_CHECKSUM_ERROR', 'stored']);
+    expect(send(producer, 'd')).toEqual(['pending']);
+    await settle();
+    await receipt(9);
+    expect(producer.pending).toBe(0);
+  });
+});
