@@ -71,8 +71,8 @@ export const SQL_SERVER_ERRORS: SqlServerErrorTable = Object.freeze({
     ...all('snapshotUnavailable', [3952]),
     ...all(
       'configuration',
-      // Object, column, rights, database.
-      [207, 208, 229, 230, 297, 300, 916, 4064],
+      // Object, column, rights (262, 2760: to create the bookkeeping), database.
+      [207, 208, 229, 230, 262, 297, 300, 916, 2760, 4064],
     ),
     // Logins.
     ...all('configuration', [18452, 18456, 18470, 18486, 18487, 18488]),

@@ -1,7 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { Logger } from '@nestjs/common';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SqlServerStatementError } from '../sql-server.errors.js';
+import type { SqlServerStatement } from '../statements/statement.js';
 import { type SqlServerAnswer, SqlServerPool } from './sql-server.pool.js';
 import { SqlServerStatements, type StatementsOptions } from './sql-server.statements.js';
+
+beforeAll(() => Logger.overrideLogger(false));
+afterAll(() => Logger.overrideLogger(['log', 'warn', 'error', 'fatal']));
 
 const NOT_OPENED = Object.assign(new Error('Cannot open database'), { code: 'ELOGIN', number: 4060, class: 11 });
 const ANY = { name: 'any', sql: 'SELECT 1', parameters: [] };
@@ -19,7 +24,7 @@ class ClosedDatabase extends SqlServerPool {
   }
 }
 
-function on(pool: ClosedDatabase, options: Partial<StatementsOptions> = {}) {
+function on(pool: SqlServerPool, options: Partial<StatementsOptions> = {}) {
   const shared = { pool, source: 'stock', schema: 'smartpulse', lockTimeoutMs: 1_000, createBookkeeping: false };
   const statements = new SqlServerStatements({ ...shared, ...options });
   return async (times: number): Promise<readonly unknown[]> => {
@@ -47,5 +52,45 @@ describe('statements on a database that cannot be opened', () => {
     expect(new Set(await ask(10))).toEqual(new Set(['connection']));
     const told = on(pool, { errorClasses: { numbers: { 4060: 'overload' } } });
     expect(new Set(await told(10))).toEqual(new Set(['overload']));
+  });
+});
+
+/** Another replica makes the same things at the same time, and is a little faster with each. */
+class MadeByAnother extends SqlServerPool {
+  readonly sent: string[] = [];
+
+  constructor(private readonly number: number) {
+    super();
+  }
+
+  override run({ name }: SqlServerStatement): Promise<SqlServerAnswer> {
+    this.sent.push(name);
+    const refused = Object.assign(new Error('It is there already.'), {
+      code: 'EREQUEST',
+      number: this.number,
+      class: 16,
+    });
+    return name === 'any' ? Promise.resolve([]) : Promise.reject(refused);
+  }
+
+  override close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+describe('the bookkeeping that is made at the first statement', () => {
+  it.each([2601, 2627, 2705, 2714, 2759])(
+    'is as good where another replica was faster with each part of it (error %i)',
+    async (number) => {
+      const pool = new MadeByAnother(number);
+      expect(await on(pool, { createBookkeeping: true })(2)).toEqual([[], []]);
+      expect(pool.sent.filter((name) => name === 'add cdc_epoch.recovery_fork')).toHaveLength(1);
+    },
+  );
+
+  it('is tried again with the next statement where the server refused it', async () => {
+    const pool = new MadeByAnother(262);
+    expect(await on(pool, { createBookkeeping: true })(2)).toEqual(['configuration', 'configuration']);
+    expect(pool.sent).toEqual(['create schema', 'create schema']);
   });
 });
