@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { InvalidationMessage } from '@smartpulse/redis-cache';
+import type { InvalidationMessage, RedisClientTemplate } from '@smartpulse/redis-cache';
 import { RedisCacheStore, RedisInvalidationBus, RedisLink } from '@smartpulse/redis-cache/redis';
 import { SystemRandom } from '@smartpulse/resilience';
 import { Redis } from 'ioredis';
@@ -15,6 +15,8 @@ const MARK_MS = 1_000;
 /** Where a subject leads: what clients are given, and clients past it, one for each server that holds keys. */
 export interface RedisSite {
   readonly url: string;
+  /** In place of the URL: what connections are duplicates of. */
+  readonly client?: RedisClientTemplate | undefined;
   admins(): Promise<readonly Redis[]>;
 }
 
@@ -57,7 +59,7 @@ export async function redisSubject(site: RedisSite): Promise<RedisSubject> {
   await Promise.all(admins.map(empty));
   const clock = new ShiftedClock();
   const link = new RedisLink({
-    url: site.url,
+    ...(site.client === undefined ? { url: site.url } : { client: site.client }),
     prefix: 'test',
     connectTimeoutMs: 5_000,
     heartbeatMs: HEARTBEAT_MS,

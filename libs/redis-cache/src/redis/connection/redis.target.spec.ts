@@ -27,6 +27,7 @@ const OF_ALL = {
   connectTimeout: 4_000,
   socketTimeout: 15_000,
   keyPrefix: '',
+  replyMapping: 'legacy',
 };
 
 function opened(target: ReturnType<typeof targetOfUrl>, own: Parameters<Redis['duplicate']>[0]): Redis['options'] {

@@ -27,7 +27,7 @@ export interface ClusterAccess {
 }
 
 /** What none of our connections may take over from a client of the app's: they bring commands and messages as they are, and end when they are lost. */
-const OURS: RedisOptions = Object.freeze({
+const OURS: RedisOptions & { readonly replyMapping: 'legacy' } = Object.freeze({
   lazyConnect: true,
   retryStrategy: null,
   autoResubscribe: false,
@@ -39,6 +39,8 @@ const OURS: RedisOptions = Object.freeze({
   readOnly: false,
   monitor: false,
   stringNumbers: false,
+  // Of ioredis 6: answers have the form that they have in 5, whichever protocol is spoken.
+  replyMapping: 'legacy',
   commandTimeout: undefined,
   keepAlive: 30_000,
   role: 'master',

@@ -1,0 +1,45 @@
+import { Logger } from '@nestjs/common';
+import type { RedisClientTemplate } from '@smartpulse/redis-cache';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { redisForTests } from '../../support/redis/redis-for-tests.js';
+import { RedisServer } from '../../support/redis/redis-server.js';
+import { siteOf } from '../../support/redis/redis-subject.js';
+import { runRedisContracts } from './redis-contracts.js';
+
+// The workspace has ioredis 5, as TypeORM asks for. The peer range promises 6, too: with a client of it as the template, every connection of ours is one of it.
+const NEXT_MAJOR = 'ioredis-6';
+const version = redisForTests();
+
+type ClientClass = new (url: string, options: object) => RedisClientTemplate & { disconnect(): void };
+
+async function loadNextMajor(): Promise<ClientClass> {
+  const loaded: unknown = await import(NEXT_MAJOR);
+  const found: unknown = typeof loaded === 'object' && loaded !== null && 'Redis' in loaded ? loaded.Redis : undefined;
+  if (!isClientClass(found)) {
+    throw new Error(`The package ${NEXT_MAJOR} has no class Redis.`);
+  }
+  return found;
+}
+
+function isClientClass(candidate: unknown): candidate is ClientClass {
+  return typeof candidate === 'function' && candidate.name === 'Redis';
+}
+
+describe.runIf(version !== undefined)(`by a client of ioredis 6, on Redis ${version}`, () => {
+  let server: RedisServer;
+  let client: InstanceType<ClientClass>;
+
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
+    server = await RedisServer.start();
+    const Client = await loadNextMajor();
+    client = new Client(server.url, { lazyConnect: true, protocol: 3, replyMapping: 'resp3' });
+  });
+  afterAll(async () => {
+    client.disconnect();
+    await server.stop();
+    Logger.overrideLogger(true);
+  });
+
+  runRedisContracts('RESP3, whatever form of answers the app has chosen', () => ({ ...siteOf(server), client }));
+});
