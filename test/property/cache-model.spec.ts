@@ -228,7 +228,16 @@ const twins: Twin[] = [
   [
     'a message that is lost on a line that stands is not noticed',
     ['I3'],
-    { shape: 'row', announcesLoss: false, weights: { loseMessage: 3, cutLine: 0 } },
+    { shape: 'row', ...withoutRule('a number that is missing is noticed'), weights: { loseMessage: 3, cutLine: 0 } },
+  ],
+  [
+    'the first message that is to be heard of a replica is lost on a line that stands, and not noticed',
+    ['I3'],
+    {
+      shape: 'row',
+      ...withoutRule('who was not heard of before may have said something'),
+      weights: { loseMessage: 3, cutLine: 0 },
+    },
   ],
   ['committed() does not clean its own replica', ['I4'], { shape: 'row', committedThrough: 'another' }],
   [

@@ -2,6 +2,7 @@ import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { MemoryInvalidationBus } from '../../embedded/memory.bus.js';
 import type { InvalidationMessage } from '../../invalidation/invalidation.bus.js';
 import { CacheClosedError, CacheStoreUnavailableError } from '../../redis-cache.errors.js';
+import { NumberedMessages } from './numbered-messages.js';
 import type { ObservedServer } from './observed.server.js';
 import { SimulatedBus } from './simulated.bus.js';
 import { SimulatedLine } from './simulated.line.js';
@@ -69,6 +70,7 @@ export abstract class History<R extends SimulatedReplica> {
   readonly #crashed: R[] = [];
   readonly #violations: Violation[] = [];
   readonly #running = new Set<Promise<unknown>>();
+  readonly #numbers = new NumberedMessages();
   #commits = 0;
   #steps = 0;
 
@@ -275,6 +277,8 @@ export abstract class History<R extends SimulatedReplica> {
     const fate = () => (this.happens(lostAnswers) ? (this.happens(0.5) ? 'answerLost' : 'late') : 'answered');
     const bus = new SimulatedBus(new MemoryInvalidationBus(this.server), name, this.scheduler, {
       announces: announcesLoss,
+      numbers: this.#numbers,
+      watch: this.options.watch,
       arrivesTwice: () => this.happens(duplicates),
       onHeard: (message) => this.hear(name, message),
     });

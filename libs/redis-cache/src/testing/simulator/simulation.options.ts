@@ -2,6 +2,7 @@ import type { FirstLevelBounds } from '../../cache/first-level.js';
 import type { LocalView } from '../../cache/local-view.js';
 import type { EntryProtocol } from '../../embedded/entry.protocol.js';
 import type { FieldsProtocol } from '../../embedded/fields/fields.protocol.js';
+import type { SequenceWatch } from '../../redis/messages/sequence-watch.js';
 
 /** The value that the simulation caches: how often the row had become another one. */
 export interface SimulatedValue {
@@ -79,6 +80,8 @@ export interface SimulationOptions {
   readonly fieldsProtocol?: FieldsProtocol | undefined;
   /** The rules of a replica of values; a twin may lack one. */
   readonly view?: ((bounds: FirstLevelBounds) => LocalView<SimulatedValue>) | undefined;
+  /** What decides on a replica that a message is missing; a twin may lack a rule. */
+  readonly watch?: (() => SequenceWatch) | undefined;
   /** Through which replica `committed()` invalidates; `another` = the writer itself learns of it by the message only. Default `writer`. */
   readonly committedThrough?: 'writer' | 'another' | undefined;
   /** Whether the backplane announces a lost connection. Default `true`. */

@@ -6,6 +6,7 @@ import { MemoryCacheStore } from '../../embedded/memory.store.js';
 import { NamespaceNames } from '../../namespace/names.js';
 import type { CacheStore, ChangeOutcome, StoreOrigin } from '../../store/cache.store.js';
 import { ModelDatabase, stampOf } from './model.database.js';
+import { NumberedMessages } from './numbered-messages.js';
 import { SimulatedBus } from './simulated.bus.js';
 import { SimulatedLine } from './simulated.line.js';
 import { RowReplica, SIMULATED_NAMESPACE } from './simulated.replica.js';
@@ -16,7 +17,7 @@ import { settled, StepScheduler } from './step.scheduler.js';
 const KEY = 'row';
 
 /** What differs from the cache as it is. */
-export type StageOptions = Pick<SimulationOptions, 'protocol' | 'view' | 'announcesLoss' | 'stamp'> & {
+export type StageOptions = Pick<SimulationOptions, 'protocol' | 'view' | 'watch' | 'announcesLoss' | 'stamp'> & {
   /** Stands between every replica and the store. */
   readonly storeOf?: ((store: CacheStore) => CacheStore) | undefined;
 };
@@ -31,6 +32,7 @@ export class Stage {
   readonly #names = new NamespaceNames('sim', SIMULATED_NAMESPACE.name);
   readonly #origin: StoreOrigin = { channel: this.#names.channel, source: 'applier', synced: true };
   readonly #running = new Set<Promise<unknown>>();
+  readonly #numbers = new NumberedMessages();
 
   constructor(private readonly options: StageOptions = {}) {
     this.#server = new EmbeddedCacheServer({ clock: this.#clock, protocol: options.protocol });
@@ -40,6 +42,8 @@ export class Stage {
     const store = new MemoryCacheStore(this.#server);
     const bus = new SimulatedBus(new MemoryInvalidationBus(this.#server), name, this.#steps, {
       announces: this.options.announcesLoss ?? true,
+      numbers: this.#numbers,
+      watch: this.options.watch,
     });
     const replica = RowReplica.create(name, bus, {
       store: new SimulatedStore(this.options.storeOf?.(store) ?? store, new SimulatedLine(name, this.#steps)),

@@ -9,6 +9,8 @@ import {
   type Step,
 } from '../../embedded/entry.protocol.js';
 import type { ChangeOutcome, SetOutcome } from '../../store/cache.store.js';
+import { SequenceWatch } from '../../redis/messages/sequence-watch.js';
+import type { MessageOrigin } from '../../redis/messages/wire-message.js';
 import { EntryVersion } from '../../version/entry-version.js';
 import type { SimulatedValue, SimulationOptions } from '../simulator/simulation.options.js';
 
@@ -151,6 +153,26 @@ class JoinersGetTheFirstAnswer extends LocalView<SimulatedValue> {
   }
 }
 
+class NumbersNotCompared extends SequenceWatch {
+  override misses(origin: MessageOrigin, heartbeat: boolean): boolean {
+    // As if everything had come until now.
+    this.know({ ...origin, sequence: heartbeat ? origin.sequence : origin.sequence - 1 });
+    return super.misses(origin, heartbeat);
+  }
+}
+
+class FirstOnesTakenAsTheyCome extends SequenceWatch {
+  readonly #heard = new Set<string>();
+
+  override misses(origin: MessageOrigin, heartbeat: boolean): boolean {
+    if (!this.#heard.has(origin.epoch)) {
+      this.#heard.add(origin.epoch);
+      this.know(origin);
+    }
+    return super.misses(origin, heartbeat);
+  }
+}
+
 const PROTOCOLS = {
   'a change raises the floor of a lease': FloorNotRaised,
   'a change that finds nothing is published': SilentWhenNothingFound,
@@ -176,16 +198,29 @@ const VIEWS = {
   'a later epoch is above every version of the one before': EpochsNotCompared,
 } as const;
 
+const WATCHES = {
+  'a number that is missing is noticed': NumbersNotCompared,
+  'who was not heard of before may have said something': FirstOnesTakenAsTheyCome,
+} as const;
+
 /** A rule of the cache that a test can take away, to see what it is for. */
-export type CacheRule = keyof typeof PROTOCOLS | keyof typeof VIEWS;
+export type CacheRule = keyof typeof PROTOCOLS | keyof typeof VIEWS | keyof typeof WATCHES;
 
 /** The cache without one of its rules. */
-export function withoutRule(rule: CacheRule): Pick<SimulationOptions, 'protocol' | 'view'> {
+export function withoutRule(rule: CacheRule): Pick<SimulationOptions, 'protocol' | 'view' | 'watch'> {
+  if (isWatchRule(rule)) {
+    const Watch = WATCHES[rule];
+    return { watch: () => new Watch(0) };
+  }
   if (isViewRule(rule)) {
     const View = VIEWS[rule];
     return { view: (options) => new View(options) };
   }
   return { protocol: new PROTOCOLS[rule]() };
+}
+
+function isWatchRule(rule: CacheRule): rule is keyof typeof WATCHES {
+  return rule in WATCHES;
 }
 
 function isViewRule(rule: CacheRule): rule is keyof typeof VIEWS {
