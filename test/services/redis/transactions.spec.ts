@@ -103,7 +103,7 @@ describe.runIf(version !== undefined)(`transactions on Redis ${version}`, () => 
   });
 
   it('connects when it is first needed, no more often than it may, and leaves no connection behind', async () => {
-    const app = await start(server.url, { maxConnections: 2, maxWaiting: 2, waitTimeoutMs: 200 });
+    const app = await start(server.url, { maxConnections: 2, maxWaiting: 2, waitTimeoutMs: 500 });
     const transactions = await transactionsOf(app);
     const before = await strangers();
     const order: number[] = [];
@@ -122,12 +122,13 @@ describe.runIf(version !== undefined)(`transactions on Redis ${version}`, () => 
     const ended = Promise.allSettled(runs);
     await expect(runs[4]).rejects.toThrow(RedisTransactionsBusyError);
     await expect.poll(strangers, WAIT).toBe(before + 2);
-    await expect(runs[2]).rejects.toThrow(/none became free within 200 ms/);
+    await expect(runs[2]).rejects.toThrow(/none became free within 500 ms/);
     await expect(runs[3]).rejects.toThrow(RedisTransactionsBusyError);
     const later = [5, 6].map((at) => transactions.run(['k'], async () => void order.push(at)));
     release();
     await Promise.all([...later, ended]);
-    expect(order).toEqual([0, 1, 5, 6]);
+    // Two at a time; which of the two begins first is up to their connections.
+    expect([new Set(order.slice(0, 2)), new Set(order.slice(2))]).toEqual([new Set([0, 1]), new Set([5, 6])]);
     expect(await strangers()).toBe(before + 2);
     expect(app.get(ResilienceRegistry).get('redis-cache.transactions').snapshot().bulkhead).toEqual({
       active: 0,
@@ -227,7 +228,7 @@ describe.runIf(version !== undefined)(`transactions on Redis ${version}`, () => 
     const timed = async (run: Promise<unknown> | undefined): Promise<void> => {
       const beginMs = performance.now();
       await expect(run).rejects.toMatchObject({ code: RedisTransactionUnavailableError.code, ambiguous: false });
-      outcomes.push(performance.now() - beginMs < TIMEOUT_MS * 2);
+      outcomes.push(performance.now() - beginMs < 1_500);
     };
     await server.freeze();
     await timed(fresh?.run(['a'], async () => {}));
