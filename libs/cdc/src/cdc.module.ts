@@ -35,7 +35,7 @@ export class CdcModule {
 
   /**
    * Adds trackers where they belong: in the module that provides their sinks. `@OnTableChange` methods need it not, they are found anyway;
-   * a tracker that waits for something first (`startAfter`) or reports poison itself is added by `CdcRegistry.track`.
+   * a tracker that waits for something first (`startAfter`) is added by `CdcRegistry.track`.
    *
    * @throws ConfigurationError that lists everything that is wrong; at start when `forRoot` or the sink's provider is missing.
    * @throws DuplicateTrackerError at start when the consumer follows the table already.

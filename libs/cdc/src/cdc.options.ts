@@ -6,8 +6,7 @@ import { PollSignal } from './poll/poll-signal.js';
 import { ChangeSink } from './sink/change.sink.js';
 import { ChangeSource } from './source/change.source.js';
 import { StampedReader } from './stamp/stamped.reader.js';
-import type { RowChange } from './change/row-change.js';
-import type { TrackerOptions, TrackerTuning } from './tracker/tracker.options.js';
+import type { PoisonHandler, TrackerOptions, TrackerTuning } from './tracker/tracker.options.js';
 
 /** Token of the checked options. */
 export const CDC_OPTIONS = Symbol('smartpulse:cdc:options');
@@ -62,6 +61,8 @@ const backoff = z.strictObject({
   jitter: z.enum(['none', 'equal', 'full'], 'expected "none", "equal" or "full"'),
 });
 
+const callable = <T>(shape: string) => z.custom<T>((value) => typeof value === 'function', `expected ${shape}`);
+
 const tuning = {
   pageSize: whole(1, 10_000, 'changes').optional(),
   chunkSize: whole(1, 10_000, 'rows').optional(),
@@ -73,6 +74,8 @@ const tuning = {
     .optional(),
   errorBackoff: backoff.optional(),
   leaseRetry: backoff.optional(),
+  onPoison: callable<PoisonHandler>('a function').optional(),
+  maxAttempts: whole(1, 1_000, 'attempts').optional(),
 };
 
 const orderedIntervals = (options: {
@@ -93,8 +96,6 @@ export const cdcOptionsSchema = z.strictObject({
   stampedReader: part(StampedReader).optional(),
   tracker: z.strictObject(tuning).refine(orderedIntervals, ORDERED).optional(),
 });
-
-const callable = <T>(shape: string) => z.custom<T>((value) => typeof value === 'function', `expected ${shape}`);
 
 /** A consumer's name. */
 export const consumerSchema = z
@@ -118,7 +119,6 @@ export const trackerOptionsSchema = z.strictObject({
   table: tableSchema,
   sink: part(ChangeSink),
   startAfter: callable<() => Promise<void>>('a function that answers a promise').optional(),
-  onPoison: callable<(change: RowChange, error: Error) => Promise<void> | void>('a function').optional(),
   ...tuning,
 });
 

@@ -60,6 +60,8 @@ export { type Stamped, StampedReader } from './stamp/stamped.reader.js';
 export { ChangeTracker, type PollListener, type TrackerParts } from './tracker/change-tracker.js';
 export {
   type BootstrapMode,
+  type PoisonHandler,
+  type PoisonTuning,
   type ResolvedTrackerOptions,
   TRACKER_DEFAULTS,
   type TrackerDefaults,

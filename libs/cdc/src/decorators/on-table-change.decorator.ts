@@ -36,8 +36,8 @@ export interface OnTableChangeMetadata {
 
 /**
  * Calls the method with every committed change of a table, in order, on the replica that holds the table's lease. The position moves when
- * the method resolves; when it throws, the same changes come again, after a growing wait, for ever: answer `poison` for what can never
- * be handled. A change may come more than once, and the whole table comes as `snapshot` changes first (see `bootstrap`).
+ * the method resolves; when it throws, the same changes come again, after a growing wait, for ever, or as often as `maxAttempts` says: answer `poison` for what
+ * can never be handled, and keep it by `onPoison`. A change may come more than once, and the whole table comes as `snapshot` changes first (see `bootstrap`).
  *
  * Guards, pipes, interceptors and filters do not apply.
  *

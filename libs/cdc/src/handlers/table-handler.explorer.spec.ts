@@ -2,7 +2,17 @@ import { Controller, Get, Injectable, Logger, type ModuleMetadata, Scope } from 
 import { Test, type TestingModule } from '@nestjs/testing';
 import { ConfigurationError, ResilienceModule } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CdcModule, CdcRegistry, type FeedEvent, OnFeedEvent, OnTableChange, type RowChange } from '../index.js';
+import {
+  type AcceptOutcome,
+  CdcModule,
+  CdcRegistry,
+  type FeedEvent,
+  OnFeedEvent,
+  OnTableChange,
+  type PoisonHandler,
+  type RowChange,
+  type TrackerTuning,
+} from '../index.js';
 import { LAB_TABLE, TrackerLab } from '../testing/index.js';
 
 beforeAll(() => Logger.overrideLogger(false));
@@ -28,12 +38,13 @@ class Audit {
 async function start(
   lab: TrackerLab,
   handlers: Pick<ModuleMetadata, 'providers' | 'controllers'>,
+  tracker: TrackerTuning = {},
 ): Promise<TestingModule> {
   const { clock, random, source, checkpoints, leadership, pollSignal } = lab;
   const module = await Test.createTestingModule({
     imports: [
       ResilienceModule.forRoot({ clock, random }),
-      CdcModule.forRoot({ source, checkpoints, leadership, pollSignal }),
+      CdcModule.forRoot({ source, checkpoints, leadership, pollSignal, tracker }),
     ],
     ...handlers,
   })
@@ -120,6 +131,43 @@ describe('@OnTableChange methods', () => {
     expect(String(await refusal({ controllers: [Wrong] }))).toMatch(
       /@OnTableChange on Wrong\.on: option "table".*schema\.name.*option "pageSize"/,
     );
+  });
+
+  it('tell what they call poison, and what they fail at, to onPoison: their own, or that of the module', async () => {
+    const told: unknown[] = [];
+    const tell =
+      (who: string): PoisonHandler =>
+      ({ table, primaryKey, version }, { message }, consumer) =>
+        void told.push([who, consumer, table, primaryKey['id'], version.version, message]);
+
+    @Injectable()
+    class Both {
+      @OnTableChange(LAB_TABLE, { batch: false, onPoison: tell('own') })
+      refuses({ primaryKey }: RowChange): AcceptOutcome | undefined {
+        return primaryKey['id'] === 2 ? { status: 'poison', error: new Error('unreadable') } : undefined;
+      }
+
+      @OnTableChange(LAB_TABLE, { maxAttempts: 2 })
+      fails(changes: readonly RowChange[]): void {
+        if (changes.some(({ primaryKey }) => primaryKey['id'] === 3)) {
+          throw new Error('not that one');
+        }
+      }
+    }
+    const lab = new TrackerLab();
+    lab.write(1, 2, 3, 4);
+    const module = await start(lab, { providers: [Both] }, { onPoison: tell('module') });
+    await Promise.all(
+      module
+        .get(CdcRegistry)
+        .list()
+        .map((tracker) => lab.caughtUp(tracker)),
+    );
+
+    expect(told).toHaveLength(2);
+    expect(told).toContainEqual(['own', 'Both.refuses', LAB_TABLE, 2, 1n, 'unreadable']);
+    expect(told).toContainEqual(['module', 'Both.fails', LAB_TABLE, 3, 1n, 'not that one']);
+    await module.close();
   });
 
   it('are missed where only @OnFeedEvent names a table: its method would never be called', async () => {

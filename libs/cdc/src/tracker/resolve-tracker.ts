@@ -6,13 +6,14 @@ export function resolveTracker(
   tuning: TrackerTuning,
   defaults: TrackerDefaults,
 ): ResolvedTrackerOptions {
-  const { consumer, table, sink, startAfter, onPoison } = options;
+  const { consumer, table, sink, startAfter } = options;
   return {
     consumer,
     table,
     sink,
     startAfter,
-    onPoison,
+    onPoison: options.onPoison ?? tuning.onPoison,
+    maxAttempts: options.maxAttempts ?? tuning.maxAttempts,
     pageSize: options.pageSize ?? tuning.pageSize ?? defaults.pageSize,
     chunkSize: options.chunkSize ?? tuning.chunkSize ?? defaults.chunkSize,
     minIntervalMs: options.minIntervalMs ?? tuning.minIntervalMs ?? defaults.minIntervalMs,

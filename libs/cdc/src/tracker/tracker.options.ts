@@ -43,8 +43,25 @@ export const TRACKER_DEFAULTS: TrackerDefaults = Object.freeze({
   leaseRetry: Object.freeze({ initialMs: 1_000, multiplier: 1.5, maxMs: 10_000, jitter: 'equal' }),
 });
 
-/** {@link TrackerDefaults}, each of them optional. */
-export type TrackerTuning = { readonly [K in keyof TrackerDefaults]?: TrackerDefaults[K] | undefined };
+/** Is told of a change that can never be accepted: source, table, key and version stand in it. A rejection offers the page again. */
+export type PoisonHandler = (change: RowChange, error: Error, consumer: string) => Promise<void> | void;
+
+/** What becomes of changes that cannot be handed off. */
+export interface PoisonTuning {
+  /**
+   * Called for every change that the sink calls poison or that was given up, and awaited before the checkpoint moves past it: keep it as a
+   * dead letter. Default: it is counted and logged without its values.
+   */
+  readonly onPoison?: PoisonHandler | undefined;
+  /**
+   * Failed hand-offs of a page in a row after which the change that fails is looked for, by halves, and given up as poison where the sink
+   * accepts others of its page; 1 to 1 000. Default: never; the page is offered again until it is accepted.
+   */
+  readonly maxAttempts?: number | undefined;
+}
+
+/** {@link TrackerDefaults}, each of them optional, and {@link PoisonTuning}. */
+export type TrackerTuning = PoisonTuning & { readonly [K in keyof TrackerDefaults]?: TrackerDefaults[K] | undefined };
 
 /** One tracker: which table, for whom, to where. */
 export interface TrackerOptions extends TrackerTuning {
@@ -56,13 +73,8 @@ export interface TrackerOptions extends TrackerTuning {
   readonly sink: ChangeSink;
   /** Awaited before the first poll: subscriptions must exist before changes are published. A rejection is retried. */
   readonly startAfter?: (() => Promise<void>) | undefined;
-  /**
-   * Called for every change that the sink calls poison, and awaited before the checkpoint moves past it; a rejection offers the page
-   * again. Default: it is counted and logged without its values.
-   */
-  readonly onPoison?: ((change: RowChange, error: Error) => Promise<void> | void) | undefined;
 }
 
 /** Options with every default filled in. */
 export type ResolvedTrackerOptions = TrackerDefaults &
-  Pick<TrackerOptions, 'consumer' | 'table' | 'sink' | 'startAfter' | 'onPoison'>;
+  Pick<TrackerOptions, 'consumer' | 'table' | 'sink' | 'startAfter' | keyof PoisonTuning>;
