@@ -19,7 +19,7 @@ export class LiveSocket {
   readonly #stream: Duplex | undefined;
   readonly #clock: Clock;
   readonly #heartbeat: Heartbeat;
-  readonly #echoes = new Map<string, () => void>();
+  readonly #echoes = new Map<string, (wasRead: boolean) => void>();
   readonly #onEnd: (() => void)[] = [];
   #listener: LiveSocketListener | undefined;
   #corked = false;
@@ -69,13 +69,13 @@ export class LiveSocket {
     this.#socket.send(text, onWritten);
   }
 
-  /** Resolves when the peer has read everything that was sent before; also when the socket ends. */
-  roundTrip(): Promise<void> {
+  /** Answers whether the peer has read everything that was sent before; `false` when the socket ends first, for nobody knows then. */
+  roundTrip(): Promise<boolean> {
     return new Promise((resolve) => {
       if (this.#ended === undefined) {
         this.#echoes.set(this.#ping(), resolve);
       } else {
-        resolve();
+        resolve(false);
       }
     });
   }
@@ -108,7 +108,7 @@ export class LiveSocket {
   }
 
   #echo(name: string): void {
-    this.#echoes.get(name)?.();
+    this.#echoes.get(name)?.(true);
     this.#echoes.delete(name);
   }
 
@@ -129,9 +129,8 @@ export class LiveSocket {
   #end(code: number, reason: string): void {
     this.#ended = { code, reason };
     this.#heartbeat.stop();
-    for (const resolve of [...this.#echoes.values(), ...this.#onEnd]) {
-      resolve();
-    }
+    this.#echoes.forEach((resolve) => resolve(false));
+    this.#onEnd.forEach((resolve) => resolve());
     this.#echoes.clear();
     this.#listener?.onClose(code, reason);
   }

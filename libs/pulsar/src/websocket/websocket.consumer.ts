@@ -122,7 +122,9 @@ export class WebSocketConsumer implements TransportConsumer {
     await this.#written();
     live.send('{"type":"unsubscribe"}');
     // No answer comes; the broker's side reads the ping after the command.
-    await live.roundTrip();
+    if (!(await live.roundTrip())) {
+      throw this.#disconnected('Whether the subscription was deleted is not known');
+    }
     await this.close();
   }
 

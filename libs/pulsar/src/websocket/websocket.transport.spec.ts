@@ -28,6 +28,8 @@ class StubBroker {
   refusal: { readonly status: number; readonly message: string } | undefined;
   /** Whether pings are answered. */
   pongs = true;
+  /** The connection breaks at a frame of this type. */
+  breaksAt: string | undefined;
   attempts = 0;
 
   constructor() {
@@ -45,7 +47,11 @@ class StubBroker {
         this.accepted.push(one);
         socket.on('message', (data) => {
           if (Buffer.isBuffer(data)) {
-            one.frames.push(JSON.parse(data.toString('utf8')) as Frame);
+            const frame = JSON.parse(data.toString('utf8')) as Frame;
+            one.frames.push(frame);
+            if (this.breaksAt !== undefined && frame['type'] === this.breaksAt) {
+              socket.terminate();
+            }
           }
         });
         socket.on('ping', (data) => {
@@ -312,6 +318,23 @@ describe('WebSocketTransport', () => {
     await until(() => second.frames.some(({ type }) => type === 'negativeAcknowledge'), 'given back');
     await transport.close();
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('does not say that a subscription was deleted when the socket ended before the broker had read it', async () => {
+    const { broker, transport, clock } = await open();
+    const { consumer } = await consume(transport, TOPIC, { permits: 0 });
+    broker.breaksAt = 'unsubscribe';
+
+    await expect(consumer.unsubscribe()).rejects.toMatchObject({
+      code: 'SMARTPULSE_PULSAR_CONNECTION',
+      kind: 'transient',
+    });
+    broker.breaksAt = undefined;
+    await clock.advance(1_000);
+    await until(() => broker.accepted.length === 2, 'connected again');
+    await consumer.unsubscribe();
+    expect(broker.accepted[1]?.frames).toContainEqual({ type: 'unsubscribe' });
+    await transport.close();
   });
 
   it('asks for a token per connection, sends it in the header and shows it nowhere', async () => {
