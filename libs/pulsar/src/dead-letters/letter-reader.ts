@@ -9,7 +9,7 @@ import type {
 
 /** How letters are read. */
 export interface LetterReaderOptions {
-  readonly transport: PulsarTransport;
+  readonly transport: Pick<PulsarTransport, 'subscribe'>;
   readonly clock: Clock;
   readonly subscribe: Pick<TransportSubscribeOptions, 'topic' | 'subscription' | 'type' | 'durable'>;
   /** Letters that are asked for ahead. */
@@ -28,6 +28,8 @@ type Waiter = {
 export class LetterReader {
   readonly #options: LetterReaderOptions;
   readonly #queue: IncomingMessage[] = [];
+  /** Ids of what came before: a connection that is made anew brings everything unacknowledged again. No more of them than are read, and a window. */
+  readonly #seen = new Set<string>();
   #consumer: TransportConsumer | undefined;
   #failure: Error | undefined;
   #waiter: Waiter | undefined;
@@ -104,6 +106,13 @@ export class LetterReader {
   }
 
   #take(message: IncomingMessage): void {
+    const id = message.id.toString();
+    if (this.#seen.has(id)) {
+      // The copy that came first is as good for the answer.
+      this.#consumer?.permit(1);
+      return;
+    }
+    this.#seen.add(id);
     if (this.#waiter === undefined) {
       this.#queue.push(message);
     } else {
