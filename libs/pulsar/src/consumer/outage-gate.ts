@@ -1,7 +1,7 @@
 import { backoffDelayMs, type Clock, type Random, type Timer } from '@smartpulse/resilience';
 import type { ConsumerDefaults } from '../pulsar.options.js';
 
-/** What {@link OutageGate.enter} answers: go on; go on and tell how it went; do not begin, the consumer stops. */
+/** What {@link OutageGate.enter} answers: go on; go on and tell how it went; do not begin: the consumer stops, or nobody wants it any more. */
 export type GatePass = 'free' | 'test' | 'stopped';
 
 /** What an {@link OutageGate} is made of. */
@@ -21,7 +21,7 @@ export interface OutageGateOptions {
 export class OutageGate {
   readonly #options: OutageGateOptions;
   readonly #abort = new AbortController();
-  readonly #held: ((pass: GatePass) => void)[] = [];
+  readonly #held: { readonly isWanted: () => boolean; readonly resolve: (pass: GatePass) => void }[] = [];
   #downSinceMs: number | undefined;
   #attempt = 0;
   #timer: Timer | undefined;
@@ -42,8 +42,12 @@ export class OutageGate {
     return this.#downSinceMs !== undefined || this.#stopped;
   }
 
-  /** Waits until infrastructure is up, the caller is the one to test it, or the consumer stops. */
-  enter(): Promise<GatePass> {
+  /**
+   * Waits until infrastructure is up, the caller is the one to test it, or the consumer stops.
+   *
+   * @param isWanted whether the caller would still run: a test that nobody runs says nothing, and the next one is a longer wait away.
+   */
+  enter(isWanted: () => boolean): Promise<GatePass> {
     if (this.#stopped) {
       return Promise.resolve('stopped');
     }
@@ -54,7 +58,7 @@ export class OutageGate {
       this.#testWanted = false;
       return Promise.resolve('test');
     }
-    return new Promise((resolve) => this.#held.push(resolve));
+    return new Promise((resolve) => this.#held.push({ isWanted, resolve }));
   }
 
   /** Infrastructure is down. Answers whether that is news. */
@@ -108,12 +112,14 @@ export class OutageGate {
       void this.#probe(probe);
       return;
     }
-    const first = this.#held.shift();
-    if (first === undefined) {
-      this.#testWanted = true;
-    } else {
-      first('test');
+    for (let first = this.#held.shift(); first !== undefined; first = this.#held.shift()) {
+      if (first.isWanted()) {
+        first.resolve('test');
+        return;
+      }
+      first.resolve('stopped');
     }
+    this.#testWanted = true;
   }
 
   async #probe(probe: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -139,7 +145,7 @@ export class OutageGate {
   }
 
   #release(pass: GatePass): void {
-    for (const resolve of this.#held.splice(0)) {
+    for (const { resolve } of this.#held.splice(0)) {
       resolve(pass);
     }
   }

@@ -79,9 +79,13 @@ export class RunGate {
     return this.#outage.closed || this.#rate?.gate.closed === true;
   }
 
-  /** Leave to run, at once where nothing speaks against it; `undefined` when the consumer stops. */
-  enter(): RunPass | Promise<RunPass | undefined> {
-    return this.closed ? this.#wait() : FREE_PASS;
+  /**
+   * Leave to run, at once where nothing speaks against it; `undefined` when the consumer stops.
+   *
+   * @param isWanted whether the caller would still run; the gate may find out first that it would not, and answers `undefined` then.
+   */
+  enter(isWanted: () => boolean): RunPass | Promise<RunPass | undefined> {
+    return this.closed ? this.#wait(isWanted) : FREE_PASS;
   }
 
   /** The one with this pass did not run after all. */
@@ -128,20 +132,21 @@ export class RunGate {
     this.#rate?.gate.stop();
   }
 
-  async #wait(): Promise<RunPass | undefined> {
+  async #wait(isWanted: () => boolean): Promise<RunPass | undefined> {
     const rateGate = this.#rate?.gate;
     let outage: GatePass = 'free';
     let rate: GatePass = 'free';
     for (;;) {
       // Each may close while the other is waited for.
       if (rate === 'free' && rateGate?.closed === true) {
-        rate = await rateGate.enter();
+        rate = await rateGate.enter(isWanted);
       } else if (outage === 'free' && this.#outage.closed) {
-        outage = await this.#outage.enter();
+        outage = await this.#outage.enter(isWanted);
       } else {
         return { outage, rate };
       }
       if (rate === 'stopped' || outage === 'stopped') {
+        this.leave({ outage, rate });
         return undefined;
       }
     }

@@ -71,7 +71,7 @@ export class SingleDelivery<T> {
   async #attemptUntilUp(taken: TakenMessage, stop: AbortSignal): Promise<QueueAnswer> {
     const { gate, settler, verdict } = this.#options;
     for (;;) {
-      const pass = gate.closed ? await gate.enter() : FREE_PASS;
+      const pass = gate.closed ? await gate.enter(() => !taken.from.lost) : FREE_PASS;
       if (pass === undefined || taken.from.lost) {
         gate.leave(pass);
         return settler.abandon(taken);

@@ -104,7 +104,7 @@ export class BatchDelivery<T> {
     if (read.length === 0) {
       return;
     }
-    const pass = await gate.enter();
+    const pass = await gate.enter(() => read.some(({ taken }) => !taken.from.lost));
     const lost = read.filter(({ taken }) => pass === undefined || taken.from.lost);
     lost.forEach(({ taken }) => settler.abandon(taken));
     const left = read.filter((one) => !lost.includes(one));
