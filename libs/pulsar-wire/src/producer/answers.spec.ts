@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PulsarClient } from '../client/pulsar-client.js';
@@ -147,4 +148,69 @@ describe('answers to a producer that come out of the order of its sends', () => 
     await receipt(9);
     expect(producer.pending).toBe(0);
   });
+
+  it('settles a duplicate that the broker answers in front of what is being stored', async () => {
+    const producer = await create({ producerName: 'relay', sendTimeoutMs: 0 });
+    const outcomes = send(producer, { text: 'new', sequenceId: 20n }, { text: 'repeated', sequenceId: 5n }, 'next');
+    await settle();
+
+    await receipt(1, -1n);
+    expect(outcomes).toEqual(['pending', 'duplicate', 'pending']);
+    await receipt(0);
+    await receipt(2);
+
+    expect(outcomes).toEqual(['stored', 'duplicate', 'stored']);
+    expect([producer.pending, producer.lastSequenceId, broker.all('producer').length]).toEqual([0, 21n, 1]);
+  });
+
+  it('leaves a repeated frame as it is when the receipt of the first time comes before it has left', async () => {
+    const producer = await create({ producerName: 'relay', sendTimeoutMs: 1_000 });
+    const first = send(producer, { text: 'AAAA', sequenceId: 5n });
+    await clock.advance(1_000);
+    const again = send(producer, { text: 'BBBB', sequenceId: 5n });
+    const { connection, fields } = held[0] ?? expect.fail('The broker has no such frame.');
+    const messageId = { ledgerId: 7n, entryId: 0n, ackSet: new Int32Array(0) };
+    connection.send('sendReceipt', { producerId: fields.producerId, sequenceId: 5n, messageId });
+    // The receipt arrives in this very turn, at the end of which the frame leaves.
+    await new Promise((resolve) => process.nextTick(resolve));
+    await new Promise((resolve) => process.nextTick(resolve));
+    expect(again).toEqual(['stored']);
+
+    send(producer, { text: 'CCCC', sequenceId: 6n });
+    await settle();
+
+    expect(first).toEqual(['SMARTPULSE_WIRE_SEND_TIMEOUT']);
+    expect(held.map((frame) => frame.fields.sequenceId)).toEqual([5n, 5n, 6n]);
+    await receipt(2);
+  });
+
+  it.each([
+    ['too large', () => ({ payload: randomBytes(5_000) })],
+    ['aborted', () => ({ payload: Buffer.from('b'), signal: AbortSignal.abort() })],
+  ])('waits in a flush for what was sent before it, though a later send is over at once: %s', async (_how, later) => {
+    broker = new FakeBroker({ maxMessageBytes: 1_000 });
+    client = clientOf(broker, { clock, random: new SeededRandom(1) }).client;
+    broker.script('send', (connection, fields) => held.push({ connection, fields }) > 0);
+    const producer = await create({ compression: 'zlib', maxPendingMessages: 2 });
+    const outcomes = send(producer, 'a', 'b');
+    let flushed = false;
+    const flushing = producer.flush().then(() => {
+      flushed = true;
+    });
+    const { payload, signal } = { signal: undefined, ...later() };
+    await receiptLater(producer.send({ payload }, signal));
+    expect([outcomes, flushed]).toEqual([['stored', 'pending'], false]);
+
+    await receipt(1);
+    await flushing;
+    expect(outcomes).toEqual(['stored', 'stored']);
+  });
+
+  /** A send that fails once the first one has made room. */
+  async function receiptLater(sent: Promise<unknown>): Promise<void> {
+    const failed = expect(sent).rejects.toThrow(/accepts 1000|aborted/);
+    await settle();
+    await receipt(0);
+    await failed;
+  }
 });

@@ -6,6 +6,7 @@ import { COMPRESSION, type CompressionName } from '../protocol/compression/compr
 import { Compressor } from '../protocol/compression/compressor.js';
 import { SendFrameEncoder } from '../protocol/frame/send-frame.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
+import type { Generation } from './flush-generations.js';
 import type { FrameMemory } from './frame-memory.js';
 import { type PendingFrame, Senders } from './pending-frames.js';
 import type { WireMessage } from './producer.options.js';
@@ -61,6 +62,7 @@ export class Batcher {
   #nextId = 0n;
   #linger: Timer | undefined;
   #turnScheduled = false;
+  #refused: Senders[] = [];
 
   constructor(
     private readonly options: BatcherOptions,
@@ -68,7 +70,7 @@ export class Batcher {
     private readonly memory: FrameMemory,
     private readonly origin: () => FrameOrigin,
     private readonly onFrame: (frame: PendingFrame) => void,
-    private readonly onRefused: (bytes: number, count?: number) => void,
+    private readonly onRefused: (senders: Senders) => void,
   ) {
     this.#compression = COMPRESSION[options.compression];
     this.#frames = new SendFrameEncoder(memory.take);
@@ -90,23 +92,41 @@ export class Batcher {
     this.#nextId = lastSequenceId + 1n;
   }
 
-  add(message: WireMessage, bytes: number, resolve: (id: MessageId) => void, reject: (cause: WireError) => void): void {
+  add(
+    message: WireMessage,
+    bytes: number,
+    resolve: (id: MessageId) => void,
+    reject: (cause: WireError) => void,
+    generation: Generation,
+  ): void {
+    this.#add(message, bytes, resolve, reject, generation);
+    this.#giveRoomBack();
+  }
+
+  #add(
+    message: WireMessage,
+    bytes: number,
+    resolve: (id: MessageId) => void,
+    reject: (cause: WireError) => void,
+    generation: Generation,
+  ): void {
     const { sequenceId } = message;
     const hasKey = message.key !== undefined || message.orderingKey !== undefined;
     const alone =
       !this.options.enabled ||
       message.deliverAtMs !== undefined ||
       (hasKey && (this.options.keyed === 'single' || sequenceId !== undefined)) ||
-      (sequenceId !== undefined && sequenceId < this.#nextId);
-    if (alone) {
+      this.#isKnown(sequenceId);
+    let batch = alone ? undefined : this.#batchFor(message, hasKey);
+    if (batch === undefined || !this.#joins(batch, sequenceId, generation)) {
       // What was accepted before must be stored before.
-      this.sealAll();
-      this.#sealAlone(message, bytes, resolve, reject);
-      return;
+      this.#sealAll();
+      // Only now, since that may forget a batch, or have sent the same id.
+      batch = alone || this.#isKnown(sequenceId) ? undefined : this.#batchFor(message, hasKey);
     }
-    const batch = hasKey ? this.#batchOf(message) : (this.#unkeyed ??= this.#open(UNKEYED));
-    if (!this.#joins(batch, sequenceId)) {
-      this.sealAll();
+    if (batch === undefined) {
+      this.#sealAlone(message, bytes, resolve, reject, generation);
+      return;
     }
     try {
       if (!batch.writer.tryAdd(message)) {
@@ -114,8 +134,7 @@ export class Batcher {
         batch.writer.tryAdd(message);
       }
     } catch (error) {
-      reject(toWireError(error));
-      this.onRefused(bytes);
+      this.#refuse(oneSender(bytes, resolve, reject, generation), error);
       return;
     }
     if (batch.senders.count === 0) {
@@ -123,7 +142,7 @@ export class Batcher {
       batch.firstId = sequenceId;
     }
     batch.lastId = sequenceId ?? -1n;
-    batch.senders.add(bytes, resolve, reject);
+    batch.senders.add(bytes, resolve, reject, generation);
     if (batch.senders.count >= this.options.maxMessages || batch.writer.bytes >= this.options.maxBytes) {
       this.#seal(batch);
     } else {
@@ -133,6 +152,11 @@ export class Batcher {
 
   /** Everything that waits for company goes as it is. */
   sealAll(): void {
+    this.#sealAll();
+    this.#giveRoomBack();
+  }
+
+  #sealAll(): void {
     this.#linger?.cancel();
     this.#linger = undefined;
     for (const batch of this.#batches.values()) {
@@ -162,18 +186,29 @@ export class Batcher {
     this.#unkeyed = undefined;
   }
 
-  /** Chosen ids rise within a batch, and are never beside ids that are counted on. */
-  #joins(batch: OpenBatch, sequenceId: bigint | undefined): boolean {
+  /** The broker may have it already. */
+  #isKnown(sequenceId: bigint | undefined): boolean {
+    return sequenceId !== undefined && sequenceId < this.#nextId;
+  }
+
+  /** Chosen ids rise within a batch, and are never beside ids that are counted on. What a flush waits for is a batch of its own. */
+  #joins(batch: OpenBatch, sequenceId: bigint | undefined, generation: Generation): boolean {
     if (batch.senders.count === 0) {
       // A chosen id goes by the order of the calls: no other batch may be sealed behind it.
       return sequenceId === undefined;
+    }
+    if (batch.senders.generation !== generation) {
+      return false;
     }
     return sequenceId === undefined
       ? batch.firstId === undefined
       : batch.firstId !== undefined && sequenceId > batch.lastId;
   }
 
-  #batchOf({ key, orderingKey }: WireMessage): OpenBatch {
+  #batchFor({ key, orderingKey }: WireMessage, hasKey: boolean): OpenBatch {
+    if (!hasKey) {
+      return (this.#unkeyed ??= this.#open(UNKEYED));
+    }
     const name = orderingKey === undefined ? `k${key}` : `o${textOf(orderingKey)}`;
     return this.#batches.get(name) ?? this.#open(name, key, orderingKey);
   }
@@ -252,7 +287,16 @@ export class Batcher {
     }
     this.#advance(highestSequenceId);
     const { acceptedAtMs } = batch;
-    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: true, senders, acceptedAtMs, written: 'no' });
+    this.onFrame({
+      bytes,
+      sequenceId,
+      highestSequenceId,
+      batched: true,
+      senders,
+      acceptedAtMs,
+      repeatsId: false,
+      written: 'no',
+    });
   }
 
   #sealAlone(
@@ -260,11 +304,12 @@ export class Batcher {
     payloadBytes: number,
     resolve: (id: MessageId) => void,
     reject: (cause: WireError) => void,
+    generation: Generation,
   ): void {
     const origin = this.origin();
     const sequenceId = message.sequenceId ?? this.#nextId;
-    const senders = new Senders();
-    senders.add(payloadBytes, resolve, reject);
+    const repeatsId = this.#isKnown(sequenceId);
+    const senders = oneSender(payloadBytes, resolve, reject, generation);
     let bytes: Buffer;
     try {
       const payload = message.payload ?? EMPTY;
@@ -300,12 +345,30 @@ export class Batcher {
     this.#advance(sequenceId);
     const acceptedAtMs = this.clock.monotonic();
     const highestSequenceId = sequenceId;
-    this.onFrame({ bytes, sequenceId, highestSequenceId, batched: false, senders, acceptedAtMs, written: 'no' });
+    this.onFrame({
+      bytes,
+      sequenceId,
+      highestSequenceId,
+      batched: false,
+      senders,
+      acceptedAtMs,
+      repeatsId,
+      written: 'no',
+    });
   }
 
   #refuse(senders: Senders, error: unknown): void {
     senders.rejectAll(toWireError(error));
-    this.onRefused(senders.bytes, senders.count);
+    this.#refused.push(senders);
+  }
+
+  /** At the end of a call only: whoever waits for room comes in at once, and must find no batch half done. */
+  #giveRoomBack(): void {
+    if (this.#refused.length > 0) {
+      const refused = this.#refused;
+      this.#refused = [];
+      refused.forEach(this.onRefused);
+    }
   }
 
   #advance(highestSequenceId: bigint): void {
@@ -313,6 +376,17 @@ export class Batcher {
       this.#nextId = highestSequenceId + 1n;
     }
   }
+}
+
+function oneSender(
+  bytes: number,
+  resolve: (id: MessageId) => void,
+  reject: (cause: WireError) => void,
+  generation: Generation,
+): Senders {
+  const senders = new Senders();
+  senders.add(bytes, resolve, reject, generation);
+  return senders;
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);

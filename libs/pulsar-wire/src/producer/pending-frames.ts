@@ -2,6 +2,7 @@ import { crc32c } from '../protocol/checksum/crc32c.js';
 import { CHECKSUM_MAGIC } from '../protocol/entry/entry.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import type { WireError } from '../pulsar-wire.errors.js';
+import type { Generation } from './flush-generations.js';
 
 /** Those who wait for the messages of one frame: arrays, so that a message costs no closure of ours. */
 export class Senders {
@@ -9,12 +10,20 @@ export class Senders {
   readonly #reject: ((cause: WireError) => void)[] = [];
   /** Payload bytes of the messages. */
   bytes = 0;
+  /** The same for all of them; undefined while there are none. */
+  generation: Generation | undefined;
 
   get count(): number {
     return this.#resolve.length;
   }
 
-  add(bytes: number, resolve: (id: MessageId) => void, reject: (cause: WireError) => void): void {
+  add(
+    bytes: number,
+    resolve: (id: MessageId) => void,
+    reject: (cause: WireError) => void,
+    generation: Generation,
+  ): void {
+    this.generation = generation;
     this.#resolve.push(resolve);
     this.#reject.push(reject);
     this.bytes += bytes;
@@ -46,6 +55,8 @@ export interface PendingFrame {
   readonly senders: Senders;
   /** When its first message was accepted, on the monotonic clock. */
   readonly acceptedAtMs: number;
+  /** Its id was on the way before, in a frame that timed out or in another life of the producer's name. */
+  readonly repeatsId: boolean;
   /** `no`: nothing of it can be stored. `again`: a receipt may be that of an earlier time, while the bytes are still on their way. */
   written: 'no' | 'once' | 'again';
 }

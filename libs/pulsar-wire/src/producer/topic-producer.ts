@@ -13,7 +13,8 @@ import { FRAME_HEADROOM_BYTES } from '../protocol/frame/frame-reader.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { MessageTooLargeError, type WireError } from '../pulsar-wire.errors.js';
 import { Batcher, type BatcherOptions } from './batcher.js';
-import { isIntact, type PendingFrame } from './pending-frames.js';
+import { isIntact, type PendingFrame, type Senders } from './pending-frames.js';
+import { FlushGenerations, type Generation } from './flush-generations.js';
 import type { WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
 import { SendQueue } from './send-queue.js';
 
@@ -56,9 +57,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   /** Receipts of frames that were sent again behind a damaged one. */
   #strayReceipts = 0;
   #timeout: Timer | undefined;
-  #called = 0;
-  #settled = 0;
-  #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
+  readonly #flushes = new FlushGenerations();
   #closing: Promise<void> | undefined;
   /** What later sends are told. */
   #ended: WireClosedError | undefined;
@@ -83,7 +82,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         schemaVersion: this.#schemaVersion,
       }),
       (frame) => this.#onFrame(frame),
-      (bytes, count = 1) => this.#release(count, bytes),
+      (senders) => this.#release(senders),
     );
     this.#attachment = new Attachment(context, this);
   }
@@ -118,25 +117,23 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     const bytes = message.payload?.length ?? 0;
     return new Promise((resolve, reject) => {
       if (this.#queue.tryTake(bytes)) {
-        this.#called++;
-        this.#accept(message, bytes, resolve, reject);
+        this.#accept(message, bytes, resolve, reject, this.#flushes.enter());
         return;
       }
       // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
       this.#batcher.sealAll();
       // A batch that turned out too large was refused just now, and has left room that nobody would tell of again.
       if (this.#queue.tryTake(bytes)) {
-        this.#called++;
-        this.#accept(message, bytes, resolve, reject);
+        this.#accept(message, bytes, resolve, reject, this.#flushes.enter());
         return;
       }
-      this.#called++;
+      const generation = this.#flushes.enter();
       this.#queue.wait(
         bytes,
-        () => this.#accept(message, bytes, resolve, reject),
+        () => this.#accept(message, bytes, resolve, reject, generation),
         (cause) => {
-          this.#count(1);
           reject(cause);
+          this.#flushes.leave(generation, 1);
         },
         signal,
       );
@@ -145,10 +142,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
 
   flush(): Promise<void> {
     this.#batcher.sealAll();
-    if (this.#settled >= this.#called) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#flushes.push({ upTo: this.#called, resolve }));
+    return this.#flushes.flush();
   }
 
   close(): Promise<void> {
@@ -236,7 +230,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   onReceipt(receipt: SendReceipt): void {
     const frame = this.#frames.first;
     if (frame === undefined || receipt.sequenceId < frame.sequenceId) {
-      // The late receipt of something that timed out or was sent again.
+      this.#onEarlyReceipt(receipt);
       return;
     }
     if (receipt.sequenceId > frame.sequenceId) {
@@ -249,6 +243,19 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     this.#frames.shift();
+    this.#onStored(frame, receipt);
+  }
+
+  /** Of a duplicate, which need not wait until what was sent before it is stored; else the late one of something that timed out or was sent again. */
+  #onEarlyReceipt(receipt: SendReceipt): void {
+    const frame = this.#frames.find(({ sequenceId }) => sequenceId === receipt.sequenceId);
+    if (frame !== undefined) {
+      this.#frames.remove(frame);
+      this.#onStored(frame, receipt);
+    }
+  }
+
+  #onStored(frame: PendingFrame, receipt: SendReceipt): void {
     this.#attachment.proven();
     this.#checksumResends = 0;
     if (frame.highestSequenceId > this.#lastSequenceId) {
@@ -259,7 +266,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       this.context.frameMemory.giveBack(frame.bytes);
     }
     frame.senders.resolveAll(receipt.ledgerId, receipt.entryId, this.options.partition, frame.batched);
-    this.#release(frame.senders.count, frame.senders.bytes);
+    this.#release(frame.senders);
   }
 
   onSendError({ sequenceId, error, message }: CommandFields<'sendError'>): void {
@@ -307,9 +314,10 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     bytes: number,
     resolve: (id: MessageId) => void,
     reject: (cause: WireError) => void,
+    generation: Generation,
   ): void {
-    this.#batcher.add(message, bytes, resolve, reject);
-    if (this.#flushes.length > 0) {
+    this.#batcher.add(message, bytes, resolve, reject, generation);
+    if (this.#flushes.flushing) {
       // Somebody waits for this one: no lingering.
       this.#batcher.sealAll();
     }
@@ -326,7 +334,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   /** What has no connection is written by the next one. */
   #write(connection: Connection | undefined, frame: PendingFrame): void {
     if (connection !== undefined) {
-      frame.written = frame.written === 'no' ? 'once' : 'again';
+      frame.written = frame.written === 'no' && !frame.repeatsId ? 'once' : 'again';
       connection.write(frame.bytes);
     }
   }
@@ -402,7 +410,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
 
   #settleFrame(frame: PendingFrame, cause: WireError): void {
     frame.senders.rejectAll(cause);
-    this.#release(frame.senders.count, frame.senders.bytes);
+    this.#release(frame.senders);
   }
 
   /** @param unsent for what was never written. */
@@ -415,20 +423,15 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     for (const senders of open) {
       senders.rejectAll(unsent);
     }
-    for (const { count, bytes } of [...frames.map(({ senders }) => senders), ...open]) {
-      this.#release(count, bytes);
+    for (const senders of [...frames.map((frame) => frame.senders), ...open]) {
+      this.#release(senders);
     }
   }
 
-  #release(messages: number, bytes: number): void {
-    this.#queue.release(messages, bytes);
-    this.#count(messages);
-  }
-
-  #count(messages: number): void {
-    this.#settled += messages;
-    while (this.#flushes[0] !== undefined && this.#flushes[0].upTo <= this.#settled) {
-      this.#flushes.shift()?.resolve();
+  #release({ count, bytes, generation }: Senders): void {
+    this.#queue.release(count, bytes);
+    if (generation !== undefined) {
+      this.#flushes.leave(generation, count);
     }
   }
 

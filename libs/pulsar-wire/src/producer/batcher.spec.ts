@@ -1,0 +1,123 @@
+import { VirtualClock } from '@smartpulse/resilience/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Batcher, type BatcherOptions } from './batcher.js';
+import type { Generation } from './flush-generations.js';
+import { FrameMemory } from './frame-memory.js';
+import type { PendingFrame } from './pending-frames.js';
+
+const OPTIONS: BatcherOptions = {
+  enabled: true,
+  maxMessages: 8,
+  maxBytes: 200,
+  maxDelayMs: 10,
+  keyed: 'by-key',
+  compression: 'none',
+};
+
+function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) {
+  const clock = new VirtualClock();
+  const frames: PendingFrame[] = [];
+  const origin = { producerId: 1, producerName: 'p', maxMessageBytes: 1_000, schemaVersion: undefined };
+  const refused: number[] = [];
+  const batcher = new Batcher(
+    { ...OPTIONS, ...options },
+    clock,
+    new FrameMemory(),
+    () => origin,
+    (frame) => frames.push(frame),
+    ({ count }) => refused.push(count),
+  );
+  batcher.begin(lastSequenceId);
+  const generation: Generation = { open: 0 };
+  const add = (message: { key?: string; sequenceId?: bigint; bytes?: number }, of = generation): void => {
+    const payload = Buffer.alloc(message.bytes ?? 1);
+    batcher.add(
+      { ...message, payload },
+      payload.length,
+      () => undefined,
+      () => undefined,
+      of,
+    );
+  };
+  const messages = (): number => frames.reduce((sum, { senders }) => sum + senders.count, 0);
+  return { clock, batcher, frames, refused, add, messages };
+}
+
+describe('the batches of a producer', () => {
+  it('sends a message with a chosen id behind so many keys that their batches are forgotten', async () => {
+    const { clock, frames, add, messages } = batcherOf();
+    for (let key = 0; key < 300; key++) {
+      add({ key: `k${key}` });
+    }
+    add({ sequenceId: 100_000n });
+    await clock.advance(10);
+
+    expect(messages()).toBe(301);
+    expect(frames.at(-1)).toMatchObject({ sequenceId: 100_000n });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('puts an id that was sealed a moment ago beside no new one', () => {
+    const { batcher, frames, add } = batcherOf();
+    for (const sequenceId of [5n, 5n, 6n, 7n]) {
+      add({ sequenceId });
+    }
+    batcher.sealAll();
+
+    expect(frames.map(({ sequenceId, highestSequenceId }) => [sequenceId, highestSequenceId])).toEqual([
+      [5n, 5n],
+      [5n, 5n],
+      [6n, 7n],
+    ]);
+    expect(frames.map(({ repeatsId }) => repeatsId)).toEqual([false, true, false]);
+  });
+
+  it('keeps what was sent before a flush and behind it apart', () => {
+    const { batcher, frames, add } = batcherOf();
+    const [before, behind]: Generation[] = [{ open: 0 }, { open: 0 }];
+    add({}, before);
+    add({}, before);
+    add({}, behind);
+    batcher.sealAll();
+
+    expect(frames.map(({ senders }) => [senders.count, senders.generation])).toEqual([
+      [2, before],
+      [1, behind],
+    ]);
+  });
+
+  it('loses no message, repeats none, and lets no known id be in front of a new one, whatever is sent', () => {
+    const message = fc.record(
+      {
+        key: fc.constantFrom('a', 'b', 'c'),
+        sequenceId: fc.bigInt({ min: 0n, max: 60n }),
+        bytes: fc.integer({ min: 0, max: 250 }),
+      },
+      { requiredKeys: [] },
+    );
+    const act = fc.oneof({ weight: 8, arbitrary: message }, { weight: 1, arbitrary: fc.constant('seal' as const) });
+    fc.assert(
+      fc.property(fc.array(act, { maxLength: 80 }), fc.boolean(), (acts, enabled) => {
+        const { batcher, frames, add, messages } = batcherOf({ enabled }, 20n);
+        for (const one of acts) {
+          if (one === 'seal') {
+            batcher.sealAll();
+          } else {
+            add(one);
+          }
+        }
+        batcher.sealAll();
+
+        expect(messages()).toBe(acts.filter((one) => one !== 'seal').length);
+        expect(batcher.takeOpen()).toEqual([]);
+        let highest = 20n;
+        for (const frame of frames) {
+          expect(frame.repeatsId).toBe(frame.sequenceId <= highest);
+          expect(frame.repeatsId && frame.senders.count > 1).toBe(false);
+          highest = frame.highestSequenceId > highest ? frame.highestSequenceId : highest;
+        }
+      }),
+    );
+  });
+});
