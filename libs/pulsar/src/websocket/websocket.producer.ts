@@ -25,6 +25,7 @@ export class WebSocketProducer implements TransportProducer {
   readonly topic: string;
   readonly #options: TransportProducerOptions;
   readonly #clock: Clock;
+  readonly #closeTimeoutMs: number;
   readonly #onClose: (producer: WebSocketProducer) => void;
   readonly #socket: ReconnectingSocket;
   /** No room yet. */
@@ -46,14 +47,17 @@ export class WebSocketProducer implements TransportProducer {
   #closing: Promise<void> | undefined;
   #gone = false;
 
+  /** @param closeTimeoutMs the longest that closing waits for sends that are not settled. */
   constructor(
     options: TransportProducerOptions,
     parts: ReconnectingSocketParts,
+    closeTimeoutMs: number,
     onClose: (producer: WebSocketProducer) => void,
   ) {
     this.topic = options.topic;
     this.#options = options;
     this.#clock = parts.clock;
+    this.#closeTimeoutMs = closeTimeoutMs;
     this.#onClose = onClose;
     this.#socket = new ReconnectingSocket(producerEndpoint(options), parts, {
       onOpen: () => this.#write(),
@@ -114,9 +118,12 @@ export class WebSocketProducer implements TransportProducer {
   }
 
   async #close(): Promise<void> {
+    // With no broker and no send timeout the flush would never end.
+    const limit = this.#clock.setTimer(this.#closeTimeoutMs, () => this.#giveUp());
     try {
       // The broker drops the answers, and without a closing handshake the sends, of a connection that ends first.
       await this.flush();
+      limit.cancel();
       await this.#socket.close();
     } finally {
       this.#onClose(this);
@@ -222,11 +229,21 @@ export class WebSocketProducer implements TransportProducer {
   /** The broker has no such producer any more: what was not sent is told so, and a pool makes another. */
   #end(error: PulsarError): void {
     this.#gone = true;
+    this.#rejectUnsent(error);
+    this.#onClose(this);
+  }
+
+  #giveUp(): void {
+    const problem = `The producer on ${this.topic} was closed, and ${this.#closeTimeoutMs} ms later the broker had not acknowledged a message.`;
+    this.#lost(brokerFailure('SMARTPULSE_PULSAR_TIMEOUT', problem, { topic: this.topic, ambiguous: true }));
+    this.#rejectUnsent(new PulsarClosedError('producer', this.topic));
+  }
+
+  #rejectUnsent(error: PulsarError): void {
     for (const send of [...this.#ready.drain(), ...this.#waiting.drain()]) {
       this.#settle(send, (end) => end.reject(error));
     }
     this.#withdrawn = 0;
-    this.#onClose(this);
   }
 
   #settle(send: PendingSend, outcome: (send: PendingSend) => void): void {

@@ -196,6 +196,33 @@ describe('WebSocketTransport', () => {
     await never;
   });
 
+  it('gives up closing after the operation timeout when no broker answers, though sends have no deadline: ambiguous is only what was written', async () => {
+    const { broker, transport, clock } = await open();
+    const producer = await produce(transport, TOPIC, { sendTimeoutMs: 0, maxPendingMessages: 2 });
+    const silent = await produce(transport, TOPIC, { sendTimeoutMs: 0 });
+    const written = Promise.allSettled([silent.send(text('written'))]);
+    await until(() => broker.accepted[1]!.frames.length === 1, 'sent');
+    broker.refusal = { status: 503, message: 'starting' };
+    broker.accepted[0]!.socket.terminate();
+    await until(() => broker.accepted[0]!.socket.readyState === 3, 'lost');
+    await clock.settle();
+    const unsent = Promise.allSettled([1, 2, 3].map(() => producer.send(text('unsent'))));
+
+    let isClosed = false;
+    const closing = transport.close().then(() => {
+      isClosed = true;
+    });
+    await clock.advance(4_999);
+    expect(isClosed).toBe(false);
+    await clock.advance(1);
+    await closing;
+
+    const closed = { reason: { code: 'SMARTPULSE_PULSAR_CLOSED', ambiguous: false } };
+    expect(await unsent).toMatchObject([closed, closed, closed]);
+    expect(await written).toMatchObject([{ reason: { code: 'SMARTPULSE_PULSAR_TIMEOUT', ambiguous: true } }]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('lingers until the batch is full, and leaves the gathering to the broker', async () => {
     const { broker, transport, clock } = await open();
     const batching = { enabled: true, maxMessages: 2, maxBytes: 1_000, maxDelayMs: 50 };

@@ -81,7 +81,9 @@ export class WebSocketTransport extends PulsarTransport {
   override async createProducer(options: TransportProducerOptions): Promise<TransportProducer> {
     this.#check(options.topic);
     const parts = await this.#socketParts();
-    const producer = new WebSocketProducer(options, parts, (closed) => this.#producers.delete(closed));
+    const producer = new WebSocketProducer(options, parts, this.#options.operationTimeoutMs, (closed) =>
+      this.#producers.delete(closed),
+    );
     await this.#open(this.#producers, producer);
     return producer;
   }
