@@ -1,11 +1,11 @@
 import { BrokerRefusedError, REFUSAL } from '../connection/broker-error.js';
 import type { Connection } from '../connection/connection.js';
-import type { ConnectionPool } from '../connection/connection-pool.js';
+import type { ConnectionPool, ConnectionTarget } from '../connection/connection-pool.js';
 import { addressUrl, type BrokerAddress, brokerAddresses } from '../connection/service-url.js';
 import { ConnectionError } from '../client/client.errors.js';
 import type { Random } from '../client/time.js';
 import { LOOKUP_TYPE } from '../protocol/command/enumerations.js';
-import type { WireError } from '../pulsar-wire.errors.js';
+import { InvalidServiceUrlError, type WireError } from '../pulsar-wire.errors.js';
 import { Semaphore } from './semaphore.js';
 
 /** Redirects followed in one lookup: more are a circle. */
@@ -15,6 +15,8 @@ const MAX_REDIRECTS = 20;
 export class LookupService {
   readonly #slots: Semaphore;
   #next: number;
+  /** What the last lookup said: whoever reaches the brokers through a proxy may have no other way to them. */
+  #isProxied = false;
 
   /** @param addresses the service URL's, at least one. */
   constructor(
@@ -31,11 +33,14 @@ export class LookupService {
    * A connection to the broker that serves the topic.
    *
    * @param slot which of the client's connections to that broker.
-   * @param brokerUrl the broker that the former one named as its successor: the lookup is left out.
+   * @param brokerUrl the broker that the former one named as its successor: the lookup is left out, unless no address can be read in it.
    */
   async connect(topic: string, slot: number, brokerUrl?: string): Promise<Connection> {
-    const address = brokerUrl === undefined || brokerUrl === '' ? undefined : brokerAddresses(brokerUrl)[0];
-    return address === undefined ? this.#slots.run(() => this.#lookup(topic, slot)) : this.pool.get({ address, slot });
+    const broker = addressIn(brokerUrl);
+    if (broker === undefined) {
+      return this.#slots.run(() => this.#lookup(topic, slot));
+    }
+    return this.pool.get({ ...this.#target(broker, await this.#proxy()), slot });
   }
 
   /** Makes a connection to the service URL, unless there is one. */
@@ -80,8 +85,7 @@ export class LookupService {
 
   async #lookup(topic: string, slot: number): Promise<Connection> {
     let connection = await this.#service();
-    // A proxy, and a standalone, is dialled again for each broker behind it.
-    const service = this.addresses.find((address) => addressUrl(address) === connection.address);
+    const service = this.#addressOf(connection);
     let authoritative = false;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const answer = await connection.request(
@@ -90,16 +94,15 @@ export class LookupService {
         'lookupResponse',
       );
       const { response, error, message, proxyThroughServiceUrl } = answer;
+      this.#isProxied = proxyThroughServiceUrl === true;
       if (response === LOOKUP_TYPE.failed || response === undefined) {
         throw new BrokerRefusedError('lookup', error ?? REFUSAL.Metadata, message ?? 'no reason given');
       }
-      const url = connection.tls ? answer.brokerServiceUrlTls : answer.brokerServiceUrl;
-      const broker = url === undefined || url === '' ? undefined : brokerAddresses(url)[0];
+      const broker = addressIn(connection.tls ? answer.brokerServiceUrlTls : answer.brokerServiceUrl);
       if (broker === undefined) {
         throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `no usable address of the broker of ${topic}`);
       }
-      const target =
-        proxyThroughServiceUrl === true && service !== undefined ? { address: service, broker } : { address: broker };
+      const target = this.#target(broker, this.#isProxied ? service : undefined);
       if (response === LOOKUP_TYPE.connect) {
         return this.pool.get({ ...target, slot });
       }
@@ -107,5 +110,31 @@ export class LookupService {
       authoritative = answer.authoritative ?? false;
     }
     throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `more than ${MAX_REDIRECTS} redirects`);
+  }
+
+  /** The service address that the brokers are behind. */
+  async #proxy(): Promise<BrokerAddress | undefined> {
+    return this.#isProxied ? this.#addressOf(await this.#service()) : undefined;
+  }
+
+  #addressOf(connection: Connection): BrokerAddress | undefined {
+    return this.addresses.find((address) => addressUrl(address) === connection.address);
+  }
+
+  /** A proxy, and a standalone, is dialled again for each broker behind it. */
+  #target(broker: BrokerAddress, proxy: BrokerAddress | undefined): ConnectionTarget {
+    return proxy === undefined ? { address: broker } : { address: proxy, broker };
+  }
+}
+
+/** The first address of what a broker says; undefined when there is none that can be read: another answer may follow, and a lookup tells for sure. */
+function addressIn(url: string | undefined): BrokerAddress | undefined {
+  try {
+    return url === undefined || url === '' ? undefined : brokerAddresses(url)[0];
+  } catch (error) {
+    if (InvalidServiceUrlError.is(error)) {
+      return undefined;
+    }
+    throw error;
   }
 }
