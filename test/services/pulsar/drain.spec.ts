@@ -181,5 +181,62 @@ describe.runIf(runtime !== undefined)('the stop on a real broker', () => {
         }
       },
     );
+
+    it('leaves what it does not begin to another replica before it has ended', { timeout: 60_000 }, async () => {
+      const name = `${transport}-replicas`;
+      const first = await start(url());
+      enableGracefulShutdown(first, { signals: false });
+      const second = await start(url());
+      const publisher = second.get(PulsarPublisher);
+      let release = (): void => {};
+      const held = new Promise<void>((resolve) => (release = resolve));
+      const begun: number[] = [];
+      const seen = new Map<string, Set<number>>();
+      const take = (app: string, type: string, n: number): void => {
+        const key = `${app} ${type}`;
+        seen.set(key, (seen.get(key) ?? new Set()).add(n));
+      };
+      // By WebSocket the broker's side reads ahead, and a busy Shared consumer keeps that until its handlers have ended.
+      const types = transport === 'wire' ? (['Key_Shared', 'Shared'] as const) : (['Key_Shared'] as const);
+      const isBusy = transport === 'wire';
+      for (const type of types) {
+        // The handlers of Shared are busy when the stop begins; those of Key_Shared have nothing to do, and their permits are with the broker.
+        const common = { topic: `${name}-${type}`, subscription: 's', type, prefetch: 20, concurrency: 1 };
+        await first.get(PulsarConsumers).register(common, async (n: number) => {
+          begun.push(n);
+          await held;
+          take('first', type, n);
+        });
+      }
+      // Something else keeps the app from its end.
+      await first.get(PulsarConsumers).register({ topic: `${name}-busy`, subscription: 's' }, async (n: number) => {
+        begun.push(n);
+        await held;
+      });
+      const running = isBusy ? [`${name}-Shared`, `${name}-busy`] : [`${name}-busy`];
+      await Promise.all(running.map((topic) => publisher.publish(topic, -1)));
+      await vi.waitFor(() => expect(begun).toHaveLength(running.length), { timeout: 10_000 });
+      const closing = first.close();
+      await pause(200);
+      for (const type of types) {
+        const common = { topic: `${name}-${type}`, subscription: 's', type };
+        await second.get(PulsarConsumers).register(common, (n: number) => take('second', type, n));
+        await Promise.all(
+          Array.from({ length: 50 }, (_, n) => publisher.publish(`${name}-${type}`, n, { key: `k${n}` })),
+        );
+      }
+      await vi.waitFor(
+        () => expect(types.map((type) => seen.get(`second ${type}`)?.size)).toEqual(types.map(() => 50)),
+        {
+          timeout: 10_000,
+        },
+      );
+      expect(first.get(ShutdownCoordinator).isStopping).toBe(true);
+      expect([...seen.keys()].toSorted()).toEqual(types.map((type) => `second ${type}`));
+      release();
+      await closing;
+      expect([...(seen.get('first Shared') ?? [])]).toEqual(isBusy ? [-1] : []);
+      await second.close();
+    });
   });
 });

@@ -58,6 +58,7 @@ function parts() {
     clock,
     random,
     window: 10,
+    returnsLate: false,
     subscribe: async () => transport,
     onMessage: () => undefined,
     onLost: () => undefined,

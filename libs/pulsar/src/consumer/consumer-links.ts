@@ -47,6 +47,8 @@ function linkTo(
     window,
     heldBack,
     maxBytes: prefetchBytes,
+    // Where the broker's side reads ahead, giving one back may bring others with it that are being handled.
+    returnsLate: type === 'Shared' && connection.transport.capabilities.exactPermits,
     subscribe: async (listener) => {
       await connection.ready();
       return await connection.transport.subscribe(

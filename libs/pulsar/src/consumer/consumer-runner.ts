@@ -68,6 +68,9 @@ export interface RunnerOptions<T> {
   readonly onStart: () => Promise<void>;
 }
 
+/** Of a drain whose time is told later: the longest that a timer can wait, milliseconds. */
+const NO_LIMIT_MS = 2_147_483_647;
+
 /** Takes messages as far as its permits go, runs the handler in a lane per key, and settles. */
 export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #options: RunnerOptions<T>;
@@ -97,6 +100,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #subscribed = new Deferred();
   #status: 'waiting' | 'consuming' | 'stopping' | 'closed' = 'waiting';
   #paused = false;
+  readonly #timeUp = new AbortController();
+  #drained: Promise<number> | undefined;
   #finishing: Promise<number> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -319,12 +324,13 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     this.#links.stopIntake();
     this.#queue.pause();
     this.#gate.stop();
+    this.#drained ??= this.#drain();
   }
 
   /** Waits for running handlers; answers how many were still running when the time was used up. */
   finish(timeoutMs: number, signal?: AbortSignal): Promise<number> {
     this.stopIntake();
-    this.#finishing ??= this.#queue.drain({ timeoutMs, signal }).then((report) => report.interrupted);
+    this.#finishing ??= this.#finish(timeoutMs, signal);
     return this.#finishing;
   }
 
@@ -339,6 +345,39 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     }
     this.#closing = this.#close(() => this.#links.unsubscribe());
     return this.#closing;
+  }
+
+  async #finish(timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
+    const timeUp = (): void => this.#timeUp.abort();
+    const timer = this.#parts.clock.setTimer(timeoutMs, timeUp);
+    signal?.addEventListener('abort', timeUp, { once: true });
+    if (signal?.aborted === true) {
+      timeUp();
+    }
+    const interrupted = (await this.#drained) ?? 0;
+    timer.cancel();
+    signal?.removeEventListener('abort', timeUp);
+    return interrupted;
+  }
+
+  /**
+   * As soon as nothing runs and nothing is to be acknowledged, the subscription is left, whatever else of the app has yet to end: what was received and not
+   * begun, and what the broker still sends for permits that it has, goes to other replicas.
+   */
+  async #drain(): Promise<number> {
+    const { interrupted } = await this.#queue.drain({ timeoutMs: NO_LIMIT_MS, signal: this.#timeUp.signal });
+    if (interrupted === 0 && !this.#consumer.deleteOnClose) {
+      void this.#leaveEarly();
+    }
+    return interrupted;
+  }
+
+  async #leaveEarly(): Promise<void> {
+    try {
+      await this.#links.close();
+    } catch (error) {
+      this.#logger.warn(`${this.id}: could not be closed (${messageOf(error)}).`);
+    }
   }
 
   async #close(leave: () => Promise<void>): Promise<void> {

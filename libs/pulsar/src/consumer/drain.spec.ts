@@ -136,3 +136,62 @@ describe.each<Mode>(['enableGracefulShutdown', 'app.close() alone'])('a stop by 
     expect(broker.stats(TOPIC).backlog('s')).toBe(2);
   });
 });
+
+/** Two replicas of an app on one broker, of which the first is stopped while a handler of another subscription keeps it busy. */
+describe('a replica that stops', () => {
+  it.each(['Key_Shared', 'Shared', 'Failover', 'Exclusive'] as const)(
+    'gives up its %s subscription as soon as none of its handlers runs, and not when the whole app has ended',
+    async (type) => {
+      const first = await open('enableGracefulShutdown');
+      const { clock } = first;
+      const second = await startApp({ broker: first.broker });
+      const common = { topic: 't', subscription: 's', type } as const;
+      const seen: string[] = [];
+      await first.consumers.register({ topic: 'busy', subscription: 's' }, () => clock.sleep(5_000));
+      await first.consumers.register(common, (n: number) => void seen.push(`first ${n}`));
+      await first.publisher.publish('busy', 1);
+      await clock.advance(1_000);
+      let isClosed = false;
+      void first.app.close().then(() => (isClosed = true));
+      await clock.advance(100);
+      await second.consumers.register(common, (n: number) => void seen.push(`second ${n}`));
+      for (let n = 0; n < 20; n++) {
+        await second.publisher.publish('t', n, { key: `k${n}` });
+      }
+      await clock.advance(2_000);
+
+      expect(isClosed).toBe(false);
+      expect(seen.toSorted()).toEqual(Array.from({ length: 20 }, (_, n) => `second ${n}`).toSorted());
+      await clock.until(() => isClosed);
+      await second.close();
+    },
+  );
+
+  it('gives back at once on Shared what comes for the permits that the broker still has, while its handlers run', async () => {
+    const first = await open('enableGracefulShutdown');
+    const { clock } = first;
+    const second = await startApp({ broker: first.broker });
+    const common = { topic: 't', subscription: 's', type: 'Shared' } as const;
+    const seen: string[] = [];
+    await first.consumers.register({ ...common, prefetch: 10 }, async (n: number) => {
+      await clock.sleep(5_000);
+      seen.push(`first ${n}`);
+    });
+    await first.publisher.publish('t', 0);
+    await clock.advance(1_000);
+    let isClosed = false;
+    void first.app.close().then(() => (isClosed = true));
+    await second.consumers.register(common, (n: number) => void seen.push(`second ${n}`));
+    for (let n = 1; n < 20; n++) {
+      await second.publisher.publish('t', n);
+    }
+    await clock.advance(2_000);
+
+    expect(isClosed).toBe(false);
+    expect(seen.toSorted()).toEqual(Array.from({ length: 19 }, (_, n) => `second ${n + 1}`).toSorted());
+    await clock.until(() => isClosed);
+    expect(seen).toContain('first 0');
+    expect(seen).toHaveLength(20);
+    await second.close();
+  });
+});

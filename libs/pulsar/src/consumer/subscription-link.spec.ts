@@ -43,6 +43,7 @@ async function open(window: number, maxBytes?: number) {
     random: new SeededRandom(),
     window,
     maxBytes,
+    returnsLate: false,
     subscribe: (heard) => {
       listener = heard;
       return Promise.resolve(transport);

@@ -21,6 +21,8 @@ export interface SubscriptionLinkOptions {
   readonly heldBack?: ((out: number) => number) | undefined;
   /** Payload bytes of messages that are out or on the way; `undefined`: their number alone counts. */
   readonly maxBytes?: number | undefined;
+  /** What comes behind the stop is given back at once: another consumer can have it. */
+  readonly returnsLate: boolean;
   readonly subscribe: (listener: TransportConsumerListener) => Promise<TransportConsumer>;
   readonly onMessage: (message: IncomingMessage, from: LinkedConsumer) => void;
   readonly onLost: (error: Error) => void;
@@ -73,7 +75,9 @@ export class SubscriptionLink {
     let closedBy: Error | undefined;
     const transport = await this.#options.subscribe({
       onMessage: (message) => {
-        if (linked !== undefined && !this.#stopped) {
+        if (linked !== undefined && this.#stopped) {
+          this.#late(linked, message);
+        } else if (linked !== undefined) {
           this.#out++;
           if (linked === this.#current && this.#given > 0) {
             this.#given--;
@@ -142,7 +146,7 @@ export class SubscriptionLink {
     this.topUp();
   }
 
-  /** No more permits, no more messages. */
+  /** No more permits, and no more messages come out of it. */
   stopIntake(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -162,6 +166,17 @@ export class SubscriptionLink {
     this.stopIntake();
     await this.#reconnecting;
     await this.#current?.transport.unsubscribe();
+  }
+
+  /**
+   * No permit can be taken back from the broker: until they are used up it sends. On Shared the next best consumer gets the message for the asking; on
+   * Key_Shared it would come back to the same, and where the order is that of the topic it would bring with it what is being handled. They wait for
+   * {@link close}.
+   */
+  #late(linked: LinkedConsumer, message: IncomingMessage): void {
+    if (this.#options.returnsLate && !linked.lost) {
+      linked.transport.nack(message.id, 0);
+    }
   }
 
   #lose(linked: LinkedConsumer, error: Error): void {
