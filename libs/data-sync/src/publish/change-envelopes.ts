@@ -54,7 +54,7 @@ export class ChangeEnvelopes {
         const half = Math.ceil(changes.length / 2);
         rest.push(changes.slice(half), changes.slice(0, half));
       } else {
-        const keysOnly = this.#encode(group, changes, handOff, true);
+        const keysOnly = this.keyAlone({ ...group, changes }, handOff);
         if (keysOnly === undefined) {
           oversized.push({ changes, bytes: this.#maxPayloadBytes });
         } else {
@@ -67,7 +67,20 @@ export class ChangeEnvelopes {
 
   /** An envelope with the key and stamp of one change and no row: what is left of a change that cannot be projected. */
   keyAlone(group: KeyGroup, handOff: HandOff): EncodedEnvelope | undefined {
-    return this.#encode(group, group.changes, handOff, true);
+    // The names of the columns that changed may be what is too long.
+    const { changes } = group;
+    return (
+      this.#encode(group, changes, handOff, true) ?? this.#encode(group, changes.map(withoutColumns), handOff, true)
+    );
+  }
+
+  /**
+   * No more than the key and stamp of a change whose primary key has no room: in the message's properties, with nothing inside. Who reads it
+   * dead-letters it, and invalidates the key by that stamp.
+   */
+  stampAlone(group: KeyGroup, { changes }: OversizedChanges, handOff: HandOff): EncodedEnvelope {
+    const envelope = { ...this.#draft(group, changes, handOff, true), ...this.#number(handOff) };
+    return { envelope, payload: NOTHING_INSIDE, changes: [] };
   }
 
   /** The envelope of an event of the feed itself. */
@@ -102,23 +115,26 @@ export class ChangeEnvelopes {
     handOff: HandOff,
     keysOnly: boolean,
   ): EncodedEnvelope | undefined {
-    const wire = changes.map((one) => (keysOnly ? withoutRow(one.wire) : one.wire));
-    const draft = {
-      ...this.#unnumbered(handOff, group.epoch),
-      kind: 'change' as const,
-      key: group.key,
-      version: highest(changes).toString(),
-      changes: wire,
-      keysOnly,
-      origin: originOf(changes),
-      committedAt: committedAtOf(changes),
-      resync: null,
-    };
+    const draft = this.#draft(group, changes, handOff, keysOnly);
     if (encodeEnvelope({ ...draft, seq: LONGEST_NUMBER, prevSeq: LONGEST_NUMBER }).byteLength > this.#maxPayloadBytes) {
       return undefined;
     }
     const envelope: ChangeEnvelope = { ...draft, ...this.#number(handOff) };
     return { envelope, payload: encodeEnvelope(envelope), changes };
+  }
+
+  #draft(group: KeyGroup, changes: readonly ProjectedChange[], handOff: HandOff, keysOnly: boolean) {
+    return {
+      ...this.#unnumbered(handOff, group.epoch),
+      kind: 'change' as const,
+      key: group.key,
+      version: highest(changes).toString(),
+      changes: changes.map((one) => (keysOnly ? withoutRow(one.wire) : one.wire)),
+      keysOnly,
+      origin: originOf(changes),
+      committedAt: committedAtOf(changes),
+      resync: null,
+    };
   }
 
   #head(handOff: HandOff, epoch: bigint) {
@@ -143,10 +159,16 @@ export class ChangeEnvelopes {
 }
 
 const NO_ORIGIN = { origin: null, committedAt: null };
+/** No envelope, and no empty message either, which a topic that is compacted takes for a delete. */
+const NOTHING_INSIDE = new TextEncoder().encode('{}');
 const LONGEST_NUMBER = '9'.repeat(19);
 
 function withoutRow(change: EnvelopeChange): EnvelopeChange {
   return { ...change, row: null };
+}
+
+function withoutColumns(one: ProjectedChange): ProjectedChange {
+  return { ...one, wire: { ...one.wire, columns: null } };
 }
 
 function highest(changes: readonly ProjectedChange[]): bigint {

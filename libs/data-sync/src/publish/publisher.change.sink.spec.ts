@@ -1,9 +1,11 @@
+import { Logger } from '@nestjs/common';
 import * as fc from 'fast-check';
 import { PulsarClosedError } from '@smartpulse/pulsar';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineChange } from '../definition/change-contract.js';
 import { defineSync } from '../definition/sync-definition.js';
+import { readPropertyStamp } from '../envelope/envelope-properties.js';
 import { handOff, rowChange } from '../testing/row-changes.js';
 import { RecordingPublisher } from '../testing/recording.publisher.js';
 import { ChangePublisher } from './publisher.change.sink.js';
@@ -160,6 +162,35 @@ describe('ChangePublisher', () => {
     ]);
     expect(publisher.messages.every(({ payload }) => payload.byteLength <= 600)).toBe(true);
     expect(sink.stats).toMatchObject({ keysOnly: 1, poison: 0 });
+  });
+
+  it('leaves out the names of columns where they are what is too long for a message', async () => {
+    const { sink, envelopes } = setUp(600);
+    const changedColumns = Array.from({ length: 60 }, (_, index) => `a_column_with_a_name_${index}`);
+    await sink.accept([change(0, 9n, { changedColumns })], handOff());
+
+    expect(envelopes()).toMatchObject([{ key: 'k0', version: '9', keysOnly: true, changes: [{ columns: null }] }]);
+    expect(sink.stats).toMatchObject({ keysOnly: 1, poison: 0 });
+  });
+
+  it('invalidates the key of a change whose primary key has no room, by a message with nothing but its stamp, and says so', async () => {
+    const { sink, publisher } = setUp(100);
+    const errors: string[] = [];
+    Logger.overrideLogger({ log: () => {}, warn: () => {}, error: (message: string) => void errors.push(message) });
+    try {
+      const outcomes = await sink.accept([change(0, 9n)], handOff());
+      expect(outcomes).toMatchObject([{ status: 'poison' }]);
+    } finally {
+      Logger.overrideLogger(['log', 'warn', 'error', 'fatal']);
+    }
+    const [message] = publisher.messages.filter(({ topic }) => topic === 'stock-changes');
+
+    expect(message?.payload.byteLength).toBe(2);
+    expect(readPropertyStamp(message?.properties ?? {}, message?.key)).toMatchObject({
+      key: 'k0',
+      stamp: { epoch: 1n, version: 9n },
+    });
+    expect(errors).toEqual([expect.stringMatching(/dbo\.stock at version 9: it is kept as a dead letter/)]);
   });
 
   it('loses no change and keeps the order of each key, however small the messages are', async () => {

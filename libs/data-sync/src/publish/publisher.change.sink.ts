@@ -30,7 +30,8 @@ export interface FeedPosition {
  * Hands the changes of one table to its topic: one envelope per key and page, the message key is the envelope's key.
  *
  * It promises what `ChangeSink` asks: `accept` resolves when the broker has stored every envelope, and the dead letter of every poison
- * change. A change that cannot be projected is replaced by its key alone, so that caches drop what they hold.
+ * change. A change that cannot be projected is replaced by its key alone, so that caches drop what they hold; one whose primary key has no room in a message
+ * by the stamp alone, in the properties of a message with nothing inside.
  */
 export class ChangePublisher extends ChangeSink {
   readonly #logger = new Logger(ChangePublisher.name);
@@ -82,7 +83,12 @@ export class ChangePublisher extends ChangeSink {
       for (const group of groups) {
         const packed = this.#envelopes.pack(group, handOff);
         envelopes.push(...packed.envelopes);
-        for (const { changes: large } of packed.oversized) {
+        for (const oversized of packed.oversized) {
+          const { changes: large } = oversized;
+          this.#logger.error(
+            `No message has room for the primary key of a change of ${handOff.table} at version ${large[0]?.change.version.version}: it is kept as a dead letter, and its key is invalidated by a message with nothing inside.`,
+          );
+          envelopes.push(this.#envelopes.stampAlone(group, oversized, handOff));
           unpublishable.push(...large.map((one) => ({ ...one, key: group.key, pk: one.wire.pk, error: tooLarge() })));
         }
       }
