@@ -25,14 +25,14 @@ OUTPUT inserted.epoch WHERE id = 1 AND (recovery_fork IS NULL OR recovery_fork <
 }
 
 /**
- * The stamp of what is read after it: (version now, epoch). The version is read first and into a variable: it touches no data, so it is
+ * The stamp of what is read after it: (version now, epoch, transactions that are open). The version is read first and into a variable: it touches no data, so it is
  * never newer than a snapshot that begins with the epoch's row.
  */
 export function readStamp(schema: string): SqlServerStatement {
   return {
     name: 'readStamp',
     sql: `DECLARE @current_version bigint = CHANGE_TRACKING_CURRENT_VERSION();
-SELECT @current_version AS current_version, e.epoch FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
+SELECT @current_version AS current_version, e.epoch, @@TRANCOUNT AS depth FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
     parameters: [],
   };
 }

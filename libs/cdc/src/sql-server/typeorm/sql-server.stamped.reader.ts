@@ -29,6 +29,14 @@ const optionsSchema = z.strictObject({
     .default(10),
 });
 
+/** What the statement of the stamp answers. */
+interface StampRow {
+  readonly current_version: string | null;
+  readonly epoch: string;
+  /** Transactions that are open on the connection, one inside the other. */
+  readonly depth: number;
+}
+
 /**
  * Reads data of SQL Server with its stamp, which is read first. It works on connections of its own, made as those of the app's data source,
  * because SQL Server leaves a session at the level of its last transaction, and whoever borrowed it next would read snapshots unawares.
@@ -70,12 +78,12 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
     const runner = dataSource.createQueryRunner('master');
     try {
       if (this.isolation === 'statement') {
-        const stamp = await this.#stampOf(runner);
+        const stamp = this.#stampIn(await this.#ask(runner));
         return { stamp, value: await work(runner.manager) };
       }
       await runner.startTransaction('SNAPSHOT');
       try {
-        const stamp = await this.#stampOf(runner);
+        const stamp = this.#stampIn(await this.#askFirst(runner));
         const value = await work(runner.manager);
         await runner.commitTransaction();
         return { stamp, value };
@@ -113,19 +121,33 @@ export class SqlServerStampedReader extends StampedReader<EntityManager> {
     }
   }
 
+  /**
+   * What a new snapshot answers. The driver lends a connection again whose COMMIT failed and which may hold its transaction still: one begun
+   * inside that reads its old snapshot, and so would every later one. Rolling back ends them all.
+   */
+  async #askFirst(runner: QueryRunner): Promise<readonly StampRow[]> {
+    for (;;) {
+      const rows = await this.#ask(runner);
+      if (rows.every(({ depth }) => depth <= 1)) {
+        return rows;
+      }
+      await runner.rollbackTransaction();
+      await runner.startTransaction('SNAPSHOT');
+    }
+  }
+
   /** The first statement that touches data: here it shows that the database allows no snapshots, or that the connection is gone. */
-  async #stampOf(runner: QueryRunner): Promise<ChangeVersion> {
+  async #ask(runner: QueryRunner): Promise<readonly StampRow[]> {
     const statement = readStamp(this.#statements.schema);
-    let rows: readonly { readonly current_version: string | null; readonly epoch: string }[];
     try {
-      rows = await runner.query(statement.sql);
+      const rows: readonly StampRow[] = await runner.query(statement.sql);
+      return rows;
     } catch (error) {
       throw this.#statements.explain(statement, error);
     }
-    return this.#stampIn(rows);
   }
 
-  #stampIn(rows: readonly { readonly current_version: string | null; readonly epoch: string }[]): ChangeVersion {
+  #stampIn(rows: readonly StampRow[]): ChangeVersion {
     const [row] = rows;
     return this.#versionOf(
       row === undefined
