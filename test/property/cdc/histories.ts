@@ -60,6 +60,7 @@ export const BEFALLS_ALL: readonly string[] = [
   'resyncs: tableTruncated',
   'resyncs: tableReplaced',
   'resyncs: schemaChanged',
+  'stamped reads',
   'tables: 3',
   'stuck: reads',
   'stuck: hand-offs',

@@ -9,9 +9,11 @@ import {
 import { SeededRandom } from '@smartpulse/resilience/testing';
 import { Jam } from './jam.js';
 import { Process } from './process.js';
+import { Readers } from './readers.js';
 import {
   CONSUMER,
   type Deed,
+  type ReaderTwin,
   type ReplicaParts,
   type StatementTwin,
   type Subject,
@@ -31,6 +33,7 @@ export interface Twin {
   /** Of one process: each of its sinks is led through what this answers. */
   readonly sinks?: () => (sink: ChangeSink) => ChangeSink;
   readonly statement?: StatementTwin;
+  readonly reader?: ReaderTwin;
 }
 
 /** How a history goes. */
@@ -74,6 +77,7 @@ export class History {
   readonly #subject: Subject;
   readonly #tables: readonly HistoryTable[];
   readonly #witnesses: ReadonlyMap<string, Witness>;
+  readonly #readers: Readers;
   readonly #sizes: { readonly pageSize: number; readonly chunkSize: number };
   #replicas: Replica[] = [];
   #values = 0;
@@ -92,6 +96,7 @@ export class History {
     this.#witnesses = new Map(tables.map((table) => [table.name, new Witness(subject, table)]));
     this.#sizes = { pageSize: 1 + random.int(6), chunkSize: 1 + random.int(6) };
     this.broker = this.#newBroker();
+    this.#readers = new Readers(this, subject);
   }
 
   /** Runs the history of a seed to its end. */
@@ -106,13 +111,17 @@ export class History {
       note: (name) => at.history?.note(name),
       onItsWay: async (work) => at.history?.onItsWay(work),
       statementTwin: options.twin?.statement,
+      readerTwin: options.twin?.reader,
     });
     const history = new History(options, random, subject, tables);
     at.history = history;
     history.note(`tables: ${tables.length}`);
     await history.#run();
-    const violations = [...history.#witnesses.values()].flatMap((witness) => witness.violations);
-    return { violations, happened: history.happened };
+    return { violations: history.#violations, happened: history.happened };
+  }
+
+  get #violations(): readonly Violation[] {
+    return [...this.#witnesses.values()].flatMap(({ violations }) => violations);
   }
 
   witnessOf(table: string): Witness {
@@ -144,6 +153,11 @@ export class History {
     if (this.chance(0.2)) {
       await this.#befall();
     }
+  }
+
+  /** A cache has learned something of a table by a read. */
+  looked({ name }: HistoryTable): void {
+    this.witnessOf(name).looked(this.broker.of(name));
   }
 
   async late(mostMs: number): Promise<void> {
@@ -190,7 +204,7 @@ export class History {
     await Promise.all(this.#replicas.map(({ process }) => process.resume(this.random)));
     await this.#comesToRest();
     await this.#compare();
-    if (this.#tables.length > 1 && [...this.#witnesses.values()].every(({ violations }) => violations.length === 0)) {
+    if (this.#tables.length > 1 && this.#violations.length === 0) {
       await this.#jamOne();
     }
     await this.#end();
@@ -219,13 +233,15 @@ export class History {
 
   async #compare(): Promise<void> {
     for (const table of this.#tables) {
-      const truth = told((await this.#subject.truth(table)).rows);
-      const { rows } = this.broker.of(table.name).fold;
-      const reader = told(new Map([...rows].map(([key, row]) => [Number(key), row])));
+      const { rows } = await this.#subject.truth(table);
+      const truth = told(rows);
+      const kept = this.broker.of(table.name);
+      const reader = told(new Map([...kept.fold.rows].map(([key, row]) => [Number(key), row])));
       if (truth !== reader) {
         const what = `it has ${reader}, and the table ${truth}`;
         this.witnessOf(table.name).tell('the reader equals the table at quiet', what);
       }
+      this.witnessOf(table.name).compares(kept, rows);
     }
   }
 
@@ -301,7 +317,7 @@ export class History {
 
   #newBroker(): Broker {
     this.#instances += 1;
-    return new Broker(`broker-${this.#instances}`, this.#tables);
+    return new Broker(`broker-${this.#instances}`, this.#tables, this.#subject.isolation);
   }
 
   /** For each table the store's checkpoint is the database's state, in every respect that a tracker must notice. */
@@ -361,6 +377,7 @@ export class History {
         weight: 14,
         strike: () => this.#commit(pageSize + 1 + this.random.int(KEYS)),
       },
+      { name: 'reads', weight: 14, strike: () => this.#read() },
       { name: 'commits elsewhere', weight: 4, strike: () => this.#subject.commitElsewhere() },
       { name: 'brokers lost', weight: 2, strike: () => this.#loseBroker() },
       { name: 'processes that stood still', weight: 4, strike: () => this.#pauseSomebody() },
@@ -403,6 +420,11 @@ export class History {
   #upsert(table: HistoryTable): Extract<Write, { kind: 'upsert' }> {
     this.#values += 1_000;
     return { kind: 'upsert', table, key: this.random.int(KEYS), value: this.#values };
+  }
+
+  /** Nobody waits for it: writers and trackers go on. */
+  #read(): void {
+    void this.onItsWay(() => this.#readers.read(this.#someTable()));
   }
 
   #nudge(): void {

@@ -19,6 +19,7 @@ describe('Replicas of a tracker on SQL Server, through the real driver and real 
       expectHappened(happened, [
         'crashes after hand-off, before the checkpoint',
         'crashes elsewhere',
+        'stamped reads',
         'connections cut',
         'servers away',
         goesBack === 'database' ? 'restores' : 'clocks of the server set',

@@ -219,7 +219,7 @@ export class TroubledSink extends ChangeSink {
   override announce(event: FeedEvent, handOff: HandOff): Promise<void> {
     this.#witness.announced(event, handOff);
     return this.#deliver(async () => {
-      this.#kept.fold.announce(event, handOff);
+      this.#kept.announce(event, handOff);
       this.#witness.accepted(this.#kept, []);
     });
   }
@@ -237,7 +237,7 @@ export class TroubledSink extends ChangeSink {
   }
 
   #keep(changes: readonly RowChange[], handOff: Pick<HandOff, 'fence'>): void {
-    this.#kept.fold.accept(changes, handOff);
+    this.#kept.accept(changes, handOff);
     this.#witness.accepted(this.#kept, changes);
   }
 

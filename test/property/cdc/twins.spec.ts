@@ -4,18 +4,22 @@ import {
   type ChangePage,
   ChangeSink,
   ChangeSource,
+  type ChangeVersion,
   type ChunkRequest,
   type FeedEvent,
   type HandOff,
   type PageRequest,
   type RowChange,
   type SourceState,
+  type Stamped,
+  StampedReader,
   type TableChunk,
   type TableDescription,
 } from '@smartpulse/cdc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBroken, seedsFrom } from './histories.js';
 import type { Twin } from './history.js';
+import { EmbeddedSubject } from './subjects/embedded.subject.js';
 import { InMemorySubject } from './subjects/in-memory.subject.js';
 import { SqlServerSubject } from './subjects/sql-server.subject.js';
 
@@ -96,6 +100,60 @@ const oneLane: Twin = {
   },
 };
 
+/** Reads the data first and the stamp after it, as who wants the latest stamp would. */
+class StampLastReader<TManager> extends StampedReader<TManager> {
+  constructor(private readonly reader: StampedReader<TManager>) {
+    super();
+  }
+
+  override get isolation(): StampedReader['isolation'] {
+    return this.reader.isolation;
+  }
+
+  override async read<T>(work: (manager: TManager) => Promise<T>): Promise<Stamped<T>> {
+    const { value } = await this.reader.read(work);
+    return { value, stamp: await this.reader.current() };
+  }
+
+  override current(): Promise<ChangeVersion> {
+    return this.reader.current();
+  }
+}
+
+interface Kept {
+  stamp?: ChangeVersion;
+  left: number;
+}
+
+/** Takes one stamp for three reads, and calls each a snapshot. */
+class ThriftyReader<TManager> extends StampLastReader<TManager> {
+  constructor(
+    reader: StampedReader<TManager>,
+    private readonly kept: Kept,
+  ) {
+    super(reader);
+  }
+
+  override async read<T>(work: (manager: TManager) => Promise<T>): Promise<Stamped<T>> {
+    if (this.kept.stamp === undefined || this.kept.left === 0) {
+      this.kept.stamp = await this.current();
+      this.kept.left = 3;
+    }
+    this.kept.left -= 1;
+    const { stamp } = this.kept;
+    const { value } = await super.read(work);
+    return { value, stamp };
+  }
+}
+
+const stampLast: Twin = { reader: (reader) => new StampLastReader(reader) };
+
+/** A reader for each load, so what they keep is kept outside of them. */
+const thrifty = (): Twin => {
+  const kept: Kept = { left: 0 };
+  return { reader: (reader) => new ThriftyReader(reader, kept) };
+};
+
 /** Leaves a part of the statements out. */
 const without = (part: RegExp, instead = ''): Twin => ({
   statement: (statement) => ({ ...statement, sql: statement.sql.replaceAll(part, instead) }),
@@ -116,6 +174,36 @@ describe('The histories find what a tracker would lose', () => {
       lastVersion,
     ],
     ['that hands off for one table after another', 'no table waits for another', InMemorySubject.create, oneLane],
+    [
+      'whose reader reads the stamp last, in memory',
+      'a stamp tells what its value has',
+      InMemorySubject.create,
+      stampLast,
+    ],
+    [
+      'whose reader reads the stamp last, as its cache shows',
+      'a view equals the table at quiet',
+      InMemorySubject.create,
+      stampLast,
+    ],
+    [
+      'whose reader reads the stamp last, embedded',
+      'a stamp tells what its value has',
+      EmbeddedSubject.create,
+      stampLast,
+    ],
+    [
+      'whose reader reads the stamp last, on SQL Server',
+      'a stamp tells what its value has',
+      SqlServerSubject.maker({ goesBack: 'database' }),
+      stampLast,
+    ],
+    [
+      'whose reader takes an old stamp for data of later snapshots',
+      'no view goes back',
+      InMemorySubject.create,
+      thrifty(),
+    ],
     [
       'whose positions are saved without the fence',
       'one holder at a time',
@@ -147,6 +235,7 @@ describe('The histories find what a tracker would lose', () => {
       twin,
       patienceMs: PATIENCE_MS,
     });
+
     expect(seed).toBeDefined();
   });
 });

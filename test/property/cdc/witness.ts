@@ -6,6 +6,7 @@ import {
   type FeedEvent,
   type HandOff,
   type Lease,
+  type Row,
   type RowChange,
   type TableChunk,
 } from '@smartpulse/cdc';
@@ -13,6 +14,8 @@ import { TableFold } from '@smartpulse/cdc/testing';
 import type { Process } from './process.js';
 import type { Subject } from './subjects/subject.js';
 import type { HistoryTable } from './subjects/tables.js';
+import { Sight } from './sight.js';
+import { valueIn, View } from './view.js';
 
 /** What must hold in every history, whatever befalls it. */
 export type Invariant =
@@ -22,6 +25,9 @@ export type Invariant =
   | 'one holder at a time'
   | 'memory is bounded'
   | 'no table waits for another'
+  | 'a stamp tells what its value has'
+  | 'no view goes back'
+  | 'a view equals the table at quiet'
   | 'nothing is left over';
 
 /** What was seen to break, first things first. */
@@ -35,17 +41,33 @@ const BEGINNING: ChangeVersion = { epoch: -1n, version: -1n };
 /** What a broker keeps of one table: a sink's acceptances, folded by a reader. */
 export class KeptTable {
   readonly fold: TableFold;
+  /** What caches know that load by stamped reads and hear of the changes. */
+  readonly views: readonly View[];
   readonly #keyOf: HistoryTable['keyOf'];
   readonly #stamps = new Map<number, ChangeVersion>();
 
-  constructor({ keyOf }: HistoryTable) {
+  constructor(table: HistoryTable, isolation: Subject['isolation']) {
+    const { keyOf } = table;
     this.#keyOf = keyOf;
+    // Only a value that is exactly of its stamp may be compared with the rows of changes.
+    const refreshed = isolation === 'snapshot' ? [new View(table, 'refresh')] : [];
+    this.views = [...refreshed, new View(table, 'invalidate')];
     this.fold = new TableFold((primaryKey) => String(keyOf(primaryKey)));
   }
 
   /** The highest stamp that is certain for a key. */
   stampOf(key: number): ChangeVersion {
     return this.fold.stampOf(String(key));
+  }
+
+  accept(changes: readonly RowChange[], handOff: Pick<HandOff, 'fence'>): void {
+    this.fold.accept(changes, handOff);
+    this.views.forEach((view) => view.changed(changes));
+  }
+
+  announce(event: FeedEvent, handOff: HandOff): void {
+    this.fold.announce(event, handOff);
+    this.views.forEach((view) => view.announced(event, handOff));
   }
 
   /** @returns keys whose certain stamp is lower than it was. */
@@ -74,8 +96,9 @@ export class Broker {
   constructor(
     readonly instance: string,
     tables: readonly HistoryTable[],
+    isolation: Subject['isolation'],
   ) {
-    this.#tables = new Map(tables.map((table) => [table.name, new KeptTable(table)]));
+    this.#tables = new Map(tables.map((table) => [table.name, new KeptTable(table, isolation)]));
   }
 
   of(table: string): KeptTable {
@@ -114,10 +137,12 @@ export class Witness {
   #fence = -1n;
   #restores = 0;
   readonly #reading = new Map<Process, AbortSignal>();
+  readonly #sight: Sight;
 
   constructor(subject: Subject, table: HistoryTable) {
     this.#subject = subject;
     this.#table = table;
+    this.#sight = new Sight(subject, table);
   }
 
   /** The first break of each kind is enough: what follows is its consequence. */
@@ -144,6 +169,7 @@ export class Witness {
 
   announced(event: FeedEvent, { fence, epoch }: HandOff): void {
     const before = this.#offersOf(fence);
+    this.#sight.announced(event);
     if (event.kind !== 'resyncStarted') {
       return;
     }
@@ -164,6 +190,27 @@ export class Witness {
       this.tell('no stamp goes back', `a reader lost the stamp of key ${key}`);
     }
     kept.remember(changes);
+    this.looked(kept);
+  }
+
+  /** Somebody asks the cache, as after everything that it learns. */
+  looked({ views }: KeptTable): void {
+    const back = views[0] === undefined ? undefined : this.#sight.back(views[0]);
+    if (back !== undefined) {
+      this.tell('no view goes back', back);
+    }
+  }
+
+  /** At quiet: what a cache has is what the table has. */
+  compares({ views }: KeptTable, rows: ReadonlyMap<number, Row>): void {
+    for (const { values } of views) {
+      for (const [key, value] of values) {
+        const now = valueIn(rows.get(key));
+        if (value !== now) {
+          this.tell('a view equals the table at quiet', `it has ${value} of key ${key}, and the table ${now}`);
+        }
+      }
+    }
   }
 
   /** A replica is about to ask; the answer goes to {@link granted}. */

@@ -1,10 +1,12 @@
-import { type Checkpoint, type SourceState, TableNotTrackedError } from '@smartpulse/cdc';
+import { type Checkpoint, type Row, type SourceState, TableNotTrackedError } from '@smartpulse/cdc';
 import {
   type EmbeddedCdcParts,
   embeddedCdc,
   EmbeddedDatabase,
+  EmbeddedStampedReader,
   EmbeddedTurnExpiredError,
 } from '@smartpulse/cdc/embedded';
+import type { SyncRead } from '@smartpulse/data-sync';
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Process } from '../process.js';
@@ -13,11 +15,13 @@ import {
   byKey,
   CONSUMER,
   type Deed,
+  type Look,
   OTHER_TABLE,
   type ReplicaParts,
   Subject,
   type SubjectOptions,
   type Truth,
+  valuesByKey,
   type Write,
 } from './subject.js';
 import { type HistoryTable, KEYS } from './tables.js';
@@ -31,6 +35,7 @@ class Undone extends Error {}
 export class EmbeddedSubject extends Subject {
   override readonly clock: VirtualClock;
   override readonly leaseTtlMs = 1_000;
+  override readonly isolation = 'snapshot';
   readonly #database: EmbeddedDatabase;
   readonly #sql: DataSource;
   readonly #observer: EmbeddedCdcParts;
@@ -103,6 +108,26 @@ export class EmbeddedSubject extends Subject {
   }
 
   override calmDown(): void {}
+
+  override read<T>(work: (look: Look) => Promise<T>): Promise<SyncRead<T>> {
+    const reader = this.syncReader(new EmbeddedStampedReader(this.#database, this.#sql));
+    return reader.read((manager: EntityManager) => {
+      const values = async (table: HistoryTable) => {
+        const rows: Row[] = await manager.query(`SELECT * FROM ${sqliteName(table)}`);
+        return valuesByKey(table, rows);
+      };
+      return work({
+        values,
+        pause: (ms) => this.clock.sleep(ms),
+        // Whoever else would look waits for the turn.
+        instant: async (table) => ({
+          ...this.#database.currentVersion(),
+          isOfTheSnapshot: true,
+          values: await values(table),
+        }),
+      });
+    });
+  }
 
   override truth(table: HistoryTable): Promise<Truth> {
     const { name } = table;
@@ -184,6 +209,8 @@ export class EmbeddedSubject extends Subject {
     await this.#sql.transaction(async (manager) => {
       await manager.query(`DROP TABLE ${sqliteName(table)}`);
       await manager.query(makeSql(table));
+      // From here until it is tracked again the log tells of rows that are gone.
+      this.upheave(table);
     });
     await this.#database.enableTracking([table.name]);
   }

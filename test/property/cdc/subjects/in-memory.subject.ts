@@ -5,6 +5,8 @@ import {
   type InMemoryBackup,
   InProcessLeadership,
 } from '@smartpulse/cdc/testing';
+import type { SyncRead } from '@smartpulse/data-sync';
+import { InMemoryStampedReader, type InMemorySnapshot } from '@smartpulse/data-sync/testing';
 import type { Process } from '../process.js';
 import { LeasesOfProcesses } from './leases-of-processes.js';
 import { PromptClock } from './prompt.clock.js';
@@ -12,11 +14,13 @@ import {
   byKey,
   CONSUMER,
   type Deed,
+  type Look,
   OTHER_TABLE,
   type ReplicaParts,
   Subject,
   type SubjectOptions,
   type Truth,
+  valuesByKey,
   type Write,
 } from './subject.js';
 import type { HistoryTable } from './tables.js';
@@ -25,6 +29,7 @@ import type { HistoryTable } from './tables.js';
 export class InMemorySubject extends Subject {
   override readonly clock = new PromptClock();
   override readonly leaseTtlMs = 0;
+  override readonly isolation = 'snapshot';
   readonly #source: InMemoryChangeSource;
   readonly #store = new FenceKeepingStore();
   readonly #leadership = new InProcessLeadership();
@@ -54,8 +59,8 @@ export class InMemorySubject extends Subject {
         weight: 6,
         strike: () => source.cleanUp(BigInt(random.int(Number(source.version) + 1))),
       },
-      { name: 'truncates', weight: 2, strike: () => source.truncate(this.someTable().name) },
-      { name: 'tables made again', weight: 1, strike: () => source.recreate(this.someTable().name) },
+      { name: 'truncates', weight: 2, strike: () => source.truncate(this.upheave(this.someTable())) },
+      { name: 'tables made again', weight: 1, strike: () => source.recreate(this.upheave(this.someTable())) },
       {
         name: 'columns added',
         weight: 1,
@@ -109,6 +114,20 @@ export class InMemorySubject extends Subject {
   }
 
   override calmDown(): void {}
+
+  override read<T>(work: (look: Look) => Promise<T>): Promise<SyncRead<T>> {
+    const reader = this.syncReader(new InMemoryStampedReader(this.#source));
+    return reader.read((snapshot: InMemorySnapshot) =>
+      work({
+        values: async (table) => valuesByKey(table, snapshot.rows(table.name).values()),
+        pause: (ms) => this.clock.sleep(ms),
+        instant: async (table) => {
+          const { epoch, version } = this.#source;
+          return { epoch, version, isOfTheSnapshot: false, values: valuesByKey(table, this.#rows(table)) };
+        },
+      }),
+    );
+  }
 
   override async truth(table: HistoryTable): Promise<Truth> {
     const { name } = table;

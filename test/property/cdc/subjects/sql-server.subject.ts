@@ -7,6 +7,7 @@ import {
   SqlServerPool,
   type SqlServerStatement,
 } from '@smartpulse/cdc/sql-server';
+import type { SyncRead } from '@smartpulse/data-sync';
 import { Clock, type Timer } from '@smartpulse/resilience';
 import { SeededRandom, type VirtualClock } from '@smartpulse/resilience/testing';
 import { ask } from '../../../support/sql-server/engine/direct/ask.js';
@@ -20,23 +21,26 @@ import type { DatabaseImage } from '../../../support/sql-server/engine/storage/d
 import { LockConflict } from '../../../support/sql-server/engine/storage/locks.js';
 import { BIGINT, INT, nvarchar } from '../../../support/sql-server/engine/values/value-type.js';
 import type { Process } from '../process.js';
+import { directLine } from './direct.line.js';
+import { type Line, type LineMaker, SOURCE } from './line.js';
 import { PromptClock } from './prompt.clock.js';
 import { Storm } from './storm.js';
 import {
   byKey,
   CONSUMER,
   type Deed,
+  type Look,
   OTHER_TABLE,
   type ReplicaParts,
   type StatementTwin,
   Subject,
   type SubjectOptions,
   type Truth,
+  valuesByKey,
   type Write,
 } from './subject.js';
 import type { HistoryTable } from './tables.js';
 
-const SOURCE = 'shop';
 const LEASES = 'smartpulse.cdc_lease';
 const LONG_AGO = '2000-01-01 00:00:00.0000000';
 const LEASE_TTL_MS = 1_000;
@@ -67,16 +71,6 @@ class DatabaseClock extends Clock {
     return this.clock.setTimer(delayMs, callback);
   }
 }
-
-/** How statements come from a process to the engine. */
-export interface Line {
-  readonly pool: () => SqlServerPool;
-  readonly cut: () => void;
-  readonly close: () => Promise<void>;
-}
-
-/** A line for an engine, struck by a storm. */
-export type LineMaker = (engine: SqlServerEngine, storm: Storm, clock: VirtualClock) => Promise<Line>;
 
 /** The database to its backups, or its clock: fences and epochs count on one of them. */
 export type WhatGoesBack = 'database' | 'clock';
@@ -218,6 +212,24 @@ export class SqlServerSubject extends Subject {
     return row?.['phase'] === 'streaming' && row['version'] === this.#database.version;
   }
 
+  override get isolation(): 'snapshot' | 'statement' {
+    return this.#line.reader.isolation;
+  }
+
+  override read<T>(work: (look: Look) => Promise<T>): Promise<SyncRead<T>> {
+    const { reader, rows } = this.#line;
+    return this.syncReader(reader).read((manager) =>
+      work({
+        values: async (table) => valuesByKey(table, await rows(manager, table)),
+        pause: (ms) => this.#storm.hold(ms),
+        instant: async (table) => {
+          const { epoch, version, rows: now } = await this.truth(table);
+          return { epoch, version, isOfTheSnapshot: false, values: valuesByKey(table, now.values()) };
+        },
+      }),
+    );
+  }
+
   override async truth(table: HistoryTable): Promise<Truth> {
     const { name } = table;
     const { version } = this.#database;
@@ -309,21 +321,21 @@ export class SqlServerSubject extends Subject {
 
   /** One that leaves no trace is left out: where nothing was committed since tracking began, begin and counter say the same after it. */
   #truncate(): void {
-    const { name } = this.someTable();
-    if (this.#database.trackingOf(name)?.beginVersion !== this.#database.version) {
-      this.#database.truncate(name);
+    const table = this.someTable();
+    if (this.#database.trackingOf(table.name)?.beginVersion !== this.#database.version) {
+      this.#database.truncate(this.upheave(table));
     }
   }
 
   #reEnable(): void {
-    const { name } = this.someTable();
+    const name = this.upheave(this.someTable());
     this.#database.disable(name);
     this.#database.enable(name, { columns: true });
   }
 
   #makeAgain(): void {
     const table = this.someTable();
-    this.#database.drop(table.name);
+    this.#database.drop(this.upheave(table));
     this.#database.createTable(made(table));
   }
 
@@ -333,7 +345,9 @@ export class SqlServerSubject extends Subject {
   }
 
   #switchSnapshots(): void {
-    this.#database.allowSnapshotIsolation = this.options.random.next() < 0.5;
+    const allowed = this.options.random.next() < 0.5;
+    this.tracksSnapshots &&= allowed;
+    this.#database.allowSnapshotIsolation = allowed;
   }
 
   /** As if its life had passed: the dead do not renew it. */
@@ -454,14 +468,6 @@ class GatedPool extends SqlServerPool {
   override close(): Promise<void> {
     return this.pool.close();
   }
-}
-
-async function directLine(engine: SqlServerEngine, storm: Storm): Promise<Line> {
-  return {
-    pool: () => new DirectPool({ engine, database: SOURCE, size: 4, faults: storm }),
-    cut: () => engine.killSessions(SOURCE),
-    close: async () => {},
-  };
 }
 
 function made({ name, primaryKey, texts }: HistoryTable) {

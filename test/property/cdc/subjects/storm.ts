@@ -1,6 +1,11 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { SqlMessage } from '../../../support/sql-server/seam.js';
-import { type ConnectFault, FaultPlan, type RequestFault } from '../../../support/sql-server/wire/faults/fault-plan.js';
+import {
+  type ConnectFault,
+  FaultPlan,
+  type RequestFault,
+  type RequestPoint,
+} from '../../../support/sql-server/wire/faults/fault-plan.js';
 import type { SubjectOptions } from './subject.js';
 
 const error = (number: number, severity: number, text: string): RequestFault => ({
@@ -30,15 +35,23 @@ export class Storm extends FaultPlan {
     this.#awayUntilMs = this.#clock.monotonic() + forMs;
   }
 
+  /** A statement, or the work between two of them, waits for so many milliseconds. */
+  async hold(ms: number): Promise<void> {
+    this.holding += 1;
+    await this.#clock.sleep(ms);
+    this.holding -= 1;
+  }
+
   override atConnect(): ConnectFault | undefined {
     return this.#away ? { kind: 'cut' } : undefined;
   }
 
-  override atRequest(): RequestFault | undefined {
+  override atRequest({ kind }: Pick<RequestPoint, 'kind'>): RequestFault | undefined {
     if (this.#away) {
       return { kind: 'cut', when: 'execution' };
     }
-    if (!this.#options.troubled() || this.#random.next() >= 0.06) {
+    // No server refuses to roll back.
+    if (kind === 'rollback' || !this.#options.troubled() || this.#random.next() >= 0.06) {
       return undefined;
     }
     // A server that is too busy is left alone for so long that nothing else would happen.
@@ -63,10 +76,6 @@ export class Storm extends FaultPlan {
   ];
 
   #while(): Promise<void> {
-    return this.#options.onItsWay(async () => {
-      this.holding += 1;
-      await this.#clock.sleep(this.#random.int(400));
-      this.holding -= 1;
-    });
+    return this.#options.onItsWay(() => this.hold(this.#random.int(400)));
   }
 }

@@ -1,5 +1,6 @@
-import type { Checkpoint, Row, SourceState, TrackerParts } from '@smartpulse/cdc';
+import type { Checkpoint, Row, SourceState, StampedReader, TrackerParts } from '@smartpulse/cdc';
 import type { SqlServerStatement } from '@smartpulse/cdc/sql-server';
+import { type SyncRead, SyncReader } from '@smartpulse/data-sync';
 import type { Random } from '@smartpulse/resilience';
 import type { VirtualClock } from '@smartpulse/resilience/testing';
 import type { Process } from '../process.js';
@@ -34,6 +35,24 @@ export interface Truth {
   readonly log: ReadonlyMap<number, bigint>;
 }
 
+/** A table's values by key, and the stamp that they have exactly. */
+export interface Instant {
+  readonly epoch: bigint;
+  readonly version: bigint;
+  /** Nobody can have written since the snapshot began. */
+  readonly isOfTheSnapshot: boolean;
+  readonly values: ReadonlyMap<number, number>;
+}
+
+/** What a reader's work does, after the stamp was read. */
+export interface Look {
+  values(table: HistoryTable): Promise<ReadonlyMap<number, number>>;
+  /** Stays where it is for so many milliseconds. */
+  pause(ms: number): Promise<void>;
+  /** The truth of now, for subjects whose readers read snapshots; read by other means where there are any. */
+  instant?(table: HistoryTable): Promise<Instant>;
+}
+
 /** What a replica of the trackers works with. */
 export interface ReplicaParts extends Pick<TrackerParts, 'source' | 'checkpoints' | 'leadership'> {
   /** When its process ends; one that died is told to the subject instead. */
@@ -51,6 +70,9 @@ export interface Deed {
 /** Statements as they go to the server, for subjects that have one. */
 export type StatementTwin = (statement: SqlServerStatement) => SqlServerStatement;
 
+/** Another reader in place of a stamped one. */
+export type ReaderTwin = <TManager>(reader: StampedReader<TManager>) => StampedReader<TManager>;
+
 /** How a subject is made. */
 export interface SubjectOptions {
   /** At least one. */
@@ -63,6 +85,7 @@ export interface SubjectOptions {
   /** Work that the end of a history waits for. */
   readonly onItsWay: (work: () => Promise<void>) => Promise<void>;
   readonly statementTwin?: StatementTwin | undefined;
+  readonly readerTwin?: ReaderTwin | undefined;
 }
 
 /** A database with its change capture, in the hands of a history. */
@@ -77,6 +100,12 @@ export abstract class Subject {
   leasesTouched = 0;
   /** Moves whenever the database went back to a backup. */
   restores = 0;
+  /** Of each table how often its rows went without a change to tell. */
+  readonly upheavals = new Map<string, number>();
+  /** Of the stamped reader. */
+  abstract readonly isolation: StampedReader['isolation'];
+  /** Whether trackers, too, have read nothing but snapshots up to now. */
+  tracksSnapshots = true;
   protected readonly options: SubjectOptions;
 
   constructor(options: SubjectOptions) {
@@ -103,6 +132,8 @@ export abstract class Subject {
     return true;
   }
 
+  /** Runs work of a `SyncReader` of `@smartpulse/data-sync`. */
+  abstract read<T>(work: (look: Look) => Promise<T>): Promise<SyncRead<T>>;
   abstract truth(table: HistoryTable): Promise<Truth>;
   abstract state(table: HistoryTable): Promise<SourceState & { readonly schemaHash: string }>;
   abstract checkpoint(table: HistoryTable): Promise<Checkpoint | undefined>;
@@ -114,10 +145,24 @@ export abstract class Subject {
   /** Closes everything; answers what is still open, in words. */
   abstract close(): Promise<readonly string[]>;
 
+  protected syncReader<TManager>(reader: StampedReader<TManager>): SyncReader {
+    return new SyncReader(this.options.readerTwin?.(reader) ?? reader);
+  }
+
+  protected upheave({ name }: HistoryTable): HistoryTable['name'] {
+    this.upheavals.set(name, (this.upheavals.get(name) ?? 0) + 1);
+    return name;
+  }
+
   /** One of the tables, which something befalls. */
   protected someTable(): HistoryTable {
     return oneOf(this.options.tables, this.options.random);
   }
+}
+
+/** The column `value` of rows, by their keys. */
+export function valuesByKey(table: HistoryTable, rows: Iterable<Row>): ReadonlyMap<number, number> {
+  return new Map([...rows].map((row) => [table.keyOf(row), Number(row['value'])]));
 }
 
 /** Rows by their keys. */
