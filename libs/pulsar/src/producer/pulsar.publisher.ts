@@ -234,14 +234,12 @@ export class PulsarPublisher {
     if (lease !== undefined) {
       this.#pool.release(lease);
     }
-    if (isAgain || !isGivenUp(cause) || this.#closed) {
+    if (isAgain || lease?.producer === undefined || !isGivenUp(cause) || this.#closed) {
       const error = PulsarError.from(cause, topic);
       this.#ended(watched, error.code);
       return Promise.reject(error);
     }
-    if (lease?.producer !== undefined) {
-      this.#pool.discard(topic, profile, lease.producer);
-    }
+    this.#pool.discard(topic, profile, lease.producer);
     return this.#attempt(sending, true);
   }
 

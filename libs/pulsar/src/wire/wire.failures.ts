@@ -1,6 +1,12 @@
 import { BrokerRefusedError, WireError } from '@smartpulse/pulsar-wire';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
-import { brokerFailure, type BrokerFailureCode, foreignMessageId, sendAborted } from '../transport/broker-failure.js';
+import {
+  brokerFailure,
+  type BrokerFailureCode,
+  type BrokerFailureDetails,
+  foreignMessageId,
+  sendAborted,
+} from '../transport/broker-failure.js';
 
 /** The broker's numbers, by the names of the protocol (`ServerError` of PulsarApi.proto); the others are `SMARTPULSE_PULSAR_BROKER`. */
 const CODES: ReadonlyMap<number, BrokerFailureCode> = new Map([
@@ -34,12 +40,7 @@ export function wireFailure(error: unknown, topic: string | undefined): PulsarEr
   }
   const details = { topic, ambiguous: error.ambiguous, cause: error };
   if (error instanceof BrokerRefusedError) {
-    const code = CODES.get(error.number);
-    const problem = `The broker refused "${error.request}"${topic === undefined ? '' : ` on ${topic}`}: ${error.answer || `error ${error.number}`}.`;
-    // A taken subscription stays taken until its owner leaves it: whoever subscribes is to be told, not to try on.
-    return code === undefined
-      ? brokerFailure('SMARTPULSE_PULSAR_BROKER', problem, { ...details, kind: error.kind })
-      : brokerFailure(code, problem, details);
+    return refusal(error, details);
   }
   switch (error.code) {
     case 'SMARTPULSE_WIRE_MESSAGE_TOO_LARGE':
@@ -51,6 +52,10 @@ export function wireFailure(error: unknown, topic: string | undefined): PulsarEr
     case 'SMARTPULSE_WIRE_WAIT_ABORTED':
       return sendAborted(topic ?? 'the broker', error.cause);
     case 'SMARTPULSE_WIRE_CLOSED':
+      if (error.cause instanceof BrokerRefusedError && !error.ambiguous) {
+        // The broker ended it, and nothing was sent: another one hears whether the reason still holds.
+        return refusal(error.cause, { ...details, kind: 'recreate' });
+      }
       return error.ambiguous
         ? brokerFailure('SMARTPULSE_PULSAR_CONNECTION', withoutRemedy(error), { ...details, kind: 'recreate' })
         : new PulsarClosedError(closedPart(error), topic, error.cause === undefined ? undefined : error);
@@ -71,6 +76,16 @@ export function wireFailure(error: unknown, topic: string | undefined): PulsarEr
         kind: error.kind,
       });
   }
+}
+
+function refusal(error: BrokerRefusedError, details: BrokerFailureDetails): PulsarError {
+  const { topic } = details;
+  const code = CODES.get(error.number);
+  const problem = `The broker refused "${error.request}"${topic === undefined ? '' : ` on ${topic}`}: ${error.answer || `error ${error.number}`}.`;
+  // A taken subscription stays taken until its owner leaves it: whoever subscribes is to be told, not to try on.
+  return code === undefined
+    ? brokerFailure('SMARTPULSE_PULSAR_BROKER', problem, { kind: error.kind, ...details })
+    : brokerFailure(code, problem, details);
 }
 
 function withoutRemedy({ message, remedy }: WireError): string {

@@ -83,6 +83,14 @@ describe('a publisher on the wire client', () => {
     expect(publisher.producers).toBe(1);
   });
 
+  it('asks for a producer once for each publish that is refused', async () => {
+    refuse(16);
+    await expect(publish()).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_PRODUCER_BUSY' });
+    expect(broker.all('producer')).toHaveLength(1);
+    broker.unscript('producer');
+    await publish();
+  });
+
   it('asks a broker that refuses the producer again and again a few times, not with each publish', async () => {
     refuse(4);
     for (let call = 0; call < 1_000; call++) {
