@@ -20,6 +20,12 @@ export interface LoadOptions {
   readonly keys?: number;
   readonly producer?: Partial<ProducerOptions>;
   readonly consumer?: Partial<ConsumerOptions>;
+  /** Consumers of the one subscription. @defaultValue 1 */
+  readonly consumers?: number;
+  /** What each of them may have at once. @defaultValue 1,000 */
+  readonly permits?: number;
+  /** Each message that comes for the first time and has this in its text is given back before it counts. @defaultValue none */
+  readonly nacks?: (text: string) => boolean;
 }
 
 /** What became of the messages of a {@link Load}. */
@@ -55,7 +61,8 @@ export class Load {
   readonly #seen = new Set<string>();
   readonly #failedAcks: unknown[] = [];
   readonly #closed: Error[] = [];
-  #consumer: WireConsumer | undefined;
+  readonly #consumers: WireConsumer[] = [];
+  readonly #givenBack = new Set<string>();
   #sent = 0;
 
   private constructor(options: LoadOptions, producer: WireProducer) {
@@ -76,6 +83,16 @@ export class Load {
       ...options.producer,
     });
     const load = new Load(options, producer);
+    for (let count = 0; count < (options.consumers ?? 1); count++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other: they share one subscription
+      load.#consumers.push(await load.#subscribe(receiver));
+    }
+    load.#consumers.forEach((consumer) => consumer.permit(options.permits ?? PERMITS));
+    return load;
+  }
+
+  async #subscribe(receiver: PulsarClient): Promise<WireConsumer> {
+    const { topic } = this.#options;
     const consumer = await receiver.subscribe(
       {
         topic,
@@ -83,19 +100,17 @@ export class Load {
         initialPosition: 'earliest',
         type: 'Exclusive',
         payloads: 'copy',
-        ...options.consumer,
+        ...this.#options.consumer,
       },
       {
         onMessage: (message) => {
-          load.#onMessage(message, consumer);
+          this.#onMessage(message, consumer);
           consumer.permit(1);
         },
-        onClosed: (error) => load.#closed.push(error),
+        onClosed: (error) => this.#closed.push(error),
       },
     );
-    load.#consumer = consumer;
-    consumer.permit(PERMITS);
-    return load;
+    return consumer;
   }
 
   /** Messages of which the broker has said nothing yet. */
@@ -178,13 +193,18 @@ export class Load {
 
   async close(): Promise<void> {
     await this.#producer.close();
-    await this.#consumer?.close();
+    await Promise.all(this.#consumers.map((consumer) => consumer.close()));
     expect(this.#failedAcks).toEqual([]);
   }
 
   #onMessage(message: ReceivedMessage, consumer: WireConsumer): void {
     const text = textOf(message);
     this.#received.push(text);
+    if (this.#options.nacks?.(text) === true && !this.#givenBack.has(text)) {
+      this.#givenBack.add(text);
+      consumer.nack(message.id, 20);
+      return;
+    }
     this.#seen.add(text);
     consumer.ack(message.id).catch((error: unknown) => this.#failedAcks.push(error));
   }

@@ -171,6 +171,41 @@ describe.runIf(runtime !== undefined)('the wire client while things fail', () =>
     });
   });
 
+  it.each([
+    { type: 'Key_Shared', consumers: 3 },
+    { type: 'Failover', consumers: 1 },
+  ] as const)(
+    'loses nothing on four partitions with fewer permits, cuts and messages that are given back: $type',
+    async ({ type, consumers }) => {
+      const topic = newTopic();
+      await pulsar.admin.createTopic(topic, 4);
+      const load = await Load.begin({
+        sender: proxied,
+        topic,
+        keys: 20,
+        consumer: { type },
+        consumers,
+        permits: 2,
+        nacks: (text) => Number(text.split('/')[1]) % 50 === 0,
+      });
+      const cutting = (async () => {
+        for (let cut = 0; cut < 5; cut++) {
+          await clock.sleep(150);
+          load.send(100);
+          await clock.sleep(cut);
+          proxy.cut();
+        }
+      })();
+      await load.during(cutting, 5);
+
+      const { rejected, receivedAgain, resolved } = await load.delivered();
+      expect(rejected).toEqual([]);
+      expect(receivedAgain).toBeGreaterThan(resolved / 100);
+      expect(lost()).toBeGreaterThanOrEqual(5);
+      await load.close();
+    },
+  );
+
   it('reads and writes streams that come one byte at a time', async () => {
     proxy.split(1);
     const load = await Load.begin({ sender: proxied, topic: newTopic() });
