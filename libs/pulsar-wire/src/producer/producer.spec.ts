@@ -308,6 +308,29 @@ describe('a producer', () => {
     expect(broker.connections.every(({ isOpen }) => isOpen)).toBe(true);
   });
 
+  it('attaches anew only when the broker has let go of the registration that was given up', async () => {
+    const producer = await create({ batching: { enabled: false } });
+    broker.script('send', (connection, { producerId, sequenceId }) => {
+      broker.unscript('send');
+      connection.send('sendError', { producerId, sequenceId, error: 2, message: 'ledger closed' });
+      return true;
+    });
+    let answer = (): void => {};
+    broker.script('closeProducer', (connection, { requestId }) => {
+      broker.unscript('closeProducer');
+      answer = () => connection.send('success', { requestId });
+      return true;
+    });
+    const sent = producer.send({ payload: text('a') });
+    await finish(clock.advance(2_000));
+    expect(broker.all('closeProducer')).toHaveLength(1);
+    expect(broker.all('producer')).toHaveLength(1);
+
+    answer();
+    await finish(sent);
+    expect(broker.all('producer')).toHaveLength(2);
+  });
+
   it('leaves a frame that was sent again as it is when the receipt of the first time comes late', async () => {
     const producer = await create({ batching: { enabled: false } });
     let sends = 0;

@@ -59,6 +59,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #timeout: Timer | undefined;
   readonly #flushes = new FlushGenerations();
   #closing: Promise<void> | undefined;
+  /** The end of a registration that was given up; never rejects. */
+  #released: Promise<unknown> | undefined;
   /** What later sends are told. */
   #ended: WireClosedError | undefined;
 
@@ -152,6 +154,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
 
   async attach(connection: Connection): Promise<void> {
     const { options } = this;
+    // To a registration of the same id the broker would answer with the old one, which it is about to close.
+    await this.#released;
     connection.addProducer(this.#id, this);
     let success: CommandFields<'producerSuccess'>;
     try {
@@ -362,7 +366,12 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     const connection = this.#connection;
     if (connection !== undefined) {
       connection.removeProducer(this.#id, this);
-      connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
+      const released = connection.request(
+        'closeProducer',
+        (requestId) => ({ producerId: this.#id, requestId }),
+        'success',
+      );
+      this.#released = Promise.allSettled([released]);
       this.#attachment.lost(connection, cause);
     }
   }
