@@ -20,6 +20,8 @@ const complete: readonly (readonly [title: string, atLeast: number, bounds: Omit
     75_000,
     { commits: 2, readers: [['load'], []], deletedBy: 2, expiries: 1 },
   ],
+  ['a loader that fails', 35_000, { commits: 2, readers: [['load'], []], failures: 1 }],
+  ['a loader that fails, loads on both replicas', 390_000, { commits: 1, readers: [['load'], ['load']], failures: 1 }],
   ['an eviction', 300_000, { commits: 2, readers: [['load'], []], evictions: 1 }],
   ['a line that is cut and mended', 65_000, { commits: 2, readers: [['load'], []], cuts: 1 }],
   ['a request that is given up and may still arrive', 60_000, { commits: 2, readers: [['load'], []], timeouts: 1 }],

@@ -51,6 +51,17 @@ const complete: readonly Complete[] = [
     bounds: { shape: 'aggregate', commits: 2, readers: [['load'], []], evictions: 1 },
   },
   {
+    title: 'an eviction, a reader on each replica, changes invalidate',
+    atLeast: 1_600_000,
+    bounds: { shape: 'aggregate', commits: 1, readers: [['load'], ['get']], evictions: 1 },
+  },
+  {
+    // All that a failover is to those who do not read before its generation is settled: the key is gone, and both lines are cut, in whatever order they find out.
+    title: 'another master with a generation of its own',
+    atLeast: 130_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load'], []], expiries: 1, cuts: 2 },
+  },
+  {
     title: 'a late set without a lease, and a writer',
     atLeast: 800_000,
     bounds: { shape: 'row', commits: 1, readers: [['load'], []], sets: 1, writer: true },
