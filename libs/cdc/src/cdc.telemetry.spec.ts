@@ -94,4 +94,29 @@ describe('CdcTelemetry', () => {
 
     expect(meter.callbacks.size).toBe(0);
   });
+
+  it('counts seconds behind from the scan on, before the table was ever complete', async () => {
+    const meter = recordingMeter();
+    metrics.setGlobalMeterProvider(meter.provider);
+    const lab = new TrackerLab();
+    const registry = lab.registry();
+    new CdcTelemetry(registry, new ShutdownCoordinator(lab.clock)).onModuleInit();
+    const readChunk = lab.source.readChunk.bind(lab.source);
+    lab.source.readChunk = async (request) => {
+      await lab.clock.sleep(60_000, request.signal);
+      return readChunk(request);
+    };
+    lab.write(1, 2, 3, 4);
+    const tracker = lab.track({ chunkSize: 1 }, registry);
+    tracker.start();
+    await lab.clock.advance(30_000);
+    lab.write(5);
+    await lab.clock.advance(60_000);
+
+    expect(await meter.read()).toMatchObject({
+      [CDC_INSTRUMENTS.versionsBehind]: 1,
+      [CDC_INSTRUMENTS.secondsBehind]: expect.closeTo(90, 0),
+    });
+    await tracker.stop(AbortSignal.abort());
+  });
 });
