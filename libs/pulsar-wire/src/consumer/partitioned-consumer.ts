@@ -11,6 +11,8 @@ import type { TopicEnd } from './topic-end.js';
 /** What it needs of the consumer of one partition. */
 export interface PartitionConsumer extends WireConsumer {
   ends(): Promise<readonly TopicEnd[]>;
+  /** Messages that wait in it. */
+  readonly queued: number;
   /** Hands out what waits in it, as far as its listener is ready. */
   handOut(): void;
 }
@@ -185,7 +187,7 @@ export class PartitionedConsumer implements WireConsumer {
     const first = this.#first++;
     for (let offset = 0; offset < count; offset++) {
       const partition = this.#partitions[(first + offset) % count];
-      if (partition !== undefined && !this.#topUp(partition) && this.#allowed > 0) {
+      if (partition !== undefined && !this.#topUp(partition) && partition.consumer.queued > 0) {
         partition.consumer.handOut();
       }
     }
