@@ -317,6 +317,43 @@ describe('a consumer', () => {
     expect(broker.all('redeliverUnacknowledgedMessages')).toMatchObject([{ consumerEpoch: 1, messageIds: [] }]);
   });
 
+  it('asks for everything once more where the broker skipped an entry while it was giving everything back', async () => {
+    const consumer = await subscribe({ type: 'Failover' });
+    consumer.permit(100);
+    await publish(['a', 'b', 'c', 'd'], false);
+    const [, , , last] = broker.topic(TOPIC).entries;
+    const [connection] = broker.open;
+    const consumerId = broker.all('subscribe')[0]?.consumerId ?? -1;
+    if (last === undefined || connection === undefined) {
+      throw new Error('nothing was stored');
+    }
+    const send = (entryId: bigint, consumerEpoch: number): void =>
+      connection.raw(
+        messageFrame(
+          { consumerId, messageId: { ledgerId: 7n, entryId, ackSet: new Int32Array(0) }, consumerEpoch },
+          last.stored,
+        ),
+      );
+    const asked = (): number => broker.all('redeliverUnacknowledgedMessages').length;
+    consumer.redeliverUnacknowledged();
+    await quiet();
+    const before = messages.length;
+    send(5n, 1);
+    await quiet();
+    expect([asked(), messages.length - before]).toEqual([2, 4]);
+
+    // Where the log itself has a gap, it gives in.
+    for (const epoch of [2, 3, 4]) {
+      send(6n, epoch);
+      await quiet();
+    }
+    expect(asked()).toBe(4);
+    expect(messages.at(-1)?.id.entryId).toBe(6n);
+    send(9n, 4);
+    await quiet();
+    expect([asked(), messages.at(-1)?.id.entryId]).toEqual([4, 9n]);
+  });
+
   it('drops what a lost connection left in the queue, and tells its whole window anew', async () => {
     const consumer = await subscribe();
     await publish(['a', 'b', 'c', 'd', 'e']);

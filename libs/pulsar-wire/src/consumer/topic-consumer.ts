@@ -31,6 +31,7 @@ import type { PartitionConsumer, PartitionListener } from './partitioned-consume
 import { PermitWindow } from './permit-window.js';
 import type { ReceivedMessage } from './received-message.js';
 import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
+import { SkippedEntries } from './skipped-entries.js';
 import type { TopicEnd } from './topic-end.js';
 
 /** A consumer on one topic that is not partitioned, or on one partition. */
@@ -41,6 +42,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   readonly #attachment: Attachment;
   readonly #window: PermitWindow;
   readonly #place: CursorPlace;
+  readonly #skipped = new SkippedEntries();
   readonly #reader: EntryReader;
   readonly #acks: AckQueue;
   readonly #timers: RedeliveryTimers;
@@ -156,6 +158,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#clearTimers();
     this.#reader.reset();
     this.#clearQueue();
+    this.#skipped.givenBack();
     this.#epoch++;
     this.#connection?.send('redeliverUnacknowledgedMessages', {
       consumerId: this.#id,
@@ -172,6 +175,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
     this.#clearTimers();
     this.#reader.reset();
+    this.#skipped.reset();
     this.#clearQueue();
     try {
       await connection.request(
@@ -198,8 +202,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   async ends(): Promise<readonly TopicEnd[]> {
-    const connection = this.#connected();
-    const { lastMessageId, consumerMarkDeletePosition: passed } = await connection.request(
+    const { lastMessageId, consumerMarkDeletePosition: passed } = await this.#connected().request(
       'getLastMessageId',
       (requestId) => ({ consumerId: this.#id, requestId }),
       'getLastMessageIdResponse',
@@ -301,7 +304,9 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#attachment.proven();
     this.#window.charged(this.#reader.charged(header, entry));
     const stale = this.#seeking || (this.#ordered && (header.consumerEpoch ?? this.#epoch) < this.#epoch);
-    if (!stale && !this.#isForOthers(header, entry)) {
+    if (!stale && this.#ordered && this.#skipped.precede(header)) {
+      this.redeliverUnacknowledged();
+    } else if (!stale && !this.#isForOthers(header, entry)) {
       try {
         const maxBytes = this.#connection?.maxMessageBytes ?? 0;
         const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#place.after, memory);
@@ -339,15 +344,13 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#drain();
   }
 
-  #report({ ledgerId, entryId }: MessageHeader, cause: WireError): void {
+  #report({ ledgerId, entryId }: MessageHeader, cause: unknown): void {
     this.context.emit({ type: 'entry-dropped', topic: this.topic, entry: `${ledgerId}:${entryId}`, cause });
   }
 
-  #acknowledge({ ledgerId, entryId }: MessageHeader): void {
+  #acknowledge(header: MessageHeader): void {
     // Nobody waits for it; the message comes again when it fails.
-    this.#acks.addSingle(ledgerId, entryId).catch((cause: unknown) => {
-      this.context.emit({ type: 'entry-dropped', topic: this.topic, entry: `${ledgerId}:${entryId}`, cause });
-    });
+    this.#acks.addSingle(header.ledgerId, header.entryId).catch((cause: unknown) => this.#report(header, cause));
   }
 
   /** Hands out what is allowed, then tells the broker what it may send. A listener that permits from inside does not nest. */
@@ -405,8 +408,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
 
   #redeliver(ids: readonly HandedOutId[]): void {
     if (this.#ordered) {
-      this.redeliverUnacknowledged();
-      return;
+      return this.redeliverUnacknowledged();
     }
     this.#connection?.send('redeliverUnacknowledgedMessages', {
       consumerId: this.#id,
@@ -441,6 +443,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   #forgetReceived(): void {
+    this.#skipped.reset();
     this.#window.detached();
     this.#reader.reset();
     this.#clearQueue();
