@@ -140,6 +140,10 @@ class LoopbackServer implements TestSqlServer {
         channel.end();
       });
     this.open.set(channel, served);
+    if (this.listener === undefined) {
+      // It knocked before the server went down, and nobody else would end it.
+      channel.reset();
+    }
   }
 
   private fail(error: unknown): void {

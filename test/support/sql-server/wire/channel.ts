@@ -24,12 +24,17 @@ export class Channel implements ByteSink {
   constructor(private readonly socket: Socket) {
     this.stream = socket;
     socket.setNoDelay(true);
-    // A client may reset its connection at any time: `close` follows, and that is all there is to know.
-    socket.on('error', () => socket.destroy());
-    socket.once('close', () => {
+    const gone = (): void => {
       this.ended.abort(new ConnectionGone());
       this.wake?.();
+    };
+    // A client may reset its connection at any time, and that is all there is to know. No `close` follows a reset of ours that the
+    // system refuses because the end is on its way already.
+    socket.on('error', () => {
+      socket.destroy();
+      gone();
     });
+    socket.once('close', gone);
     socket.on('data', this.receive);
   }
 
