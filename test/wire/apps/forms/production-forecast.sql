@@ -5,7 +5,7 @@
 -- commit
 
 DECLARE @current_version bigint = CHANGE_TRACKING_CURRENT_VERSION();
-SELECT @current_version AS current_version, e.epoch FROM [smartpulse].[cdc_epoch] AS e WHERE e.id = 1;
+SELECT @current_version AS current_version, e.epoch, @@TRANCOUNT AS depth FROM [smartpulse].[cdc_epoch] AS e WHERE e.id = 1;
 
 DELETE FROM "forecast_outbox" WHERE "id" IN (@0, …)
 
