@@ -100,6 +100,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   readonly #subscribed = new Deferred();
   #status: 'waiting' | 'consuming' | 'stopping' | 'closed' = 'waiting';
   #paused = false;
+  #deletes = false;
   readonly #timeUp = new AbortController();
   #drained: Promise<number> | undefined;
   #finishing: Promise<number> | undefined;
@@ -343,6 +344,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     if (this.#closing !== undefined) {
       return Promise.reject(new PulsarClosedError('consumer', this.topic));
     }
+    // Who has left a subscription cannot delete it.
+    this.#deletes = true;
     this.#closing = this.#close(() => this.#links.unsubscribe());
     return this.#closing;
   }
@@ -366,7 +369,7 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
    */
   async #drain(): Promise<number> {
     const { interrupted } = await this.#queue.drain({ timeoutMs: NO_LIMIT_MS, signal: this.#timeUp.signal });
-    if (interrupted === 0 && !this.#consumer.deleteOnClose) {
+    if (interrupted === 0 && !this.#consumer.deleteOnClose && !this.#deletes) {
       void this.#leaveEarly();
     }
     return interrupted;
