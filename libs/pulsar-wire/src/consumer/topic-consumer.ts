@@ -175,7 +175,6 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
     this.#clearTimers();
     this.#reader.reset();
-    this.#skipped.reset();
     this.#clearQueue();
     try {
       await connection.request(
