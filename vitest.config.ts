@@ -19,7 +19,7 @@ export default defineConfig({
       project('unit', ['libs/**/src/**/*.spec.ts', 'apps/**/src/**/*.spec.ts', 'test/support/**/*.spec.ts'], {
         testTimeout: 20_000,
       }),
-      project('property', ['test/property/**/*.spec.ts'], { testTimeout: 300_000 }),
+      project('property', ['test/property/**/*.spec.ts'], { testTimeout: 180_000 }),
       project('contract', ['test/contract/**/*.spec.ts']),
       project('wire', ['test/wire/**/*.spec.ts'], { testTimeout: 60_000 }),
       project('e2e', ['test/e2e/**/*.e2e-spec.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),

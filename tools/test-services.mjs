@@ -27,26 +27,60 @@ if (built.length === 0) {
 }
 
 /** A suite by its name also runs what belongs to it and needs no server: in a run of all suites "npm test" has had that already. */
-const alongside = new Map([['sql-server-wire', { projects: ['wire'], filters: ['test/wire/'] }]]);
-const { projects = [], filters = [] } = alongside.get(name) ?? {};
+const alongside = new Map([
+  ['pulsar-transports', ['libs/pulsar-wire/src/', 'test/contract/pulsar-transport.spec.ts']],
+  [
+    'pulsar',
+    [
+      'libs/pulsar/src/',
+      'test/contract/pulsar-faults.spec.ts',
+      'test/property/pulsar.spec.ts',
+      'test/property/outbox-relay.spec.ts',
+    ],
+  ],
+  [
+    'redis',
+    [
+      'libs/redis-cache/src/',
+      'test/contract/cache-store.spec.ts',
+      'test/contract/channel-transport.spec.ts',
+      'test/contract/invalidation-bus.spec.ts',
+      'test/contract/record-store.spec.ts',
+      'test/contract/two-replicas.spec.ts',
+      'test/property/cache-',
+      'test/property/outside-copy.spec.ts',
+    ],
+  ],
+  [
+    'sql-server-wire',
+    [
+      'libs/cdc/src/',
+      'test/contract/cdc-embedded.spec.ts',
+      'test/property/cdc/',
+      'test/property/sql-server-looks.spec.ts',
+      'test/services/sql-server-grammar/',
+      'test/support/sql-server/',
+      'test/wire/',
+    ],
+  ],
+]);
 if ((name === undefined || name === 'sql-server' || name.startsWith('-')) && !process.env.MSSQL_URL) {
   console.log(
     'The suites on a real SQL Server are skipped: set MSSQL_URL=mssql://sa:password@host:1433/master?encrypt=true&trustServerCertificate=true, ' +
       'with a login that may create databases. Each suite makes one of its own and drops it. The same suites run on the test server in "npm test".',
   );
 }
-const filter = name === undefined || name.startsWith('-') ? [] : [`${suites}/${name}/`, ...filters];
+const isNamed = name !== undefined && !name.startsWith('-');
+/** Runs the files that a filter names, of the projects. */
+function run(projects, filters, flags = []) {
+  const named = projects.flatMap((project) => ['--project', project]);
+  const options = name !== undefined && name.startsWith('-') ? [name, ...rest] : rest;
+  return spawnSync('vitest', ['run', ...named, ...flags, ...filters, ...options], { stdio: 'inherit' }).status ?? 1;
+}
+
 // One file after the other: each starts servers of its own, and servers that fight for the processor are slow to start.
-const run = spawnSync(
-  'vitest',
-  [
-    'run',
-    ...['services', ...projects].flatMap((project) => ['--project', project]),
-    '--no-file-parallelism',
-    ...filter,
-    ...(name?.startsWith('-') ? [name] : []),
-    ...rest,
-  ],
-  { stdio: 'inherit' },
-);
-process.exit(run.status ?? 1);
+const status = run(['services'], isNamed ? [`${suites}/${name}/`] : [], ['--no-file-parallelism']);
+const beside = alongside.get(name);
+const statusBeside =
+  beside === undefined ? 0 : run(['unit', 'contract', 'property', 'wire', 'services'], beside, ['--passWithNoTests']);
+process.exit(status === 0 ? statusBeside : status);

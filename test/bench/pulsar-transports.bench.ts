@@ -23,18 +23,20 @@ const { PulsarStandalone } = await import('../support/pulsar/standalone.ts');
 const { JavaPeers } = await import('../support/pulsar-peers/java.ts');
 const { Peer: PeerProcess } = await import('../support/pulsar-peers/peer.ts');
 
-/** `PULSAR_TRANSPORTS_BENCH="--case='publish 1024 B' --seconds=60" npm run bench -- pulsar-transports` measures rates alone, and these alone. */
+/**
+ * `PULSAR_TRANSPORTS_BENCH="--case='publish 1024 B' --way='wire transport (port)' --seconds=60" npm run bench -- pulsar-transports`: rates alone, of these cases, of
+ * the bare clients and these ways, for so long; nothing is kept of it.
+ */
+const WORDS = (process.env['PULSAR_TRANSPORTS_BENCH'] ?? '').match(/(?:'[^']*'|[^\s'])+/g) ?? [];
 const { values: options } = parseArgs({
-  args: [...(process.env['PULSAR_TRANSPORTS_BENCH'] ?? '').matchAll(/(--[\w-]+=)(?:'([^']*)'|(\S+))/g)].map(
-    ([, name, quoted, bare]) => `${name}${quoted ?? bare}`,
-  ),
+  args: WORDS.map((word) => word.replaceAll("'", '')),
   options: {
     case: { type: 'string', multiple: true, default: [] },
     way: { type: 'string', multiple: true, default: [] },
     seconds: { type: 'string', default: '150' },
   },
 });
-const isWhole = options.case.length === 0 && options.way.length === 0;
+const isWhole = WORDS.length === 0;
 
 const LIMITS = { window: 5_000, batchMessages: 1_000, batchBytes: 131_072, lingerMs: 1 };
 const SIZES = [
@@ -79,6 +81,17 @@ const PAIRS = [
   [WIRE, 'native pulsar-client'],
   ['WebSocket transport (port)', 'WebSocket, bare ws loop'],
 ] as const;
+
+const CASES = SIZES.flatMap(({ bytes }) => [`publish ${bytes} B`, `consume ${bytes} B`]);
+const unknown = [
+  ...options.case.filter((name) => !CASES.includes(name)),
+  ...options.way.filter((name) => !NODE_WAYS.includes(name)),
+  ...(Number(options.seconds) > 0 ? [] : [`${options.seconds} seconds`]),
+];
+if (unknown.length > 0) {
+  console.error(`There is no "${unknown.join('", "')}". Cases: ${CASES.join(', ')}. Ways: ${NODE_WAYS.join(', ')}.`);
+  process.exit(1);
+}
 
 interface Contestant {
   readonly name: string;
@@ -351,9 +364,11 @@ function report(): void {
       'CPU, in the same round': shown(pair.cpu),
     }));
   }
-  if (webSocketLimit !== undefined) {
-    reportWebSocketLimit(webSocketLimit);
+  absent.forEach((reason, contestant) => console.log(`Not measured: ${contestant}: ${reason}`));
+  if (webSocketLimit === undefined) {
+    return;
   }
+  reportWebSocketLimit(webSocketLimit);
   console.log('\nHeap after garbage collection, a million messages published and consumed');
   table(heap, (row) => ({ 'growth, bytes per message': row.bytesPerMessage, 'MiB at the end': row.lastMiB }));
   console.log(
@@ -363,11 +378,7 @@ function report(): void {
     'p50 ms': row.p50Ms,
     'p99 ms': shown(row.p99),
   }));
-  absent.forEach((reason, contestant) => console.log(`Not measured: ${contestant}: ${reason}`));
 
-  if (!isWhole) {
-    return;
-  }
   const folder = new URL('./results/', import.meta.url);
   mkdirSync(folder, { recursive: true });
   const result = {

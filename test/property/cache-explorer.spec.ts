@@ -57,7 +57,7 @@ const complete: readonly Complete[] = [
   },
   {
     // All that a failover is to those who do not read before its generation is settled: the key is gone, and both lines are cut, in whatever order they find out.
-    title: 'another master with a generation of its own',
+    title: 'the key gone and both lines cut, as a failover is to who waits for its generation',
     atLeast: 130_000,
     bounds: { shape: 'row', commits: 1, readers: [['load'], []], expiries: 1, cuts: 2 },
   },

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Request, TYPES } from 'tedious';
 import { startTestSqlServer, type TestSqlServer } from '../support/sql-server/start-sql-server.js';
 import { WireFormatError } from '../support/sql-server/wire/bytes/byte-reader.js';
+import { FaultPlan, type LoginFault } from '../support/sql-server/wire/faults/fault-plan.js';
 import { connect, execute } from './clients.js';
 import { numbers, ScriptedEngine } from './scripted-engine.js';
 
@@ -64,7 +65,37 @@ describe('a server that is sent nonsense', () => {
     await say(silent.port, [preLogin, login, ...Array.from({ length: 20 }, () => requests[0]!)]);
     await expect(silent.stop()).rejects.toThrow('sent ahead of their replies');
   });
+
+  it('goes down while it ends some connections and others knock', async () => {
+    const [preLogin, login] = recorded as [Buffer, Buffer];
+    for (let round = 0; round < 20; round++) {
+      const refusing = await startTestSqlServer({ engine: new ScriptedEngine(), faults: new NobodyIn() });
+      const sockets = Array.from({ length: 10 }, () => connectSocket(refusing.port, '127.0.0.1'));
+      sockets.forEach((socket) => socket.on('error', () => undefined));
+      await Promise.all(
+        sockets.map(async (socket) => {
+          socket.write(preLogin);
+          await heard(socket);
+        }),
+      );
+      const answered = Promise.race(sockets.map((socket) => heard(socket)));
+      sockets.forEach((socket) => socket.write(login));
+      await answered;
+      const late = connectSocket(refusing.port, '127.0.0.1');
+      late.on('error', () => undefined);
+      await refusing.stop();
+      expect(refusing.openConnections).toBe(0);
+      [...sockets, late].forEach((socket) => socket.destroy());
+    }
+  });
 });
+
+/** Ends every connection behind its answer to the login. */
+class NobodyIn extends FaultPlan {
+  override atLogin(): LoginFault {
+    return { kind: 'error', message: { number: 18_456, state: 1, class: 14, message: 'Login failed.', line: 1 } };
+  }
+}
 
 /** Sends the pieces, one for each answer or pause, and waits until the server has ended the connection or fallen silent. */
 async function say(port: number, pieces: readonly Buffer[]): Promise<void> {

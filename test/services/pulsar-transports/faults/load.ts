@@ -24,7 +24,7 @@ export interface LoadOptions {
   readonly consumers?: number;
   /** What each of them may have at once. @defaultValue 1,000 */
   readonly permits?: number;
-  /** Each message that comes for the first time and has this in its text is given back before it counts. @defaultValue none */
+  /** Each message of whose text it says so is given back when it comes for the first time. @defaultValue none */
   readonly nacks?: (text: string) => boolean;
 }
 

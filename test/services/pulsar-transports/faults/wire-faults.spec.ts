@@ -186,7 +186,7 @@ describe.runIf(runtime !== undefined)('the wire client while things fail', () =>
         consumer: { type },
         consumers,
         permits: 2,
-        nacks: (text) => Number(text.split('/')[1]) % 50 === 0,
+        nacks: (text) => Number(text.split('/')[1]) % 49 === 0,
       });
       const cutting = (async () => {
         for (let cut = 0; cut < 5; cut++) {

@@ -17,9 +17,9 @@ export function entryText(kind: EntryKind, version: EntryVersion, expiresAtMs: n
   return `${FORMAT}${kind}${version.toString()}${expiryText(expiresAtMs)}${rest}`;
 }
 
-/** The end of a life as scripts put it into a header. */
+/** The end of a life as scripts put it into a header, in whole milliseconds: never a part of one more than was asked for. */
 export function expiryText(expiresAtMs: number): string {
-  return String(Math.max(0, Math.round(expiresAtMs))).padStart(13, '0');
+  return String(Math.max(0, Math.floor(expiresAtMs))).padStart(13, '0');
 }
 
 /**

@@ -52,6 +52,12 @@ describe('what stands in Redis', () => {
     expect(readEntry(text, NOW_MS)).toBeUndefined();
   });
 
+  it('ends of lives in whole milliseconds, none of them later than was asked for', () => {
+    const entry = (atMs: number): string => entryText('T', EntryVersion.ZERO, atMs);
+    expect(entry(1_000.9)).toBe(entry(1_000));
+    expect(entry(1_000.9)).not.toBe(entry(1_001));
+  });
+
   it('messages, and what is read from them', () => {
     const origin = { source: 'replica-1', epoch: 'boot-1', sequence: 42 };
     expect(messageHead(origin)).toBe('1 replica-1 boot-1 42');
