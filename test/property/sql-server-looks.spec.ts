@@ -25,11 +25,14 @@ type Deed =
 
 const table = fc.constantFrom(...TABLES);
 const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('write' as const), table }) },
-  fc.record({
-    kind: fc.constantFrom('truncate', 'drop', 'make', 'remake', 'disable', 'enable', 'begin anew', 'alter'),
-    table,
-  }),
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('write' as const), table }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('truncate', 'drop', 'make', 'remake', 'disable', 'enable', 'begin anew', 'alter'),
+      table,
+    }),
+  },
   fc.record({ kind: fc.constantFrom('cleanUp', 'jump'), by: fc.nat(3) }),
   fc.record({ kind: fc.constantFrom('backUp', 'restore', 'nothing') }),
 );
@@ -179,7 +182,7 @@ describe('a source that has looked at its tables before', () => {
     let short = 0;
     const done = new Map<string, number>();
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(deed, asked), { minLength: 3, maxLength: 25 }), async (deeds) => {
+      fc.asyncProperty(fc.array(fc.tuple(deed, asked), { minLength: 10, maxLength: 25 }), async (deeds) => {
         const looks = new Looks(batches);
         await looks.look(TABLES);
         // With the bookkeeping in it, which the first look makes.
@@ -211,7 +214,7 @@ describe('a source that has looked at its tables before', () => {
       'backUp',
       'restore',
     ];
-    expect(kinds.filter((kind) => !done.has(kind))).toEqual([]);
+    expect(kinds.filter((kind) => (done.get(kind) ?? 0) < 5)).toEqual([]);
   });
 
   it('asks one short question while nothing but the version moves', async () => {
