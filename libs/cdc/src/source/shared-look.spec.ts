@@ -162,6 +162,12 @@ describe('SharedLook', () => {
     ride(() => 100);
     await lab.clock.advance(100);
     await expect(over[2]).rejects.toThrow('down');
+    lab.source.state = () => {
+      throw new Error('not even asked');
+    };
+    ride(() => 100);
+    await lab.clock.advance(100);
+    await expect(over[3]).rejects.toThrow('not even asked');
     await lab.clock.advance(1_000);
     expect([looks.length, lab.clock.pendingTimers]).toEqual([1, 0]);
   });

@@ -107,7 +107,8 @@ export class SharedLook {
     const tables = [...this.#tables, ...aboard.map(({ rider }) => rider.table)];
     this.#tables.clear();
     this.#next = undefined;
-    const state = this.#source.state([...new Set(tables)]);
+    // A source that throws instead of rejecting fails for those aboard, too.
+    const state = (async () => this.#source.state([...new Set(tables)]))();
     for (const ride of aboard) {
       ride.fromMs = Number.POSITIVE_INFINITY;
       ride.dueMs = Number.POSITIVE_INFINITY;

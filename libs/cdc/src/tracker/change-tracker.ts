@@ -337,6 +337,8 @@ export class ChangeTracker {
     }
     this.#feed = feed;
     this.#aged = feed;
+    // One from before may be older than the position.
+    this.#looked = undefined;
     try {
       while (!rest.aborted) {
         await (this.#gate.paused ? this.#gate.wait(rest) : this.#turn(feed, run, rest));

@@ -48,7 +48,7 @@ describe('a change that a sink fails at', () => {
       new Set(upTo(100).filter((id) => id !== 37)),
     );
     expect(offers.slice(0, 3)).toEqual([100, 100, 100]);
-    expect(offers.length).toBeLessThanOrEqual(3 + 2 * Math.ceil(Math.log2(100)) + 1);
+    expect(offers.length).toBeLessThanOrEqual(3 + 2 * Math.ceil(Math.log2(100)) + 3);
     expect(tracker.snapshot().counts).toMatchObject({ poison: 1, changes: 99, errors: 2 });
     await tracker.stop();
   });
@@ -85,6 +85,38 @@ describe('a change that a sink fails at', () => {
     fails = () => false;
     await lab.caughtUp(tracker);
     expect(new Set(lab.sink.changes.map(({ primaryKey }) => primaryKey['id']))).toEqual(new Set(upTo(8)));
+    await tracker.stop();
+  });
+
+  it.each([
+    [
+      'an outage that ends while the change is looked for',
+      () => {
+        let offers = 0;
+        // Two of the page, its halves down to three single changes; then the sink is back.
+        return () => ++offers <= 8;
+      },
+    ],
+    [
+      'a passing failure of one neighbour',
+      () => {
+        let alone = 0;
+        return (changes: readonly RowChange[]) =>
+          hasId(5)(changes) || (changes.length === 1 && hasId(6)(changes) && ++alone === 1);
+      },
+    ],
+  ])('is given up only where it fails again between two that are accepted: %s costs no change', async (_, make) => {
+    const poisoned: unknown[] = [];
+    const fails: (changes: readonly RowChange[]) => boolean = make();
+    const onPoison = ({ primaryKey }: RowChange): void => void poisoned.push(primaryKey['id']);
+    const { lab, tracker } = await following({ maxAttempts: 2, onPoison }, (changes) => fails(changes));
+    lab.write(...upTo(8));
+    await lab.caughtUp(tracker);
+
+    const all = new Set(upTo(8));
+    const accepted = new Set(lab.sink.changes.map(({ primaryKey }) => primaryKey['id']));
+    expect(poisoned.filter((id) => id !== 5)).toEqual([]);
+    expect(new Set([...accepted, ...poisoned])).toEqual(all);
     await tracker.stop();
   });
 

@@ -7,9 +7,16 @@ const MOST_ISOLATED = 10;
 /** Hands changes to the sink; rejects as it does. */
 export type Offer = (changes: readonly RowChange[]) => Promise<readonly AcceptOutcome[]>;
 
+/** A change that failed alone, and its place in the page. */
+interface Suspect {
+  readonly index: number;
+  readonly change: RowChange;
+}
+
 /**
- * Finds the change that a sink fails at, by halves, after a page has failed so many times in a row. One is given up only where the sink
- * accepts others of its page, before and after: an outage is no change's fault, and spends none.
+ * Finds the change that a sink fails at, by halves, after a page has failed so many times in a row. One is given up only where it fails alone
+ * twice, the second time between two offers of another one of its page that the sink accepts: an outage that begins or ends meanwhile, or a
+ * passing failure of one offer, is no change's fault.
  */
 export class RowIsolation {
   readonly #maxAttempts: number;
@@ -38,37 +45,52 @@ export class RowIsolation {
   }
 
   async #isolate(changes: readonly RowChange[], offer: Offer, error: unknown): Promise<readonly AcceptOutcome[]> {
+    const { outcomes, suspects, witness } = await this.#search(changes, offer, error);
+    if (witness === undefined) {
+      throw error;
+    }
+    // Accepting twice is harmless, and shows that the sink does not fail by itself now, nor did meanwhile.
+    await offer([witness]);
+    for (const { index, change } of suspects) {
+      try {
+        outcomes.splice(index, 1, ...(await offer([change])));
+      } catch (cause) {
+        this.#signal.throwIfAborted();
+        outcomes[index] = {
+          status: 'poison',
+          error: cause instanceof Error ? cause : new Error(String(cause), { cause }),
+        };
+      }
+    }
+    await offer([witness]);
+    this.#failures = 0;
+    return outcomes;
+  }
+
+  /** The outcomes in the order of the page, one that says nothing yet at the place of each suspect; and a change that was accepted, if any was. */
+  async #search(changes: readonly RowChange[], offer: Offer, error: unknown) {
     const outcomes: AcceptOutcome[] = [];
-    const accepted: RowChange[] = [];
-    let isolated = 0;
+    const suspects: Suspect[] = [];
+    let witness: RowChange | undefined;
     const rest: (readonly RowChange[])[] = halvesOf(changes);
     for (let some = rest.pop(); some !== undefined; some = rest.pop()) {
       try {
         outcomes.push(...(await offer(some)));
-        accepted.splice(0, 1, ...some.slice(0, 1));
-      } catch (cause) {
+        [witness] = some;
+      } catch {
         this.#signal.throwIfAborted();
         if (some.length > 1) {
           rest.push(...halvesOf(some));
           continue;
         }
-        isolated += 1;
-        if (isolated > MOST_ISOLATED) {
+        if (suspects.length >= MOST_ISOLATED) {
           throw error;
         }
-        outcomes.push({
-          status: 'poison',
-          error: cause instanceof Error ? cause : new Error(String(cause), { cause }),
-        });
+        suspects.push(...some.map((change) => ({ index: outcomes.length, change })));
+        outcomes.push({ status: 'accepted' });
       }
     }
-    if (accepted.length === 0) {
-      throw error;
-    }
-    // Accepting twice is harmless, and shows that the sink did not fail meanwhile.
-    await offer(accepted);
-    this.#failures = 0;
-    return outcomes;
+    return { outcomes, suspects, witness };
   }
 }
 

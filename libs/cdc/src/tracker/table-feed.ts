@@ -212,6 +212,7 @@ export class TableFeed {
         return { result: 'caughtUp', moved: false };
       }
     }
+    const askedAtMs = this.#parts.clock.now();
     const page = await this.#readPage(position, pageSize);
     const reason = page === null ? 'checkpointExpired' : this.#judge(checkpoint, position, seenIn(page));
     if (page === null || reason !== null) {
@@ -219,7 +220,7 @@ export class TableFeed {
     }
     const next = positionAfter(position, page, pageSize);
     await this.#handOff(page);
-    const upToDateAtMs = page.changes.length < pageSize ? this.#parts.clock.now() : this.#age.atMs;
+    const upToDateAtMs = page.changes.length < pageSize ? askedAtMs : this.#age.atMs;
     await this.#save({ ...checkpoint, upToDateAtMs, phase: { kind: 'streaming', ...next } });
     this.#tally.tieDepth = tieDepthAfter(this.#tally.tieDepth, position, page, next);
     this.#pageWasFull = page.changes.length >= pageSize;

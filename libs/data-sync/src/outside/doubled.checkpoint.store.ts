@@ -96,7 +96,11 @@ export class DoubledCheckpointStore extends CheckpointStore {
       this.#failures = 0;
       return true;
     } catch (error) {
-      this.#lacking.set(nameOf(checkpoint), this.#lacking.get(nameOf(checkpoint)) ?? checkpoint);
+      const lacking = this.#lacking.get(nameOf(checkpoint));
+      this.#lacking.set(
+        nameOf(checkpoint),
+        lacking !== undefined && !isBehind(lacking, checkpoint) ? lacking : checkpoint,
+      );
       this.#failures += 1;
       // The first of a row and then ever more seldom: an outage must not fill the log.
       if ((this.#failures & (this.#failures - 1)) === 0) {

@@ -5,10 +5,10 @@ import { UnencodableValueError } from '../data-sync.errors.js';
 import type { SyncDefinition } from '../definition/sync-definition.js';
 import { encodeEnvelope } from '../envelope/envelope.codec.js';
 import { envelopeProperties } from '../envelope/envelope-properties.js';
-import { ChangeEnvelopes, type EncodedEnvelope, traceOf } from './change-envelopes.js';
+import { ChangeEnvelopes, type EncodedEnvelope, type OversizedChanges, traceOf } from './change-envelopes.js';
 import { encodedEnvelopeCodec } from '../envelope/envelope.pulsar.codec.js';
 import { FeedNumbering } from './feed-numbering.js';
-import { groupByKey, type PoisonChange } from './key-groups.js';
+import { groupByKey, type KeyGroup, type PoisonChange } from './key-groups.js';
 import { type MessagePublisher, PoisonLetters } from './poison-letters.js';
 import type { PublishStats } from './publish.stats.js';
 
@@ -85,10 +85,7 @@ export class ChangePublisher extends ChangeSink {
         envelopes.push(...packed.envelopes);
         for (const oversized of packed.oversized) {
           const { changes: large } = oversized;
-          this.#logger.error(
-            `No message has room for the primary key of a change of ${handOff.table} at version ${large[0]?.change.version.version}: it is kept as a dead letter, and its key is invalidated by a message with nothing inside.`,
-          );
-          envelopes.push(this.#envelopes.stampAlone(group, oversized, handOff));
+          envelopes.push(this.#stampAlone(group, oversized, handOff));
           unpublishable.push(...large.map((one) => ({ ...one, key: group.key, pk: one.wire.pk, error: tooLarge() })));
         }
       }
@@ -126,8 +123,15 @@ export class ChangePublisher extends ChangeSink {
       row: null,
     };
     const group = { key, epoch: change.version.epoch, changes: [{ index, change, wire }] };
-    const encoded = this.#envelopes.keyAlone(group, handOff);
-    return encoded === undefined ? [] : [encoded];
+    const { changes } = group;
+    return [this.#envelopes.keyAlone(group, handOff) ?? this.#stampAlone(group, { changes, bytes: 0 }, handOff)];
+  }
+
+  #stampAlone(group: KeyGroup, oversized: OversizedChanges, handOff: HandOff): EncodedEnvelope {
+    this.#logger.error(
+      `No message has room for the primary key of a change of ${handOff.table} at version ${oversized.changes[0]?.change.version.version}: it is kept as a dead letter, and its key is invalidated by a message with nothing inside.`,
+    );
+    return this.#envelopes.stampAlone(group, oversized, handOff);
   }
 
   async #publish(envelopes: readonly EncodedEnvelope[]): Promise<void> {

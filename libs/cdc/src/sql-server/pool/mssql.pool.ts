@@ -94,8 +94,8 @@ export class MssqlPool extends SqlServerPool {
     const cancel = (): void => request.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      // Not as a stream: rows that precede an error must not be taken for an answer. Without parameters as a batch, which spares sp_executesql.
-      const send = statement.parameters.length === 0 ? 'batch' : 'query';
+      // Not as a stream: rows that precede an error must not be taken for an answer.
+      const send = statement.isBatch === true ? 'batch' : 'query';
       const { recordsets } = await request[send]<SqlServerRow[]>(statement.sql);
       return Array.isArray(recordsets) ? recordsets : [];
     } finally {

@@ -82,10 +82,8 @@ export class SeekHints {
 }
 
 /** A server that is too old for it answers with a syntax error, one that finds no plan with it with 8622. */
+const REFUSALS: readonly (number | null)[] = [102, 8622];
+
 function isRefusal(error: unknown): boolean {
-  return (
-    SqlServerStatementError.is(error) &&
-    error.failure.number !== null &&
-    (error.failure.class === 'defect' || error.failure.class === 'unrecognised')
-  );
+  return SqlServerStatementError.is(error) && REFUSALS.includes(error.failure.number);
 }

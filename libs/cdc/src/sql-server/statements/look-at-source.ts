@@ -45,8 +45,8 @@ export interface KnownTable {
 
 /**
  * Whether a look would find what the last one did, for tables that are known: (epoch, fork of the epoch, fork now, version now, retention and its unit, how many of the
- * tables are what they were and tracked, sums of where their tracking begins, of what it keeps and of when they were altered). On one recovery fork these only grow, so that a
- * sum that is the same is a sum of the same numbers. One row and no parameter, however many tables: what is asked each few hundred
+ * tables are what they were and tracked, sums of where their tracking begins, of what it keeps and of when they were altered). On one recovery fork these grow (but for an hour in
+ * autumn: a table is altered by the server's local time), so that a sum that is the same is a sum of the same numbers. One row and no parameter, however many tables: what is asked each few hundred
  * milliseconds has to cost next to nothing.
  */
 export function repeatLook(tables: readonly KnownTable[], schema: string, limits: StatementLimits): SqlServerStatement {
@@ -61,8 +61,10 @@ export function repeatLook(tables: readonly KnownTable[], schema: string, limits
       'SELECT @period = d.retention_period, @unit = d.retention_period_units_desc FROM sys.change_tracking_databases AS d WHERE d.database_id = DB_ID();',
       `SELECT @tables = COUNT(*), @begun = SUM(t.begin_version), @oldest = SUM(t.min_valid_version), @modified = SUM(${MODIFIED}) FROM (VALUES ${known.join(', ')}) AS k (id, name) INNER JOIN sys.change_tracking_tables AS t ON t.object_id = k.id INNER JOIN sys.tables AS o ON o.object_id = k.id WHERE OBJECT_ID(k.name) = k.id;`,
       `SELECT e.epoch, CONVERT(nvarchar(36), e.recovery_fork) AS epoch_fork, @fork AS fork, @version AS current_version, @period AS retention_period, @unit AS retention_unit, @tables AS tables, @begun AS begun, @oldest AS oldest, @modified AS modified FROM ${quoteSchema(schema)}.[cdc_epoch] AS e WHERE e.id = 1;`,
+      'SET LOCK_TIMEOUT -1;\nSET XACT_ABORT OFF;',
     ].join('\n'),
     parameters: [],
+    isBatch: true,
   };
 }
 

@@ -14,6 +14,10 @@ export interface SqlServerStatement {
   readonly name: string;
   readonly sql: string;
   readonly parameters: readonly SqlServerParameter[];
+  /**
+   * Sent as a batch, which spares the server `sp_executesql`. What it sets stays on the connection, so it sets everything back. Default `false`.
+   */
+  readonly isBatch?: boolean | undefined;
 }
 
 /** How long a statement may wait for locks of others. */
