@@ -1,3 +1,4 @@
+import type { Connection } from '../connection/connection.js';
 import type { CommandFields, CommandInput } from '../protocol/command/commands.js';
 import { schemaData } from '../client/declared-schema.js';
 import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumerations.js';
@@ -17,7 +18,7 @@ export interface Place {
 type MessageIdFields = CommandFields<'getLastMessageIdResponse'>['lastMessageId'];
 
 /** The version of the protocol in which ACK is answered where it is asked for. */
-export const ACK_RECEIPTS_SINCE = 17;
+const ACK_RECEIPTS_SINCE = 17;
 const NO_BITS = new Int32Array(0);
 
 /** What the protocol makes of a place. */
@@ -72,17 +73,29 @@ export function subscribeCommand(options: ConsumerOptions, now: Subscribing): Co
   };
 }
 
-/** The command ACK. */
-export function ackCommand(
+/** The command SEEK. */
+export function seekCommand(consumerId: number, requestId: number, target: SeekTarget): CommandInput<'seek'> {
+  return target instanceof MessageId
+    ? { consumerId, requestId, messageId: idData(target) }
+    : { consumerId, requestId, messagePublishTime: target.publishTimeMs };
+}
+
+/** Sends the command ACK; resolves with its receipt, where the broker gives one. */
+export function sendAck(
+  connection: Connection,
   consumerId: number,
   ackType: number,
   positions: readonly AckPosition[],
-): CommandInput<'ack'> {
+): Promise<unknown> {
   const messageIds = positions.map(({ ledgerId, entryId, ackSet, batchSize }) => ({
     ledgerId,
     entryId,
     ackSet: ackSet ?? NO_BITS,
     batchSize,
   }));
-  return { consumerId, ackType, messageIds };
+  if (connection.protocolVersion < ACK_RECEIPTS_SINCE) {
+    connection.send('ack', { consumerId, ackType, messageIds });
+    return Promise.resolve();
+  }
+  return connection.request('ack', (requestId) => ({ consumerId, ackType, messageIds, requestId }), 'ackResponse');
 }

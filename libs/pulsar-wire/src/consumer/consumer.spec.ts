@@ -643,6 +643,36 @@ describe('a consumer', () => {
     expect(texts()).toEqual(['a', 'b']);
   });
 
+  it.each([
+    ['refuses', 'seek' as const],
+    ['refuses', 'unsubscribe' as const],
+    ['does not answer', 'seek' as const],
+    ['does not answer', 'unsubscribe' as const],
+  ])('receives what waited in its queue when the broker %s to %s and keeps its registration', async (how, request) => {
+    const consumer = await subscribe({ type: 'Exclusive', initialPosition: 'earliest' });
+    await publish(['a', 'b', 'c']);
+    consumer.permit(1);
+    await quiet();
+    expect(consumer).toMatchObject({ queued: 2 });
+    broker.script(request, (connection, { requestId }) => {
+      if (how === 'refuses') {
+        connection.send('error', { requestId, error: 0, message: 'not now' });
+      }
+      return true;
+    });
+
+    const asked = request === 'seek' ? consumer.seek(MessageId.latest) : consumer.unsubscribe();
+    await expect(finish(asked)).rejects.toThrow(how === 'refuses' ? 'not now' : 'No answer');
+    await finish(consumer.ack(idAt(0)));
+    consumer.permit(10);
+    await clock.advance(2_000);
+    await quiet();
+
+    expect(texts()).toEqual(['a', 'b', 'c']);
+    expect(broker.consumers).toBe(1);
+    broker.unscript(request);
+  });
+
   it('takes a subscription back that the broker may have made after the timeout', async () => {
     broker = new FakeBroker();
     ({ client, events } = clientOf(broker, { clock, random: new SeededRandom(1) }, { operationTimeoutMs: 1_000 }));
@@ -709,6 +739,20 @@ describe('a consumer', () => {
 
     await finish(closing);
     await acked;
+  });
+
+  it('leaves nothing at a broker that answers none of its acknowledgements', async () => {
+    const consumer = await subscribe({ type: 'Exclusive', initialPosition: 'earliest' });
+    consumer.permit(1);
+    await publish(['a'], false);
+    broker.script('ack', () => true);
+    const acked = expect(consumer.ack(idAt(0))).rejects.toMatchObject({ ambiguous: true });
+
+    await finish(consumer.close());
+    await quiet();
+
+    await acked;
+    expect(broker.consumers).toBe(0);
   });
 
   it('takes the refusal to unsubscribe beside another consumer as final', async () => {

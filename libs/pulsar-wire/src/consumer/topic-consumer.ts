@@ -14,14 +14,14 @@ import type { ConsumerPort } from '../connection/ports.js';
 import type { CommandInput } from '../protocol/command/commands.js';
 import { ACK_TYPE } from '../protocol/command/enumerations.js';
 import { decodeEntry, type Entry } from '../protocol/entry/entry.js';
-import type { AckPosition, MessageHeader } from '../protocol/frame/hot-commands.js';
+import type { MessageHeader } from '../protocol/frame/hot-commands.js';
 import type { IntakeSlab } from '../protocol/frame/intake-slab.js';
-import { MessageId } from '../protocol/message-id/message-id.js';
+import type { MessageId } from '../protocol/message-id/message-id.js';
 import { parseTopicName } from '../protocol/topic/topic-name.js';
 import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
 import { AckQueue } from './ack-queue.js';
 import { AckTimeouts } from './ack-timeouts.js';
-import { ACK_RECEIPTS_SINCE, ackCommand, idData, idOf, startOf, subscribeCommand } from './consumer-commands.js';
+import { idData, idOf, seekCommand, sendAck, startOf, subscribeCommand } from './consumer-commands.js';
 import type { ConsumerOptions } from './consumer.options.js';
 import { chunkRefusal } from './chunk.js';
 import { CursorPlace, type SeekTarget } from './cursor-place.js';
@@ -177,18 +177,15 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#reader.reset();
     this.#clearQueue();
     try {
-      await connection.request(
-        'seek',
-        (requestId) => ({
-          consumerId: this.#id,
-          requestId,
-          ...(target instanceof MessageId
-            ? { messageId: idData(target) }
-            : { messagePublishTime: target.publishTimeMs }),
-        }),
-        'success',
-      );
+      await connection.request('seek', (requestId) => seekCommand(this.#id, requestId, target), 'success');
       this.#place.sought(target);
+    } catch (error) {
+      if (this.#connection === connection) {
+        // The broker has kept the registration, to which it does not send again what was thrown away here.
+        this.#leave(connection);
+        this.#attachment.lost(connection, error);
+      }
+      throw error;
     } finally {
       // The broker took the registration away before it answered; where it did not, what it sends now is what was sought.
       this.#seeking = false;
@@ -220,7 +217,6 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     if (connection === undefined) {
       throw this.#ended ?? new WireClosedError('consumer');
     }
-    this.#clearQueue();
     try {
       await connection.request('unsubscribe', (requestId) => ({ consumerId: this.#id, requestId }), 'success');
     } catch (error) {
@@ -240,22 +236,21 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     try {
       await connection.request('subscribe', (requestId) => this.#subscribing(requestId), 'success');
     } catch (error) {
-      connection.removeConsumer(this.#id, this);
       if (RequestTimeoutError.is(error)) {
         // It may be registered a moment later, with nobody to receive.
-        connection.send('closeConsumer', { consumerId: this.#id, requestId: this.context.nextId() });
+        this.#leave(connection);
       }
+      connection.removeConsumer(this.#id, this);
       throw error;
     }
     if (this.#ended !== undefined) {
       // Closed in the meantime: nobody else would free its place on the subscription.
-      connection.removeConsumer(this.#id, this);
-      connection.send('closeConsumer', { consumerId: this.#id, requestId: this.context.nextId() });
+      this.#leave(connection);
       throw this.#ended;
     }
     this.#connection = connection;
     this.#seeking = false;
-    this.#acks.attached((ackType, positions) => this.#sendAck(connection, ackType, positions));
+    this.#acks.attached((ackType, positions) => sendAck(connection, this.#id, ackType, positions));
     const permits = this.#window.allowed;
     this.#drain();
     this.context.emit({ type: 'consumer-attached', topic: this.topic, permits });
@@ -415,15 +410,6 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     });
   }
 
-  #sendAck(connection: Connection, ackType: number, positions: readonly AckPosition[]): Promise<unknown> {
-    const command = ackCommand(this.#id, ackType, positions);
-    if (connection.protocolVersion < ACK_RECEIPTS_SINCE) {
-      connection.send('ack', command);
-      return Promise.resolve();
-    }
-    return connection.request('ack', (requestId) => ({ ...command, requestId }), 'ackResponse');
-  }
-
   #connected(): Connection {
     if (this.#connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
       throw this.#ended ?? new WireClosedError('consumer', { cause: 'It is not connected at the moment.' });
@@ -480,8 +466,15 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
         this.context.emit({ type: 'consumer-detached', topic: this.topic, cause });
       }
       connection.removeConsumer(this.#id, this);
+      this.#connection = this.#connection === connection ? undefined : this.#connection;
     }
     this.#end(new WireClosedError('consumer'));
+  }
+
+  /** Frees its place on the subscription, without waiting for the answer. */
+  #leave(connection: Connection): void {
+    connection.removeConsumer(this.#id, this);
+    connection.send('closeConsumer', { consumerId: this.#id, requestId: this.context.nextId() });
   }
 
   #end(cause: WireError): void {
@@ -489,6 +482,9 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
       return;
     }
     this.#ended = cause;
+    if (this.#connection !== undefined) {
+      this.#leave(this.#connection);
+    }
     this.#connection = undefined;
     this.#clearTimers();
     this.#forgetReceived();

@@ -589,6 +589,30 @@ describe('a producer', () => {
     await expect(producer.send({ payload: text('c') })).rejects.toMatchObject({ ambiguous: false });
   });
 
+  it.each([
+    ['gave no receipt before the operation timeout', 'sendTimeoutMs'],
+    ['refused its message because the topic is terminated', 'terminated'],
+  ])('frees its name at a broker that %s', async (_what, how) => {
+    const producer = await create({ sendTimeoutMs: 0, batching: { enabled: false } });
+    broker.script('send', (connection, { producerId, sequenceId }) => {
+      if (how === 'terminated') {
+        connection.send('sendError', { producerId, sequenceId, error: 15, message: 'Topic was already terminated' });
+      }
+      return true;
+    });
+    const sent = expect(producer.send({ payload: text('a') })).rejects.toBeInstanceOf(Error);
+
+    await finish(producer.close());
+    await sent;
+    await clock.settle();
+    await clock.settle();
+
+    expect(broker.all('closeProducer').map(({ producerId }) => producerId)).toEqual(
+      broker.all('producer').map(({ producerId }) => producerId),
+    );
+    expect(broker.open).toHaveLength(1);
+  });
+
   it('keeps the messages of a key on one partition, as the Java client would', async () => {
     const partitions = { [TOPIC]: 4 };
     const producer = await create({ maxPendingMessages: 100 }, { partitions });

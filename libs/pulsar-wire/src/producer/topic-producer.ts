@@ -176,11 +176,11 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         'producerSuccess',
       );
     } catch (error) {
-      connection.removeProducer(this.#id, this);
       if (RequestTimeoutError.is(error)) {
         // It may be registered a moment later: its name would stay taken.
-        connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
+        this.#leave(connection);
       }
+      connection.removeProducer(this.#id, this);
       if (BrokerRefusedError.is(error, REFUSAL.QuotaException)) {
         this.#failAll(
           new BrokerRefusedError('send', error.number, error.answer, { ambiguous: true }),
@@ -191,8 +191,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     }
     if (this.#ended !== undefined) {
       // Closed in the meantime: nobody else would free its name.
-      connection.removeProducer(this.#id, this);
-      connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
+      this.#leave(connection);
       throw this.#ended;
     }
     this.#name = success.producerName;
@@ -463,8 +462,15 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
         this.context.emit({ type: 'producer-detached', topic: this.topic, cause });
       }
       connection.removeProducer(this.#id, this);
+      this.#connection = this.#connection === connection ? undefined : this.#connection;
     }
     this.#end(new WireClosedError('producer'));
+  }
+
+  /** Frees its name, without waiting for the answer. */
+  #leave(connection: Connection): void {
+    connection.removeProducer(this.#id, this);
+    connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
   }
 
   #end(cause: WireError): void {
@@ -474,7 +480,9 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     // Whoever comes too late is told that nothing was sent, and makes another producer.
     const ended = WireClosedError.is(cause) && !cause.ambiguous ? cause : new WireClosedError('producer', { cause });
     this.#ended = ended;
-    this.#connection?.removeProducer(this.#id, this);
+    if (this.#connection !== undefined) {
+      this.#leave(this.#connection);
+    }
     this.#connection = undefined;
     this.#timeout?.cancel();
     this.#attachment.end(cause);

@@ -236,6 +236,36 @@ describe('a reader', () => {
     }
   });
 
+  it('serves those who wait from what it kept ready when the broker refuses to seek, in order', async () => {
+    await publish(['a', 'b', 'c'], false);
+    const reader = await read({ queueSize: 2 });
+    expect(await texts(reader, 1)).toEqual(['a']);
+    broker.script('seek', (connection, { requestId }) => {
+      connection.send('error', { requestId, error: 0, message: 'not now' });
+      return true;
+    });
+
+    const refused = expect(finish(reader.seek(MessageId.latest))).rejects.toThrow('not now');
+    const next = reader.next();
+    await refused;
+
+    expect(Buffer.from((await finish(next)).payload).toString('utf8')).toBe('b');
+    expect(await texts(reader, 1)).toEqual(['c']);
+  });
+
+  it('hands out nothing any more when it is closed while it seeks', async () => {
+    await publish(['a', 'b'], false);
+    const reader = await read();
+    expect(await texts(reader, 1)).toEqual(['a']);
+    broker.script('seek', () => true);
+    const given = expect(finish(reader.seek(MessageId.latest))).rejects.toBeInstanceOf(Error);
+
+    await finish(reader.close());
+    await given;
+
+    await expect(reader.next()).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_CLOSED' });
+  });
+
   it('refuses the place of one partition for all of them, and reads a partition by its name', async () => {
     start({ partitions: { [TOPIC]: 2 } });
     await expect(read({ startMessageId: new MessageId(7n, 3n, 1) })).rejects.toMatchObject({

@@ -42,6 +42,9 @@ export class TopicReader implements WireReader {
   /** What its consumer is given, before it exists. */
   readonly listener: ConsumerListener = {
     onMessage: (message) => {
+      if (this.#ended !== undefined) {
+        return;
+      }
       const [first] = this.#waiting;
       if (first === undefined) {
         this.#queue.push(message);
@@ -131,7 +134,8 @@ export class TopicReader implements WireReader {
       this.#start = start;
       taken.forEach(([partition, id]) => this.#taken.has(partition) || this.#taken.set(partition, id));
       const arrived = this.#queue.takeAll();
-      [...dropped, ...arrived].forEach((message) => this.#queue.push(message));
+      // As if they came now: somebody may wait by now.
+      [...dropped, ...arrived].forEach((message) => this.listener.onMessage(message));
       throw error;
     }
     if (dropped.length > 0) {
