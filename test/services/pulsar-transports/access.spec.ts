@@ -12,7 +12,7 @@ import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
-import { missingAddon, WITHOUT_ADDON } from './native-addon.js';
+import { missingAddon, WITHOUT_ADDON } from '../../support/pulsar/native-addon.js';
 
 const clock = new SystemClock();
 const random = new SystemRandom();

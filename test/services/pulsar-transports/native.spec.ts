@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
 import { brokerControl, OPERATOR_ACTS } from './broker-control.js';
-import { missingAddon, WITHOUT_ADDON } from './native-addon.js';
+import { missingAddon, WITHOUT_ADDON } from '../../support/pulsar/native-addon.js';
 
 const clock = new SystemClock();
 const random = new SystemRandom();

@@ -1,10 +1,11 @@
 import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
 import { SystemClock, SystemRandom, type Timer, type TimerOptions } from '@smartpulse/resilience';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Direction, FaultProxy } from '../../../support/fault-proxy/fault-proxy.js';
 import { runtimeForTests } from '../../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
-import { Traffic } from '../traffic.js';
+import { Traffic } from './traffic.js';
 
 /** Thirty times as fast: a heartbeat is every second. */
 const SPEED = 30;
@@ -24,13 +25,17 @@ class FastClock extends SystemClock {
 }
 
 /** Messages that go and come through the proxy. */
-function traffic(url: string, clock: SystemClock): Promise<Traffic> {
+async function traffic(url: string, clock: SystemClock, partitions?: number): Promise<Traffic> {
   const make = (): WebSocketTransport =>
     new WebSocketTransport(
       { url, token: undefined, tls: undefined, connectTimeoutMs: 10_000 * SPEED, operationTimeoutMs: 60_000 * SPEED },
       { clock, random: new SystemRandom() },
     );
-  return Traffic.between(make(), make(), `persistent://public/default/websocket-faults-${topics++}`);
+  const path = `public/default/websocket-faults-${topics++}`;
+  if (partitions !== undefined) {
+    await pulsar.admin.createTopic(path, partitions);
+  }
+  return Traffic.between(make(), make(), `persistent://${path}`);
 }
 
 /** Sends until a message comes that was sent after the fault: what was on its way may have been refused. */
@@ -72,6 +77,20 @@ describe.runIf(runtime !== undefined)('the WebSocket transport on a real broker 
       await one.check(false);
     },
   );
+
+  it('loses nothing on a topic of four partitions whose connections are cut again and again', async () => {
+    await using proxy = await FaultProxy.before(pulsar.webSocketUrl);
+    const one = await traffic(proxy.url, new SystemClock(), 4);
+    for (let round = 0; round < 4; round++) {
+      const sent = one.send(200);
+      await sleep(round * 3);
+      proxy.cut();
+      await Promise.all(sent);
+      await goesOn(one);
+    }
+    expect(proxy.accepted).toBeGreaterThanOrEqual(2 + 2 * 4);
+    await one.check(false);
+  });
 
   it('finds out by its heartbeat that a line is silent, and goes on by another', async () => {
     await using proxy = await FaultProxy.before(pulsar.webSocketUrl);

@@ -9,7 +9,7 @@ import { type Peer } from '../../../support/pulsar-peers/peer.js';
 import { preparePython } from '../../../support/pulsar-peers/python.js';
 import { runtimeForTests } from '../../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../../support/pulsar/standalone.js';
-import { missingAddon, WITHOUT_ADDON } from '../native-addon.js';
+import { missingAddon, WITHOUT_ADDON } from '../../../support/pulsar/native-addon.js';
 
 /** A message as the peers speak of it. */
 interface Told {

@@ -32,9 +32,14 @@ export class Traffic {
     return this.#received.length;
   }
 
+  /** Sends that are neither stored nor refused. */
+  get unsettled(): number {
+    return this.#next - this.#stored.size - this.#refused.length;
+  }
+
   /** Whether every send has been stored or refused. */
   get settled(): boolean {
-    return this.#stored.size + this.#refused.length === this.#next;
+    return this.unsettled === 0;
   }
 
   send(count: number): Promise<void>[] {

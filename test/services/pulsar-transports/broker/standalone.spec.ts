@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isAlive } from '../../support/process/cache-folder.js';
-import { runtimeForTests } from '../../support/pulsar/runtime.js';
-import { PulsarStandalone, type StandaloneOptions } from '../../support/pulsar/standalone.js';
+import { isAlive } from '../../../support/process/cache-folder.js';
+import { runtimeForTests } from '../../../support/pulsar/runtime.js';
+import { PulsarStandalone, type StandaloneOptions } from '../../../support/pulsar/standalone.js';
 import { greet } from './handshake.js';
 
 const runtime = await runtimeForTests();

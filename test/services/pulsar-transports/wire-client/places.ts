@@ -9,22 +9,18 @@ import {
   type WireReader,
 } from '@smartpulse/pulsar-wire';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { runtimeForTests } from '../../support/pulsar/runtime.js';
-import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { PulsarStandalone } from '../../../support/pulsar/standalone.js';
+import { pathOf, textOf } from './wire-scene.js';
 
-const runtime = await runtimeForTests();
 const clock = new SystemClock();
 const random = new SystemRandom();
 const CHECK_MS = 200;
-let pulsar: PulsarStandalone;
 let client: PulsarClient;
 let events: ClientEvent[];
 let topics = 0;
 
 const newTopic = (): string => `persistent://public/default/places-${topics++}`;
-const pathOf = (topic: string): string => topic.replace('persistent://', '');
-const textOf = ({ payload }: ReceivedMessage): string => Buffer.from(payload).toString('utf8');
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => `m-${from + index}`);
 
@@ -63,19 +59,17 @@ async function consume(options: Omit<ConsumerOptions, 'subscription'>, permits =
   return { consumer, messages };
 }
 
-describe.runIf(runtime !== undefined)('places, partitions and bytes of the wire client on a real broker', () => {
-  beforeAll(async () => {
-    if (runtime !== undefined) {
-      pulsar = await PulsarStandalone.start(runtime);
-      events = [];
-      client = new PulsarClient({
-        serviceUrl: pulsar.serviceUrl,
-        clock,
-        random,
-        partitionsCheckMs: CHECK_MS,
-        onEvent: (event) => events.push(event),
-      });
-    }
+/** Times and ends of topics, their partitions, and bounds in bytes. */
+export function places(pulsar: () => PulsarStandalone): void {
+  beforeAll(() => {
+    events = [];
+    client = new PulsarClient({
+      serviceUrl: pulsar().serviceUrl,
+      clock,
+      random,
+      partitionsCheckMs: CHECK_MS,
+      onEvent: (event) => events.push(event),
+    });
   });
   afterEach(() => {
     expect(events.filter(({ type }) => type === 'entry-dropped')).toEqual([]);
@@ -83,7 +77,6 @@ describe.runIf(runtime !== undefined)('places, partitions and bytes of the wire 
   });
   afterAll(async () => {
     await client?.close();
-    await pulsar?.stop();
   });
 
   it('a reader begins with what was published at a time', async () => {
@@ -112,9 +105,9 @@ describe.runIf(runtime !== undefined)('places, partitions and bytes of the wire 
     const reader = await client.createReader({ topic, startMessageId: MessageId.latest, queueSize: 1 });
 
     await reader.seek({ publishTimeMs });
-    await pulsar.admin.unloadTopic(pathOf(topic));
+    await pulsar().admin.unloadTopic(pathOf(topic));
     expect(await read(reader, 2)).toEqual(numbered(3, 5));
-    await pulsar.admin.unloadTopic(pathOf(topic));
+    await pulsar().admin.unloadTopic(pathOf(topic));
     expect(await read(reader, 4)).toEqual(numbered(5, 9));
     await reader.seek({ publishTimeMs });
     expect(await read(reader, 6)).toEqual(numbered(3, 9));
@@ -123,7 +116,7 @@ describe.runIf(runtime !== undefined)('places, partitions and bytes of the wire 
 
   it('a reader of a topic with partitions reads all of them, each in its order, and finds their ends and a time', async () => {
     const topic = newTopic();
-    await pulsar.admin.createTopic(pathOf(topic), 3);
+    await pulsar().admin.createTopic(pathOf(topic), 3);
     const producer = await client.createProducer({ topic });
     await publish(producer, numbered(0, 30));
     const publishTimeMs = await betweenTwo();
@@ -142,14 +135,14 @@ describe.runIf(runtime !== undefined)('places, partitions and bytes of the wire 
 
   it('a topic that grows is produced to, consumed from and read on its new partitions, and nothing published meanwhile is missed', async () => {
     const topic = newTopic();
-    await pulsar.admin.createTopic(pathOf(topic), 1);
+    await pulsar().admin.createTopic(pathOf(topic), 1);
     const { consumer, messages } = await consume({ topic, type: 'Key_Shared', initialPosition: 'latest' });
     const reader = await client.createReader({ topic, startMessageId: MessageId.latest });
     const producer = await client.createProducer({ topic });
     await publish(producer, numbered(0, 10));
-    await pulsar.admin.request('POST', `/admin/v2/persistent/${pathOf(topic)}/partitions`, 4);
+    await pulsar().admin.request('POST', `/admin/v2/persistent/${pathOf(topic)}/partitions`, 4);
     // Knows the new partitions at once; the others learn of them later.
-    const early = new PulsarClient({ serviceUrl: pulsar.serviceUrl, clock, random });
+    const early = new PulsarClient({ serviceUrl: pulsar().serviceUrl, clock, random });
     await publish(await early.createProducer({ topic }), numbered(10, 40));
     await early.close();
     await expect
@@ -189,4 +182,4 @@ describe.runIf(runtime !== undefined)('places, partitions and bytes of the wire 
     expect(messages).toHaveLength(60);
     await consumer.close();
   });
-});
+}

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PulsarCluster, type ClusterBroker } from '../../support/pulsar/cluster.js';
-import { runtimeForTests } from '../../support/pulsar/runtime.js';
+import { PulsarCluster, type ClusterBroker } from '../../../support/pulsar/cluster.js';
+import { runtimeForTests } from '../../../support/pulsar/runtime.js';
 import { greet } from './handshake.js';
 
 const runtime = await runtimeForTests();
