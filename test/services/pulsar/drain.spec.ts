@@ -1,16 +1,20 @@
 import { resolve } from 'node:path';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { PulsarConsumers, PulsarModule, PulsarPublisher } from '@smartpulse/pulsar';
+import { PulsarConsumers, PulsarModule, PulsarPublisher, type PulsarTransport } from '@smartpulse/pulsar';
 import { enableGracefulShutdown, ResilienceModule, ShutdownCoordinator } from '@smartpulse/resilience';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { StartedProcess } from '../../consumer/started-process.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { transportTo } from '../../support/pulsar/transports.js';
+import { WatchedTransport } from '../../support/pulsar-faults/watched-transport.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const NAMESPACE = 'public/default';
 const BACKLOG = 200;
+/** What is published once the stop has begun. */
+const LATE = 50;
 const HANDLER_MS = 150;
 
 const runtime = await runtimeForTests();
@@ -18,11 +22,16 @@ let pulsar: PulsarStandalone;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function start(url: string) {
+async function start(url: string, transport?: PulsarTransport) {
   @Module({
     imports: [
       ResilienceModule.forRoot(),
-      PulsarModule.forRoot({ url, namespace: NAMESPACE, producer: { batching: false } }),
+      PulsarModule.forRoot({
+        url,
+        namespace: NAMESPACE,
+        producer: { batching: false },
+        ...(transport === undefined ? {} : { transport, ownTransport: true }),
+      }),
     ],
   })
   class AppModule {}
@@ -42,66 +51,90 @@ describe.runIf(runtime !== undefined)('the stop on a real broker', () => {
   describe.each([
     ['wire', () => pulsar.serviceUrl],
     ['websocket', () => pulsar.webSocketUrl],
-  ])('by %s', (transport, url) => {
+  ] as const)('by %s', (transport, url) => {
     it.each([
       ['enableGracefulShutdown', false],
       ['enableGracefulShutdown', true],
       ['app.close() alone', false],
       ['app.close() alone', true],
     ])(
-      '%s, batches: %s: no handler starts after it began, what runs ends and is acknowledged, no send is lost, the rest goes back',
+      '%s, batches: %s: since its beginning no handler is given a message and no permit is given; what still comes for those that the broker has goes back, as does what had not begun; what runs ends and is acknowledged, no send is lost',
       { timeout: 120_000 },
       async (mode, batched) => {
         const name = `${transport}-${mode.replaceAll(/\W/g, '')}-${batched}`;
-        const app = await start(url());
+        const watched = new WatchedTransport(transportTo(transport, url()));
+        const app = await start(url(), watched);
         if (mode === 'enableGracefulShutdown') {
           enableGracefulShutdown(app, { signals: false });
         }
+        const sender = await start(url());
+        const send = (from: number, to: number): Promise<unknown> =>
+          Promise.all(
+            Array.from({ length: to - from }, (_, index) =>
+              sender.get(PulsarPublisher).publish(name, from + index, { key: `k${index % 20}` }),
+            ),
+          );
         const coordinator = app.get(ShutdownCoordinator);
+        watched.isWatching = () => coordinator.isStopping;
         const publisher = app.get(PulsarPublisher);
-        let startedAfterStop = 0;
-        let handled = 0;
+        const given: number[] = [];
+        const givenAfterStop: number[] = [];
         let stored = 0;
+        let late: Promise<unknown> | undefined;
         const work = async (numbers: readonly number[]): Promise<void> => {
-          startedAfterStop += coordinator.isStopping ? 1 : 0;
+          (coordinator.isStopping ? givenAfterStop : given).push(...numbers);
           await pause(HANDLER_MS);
+          if (coordinator.isStopping) {
+            // It runs until what comes late has come.
+            await late;
+            await pause(50);
+          }
           // What comes out of a handler that ends during the stop.
           await Promise.all(numbers.map((n) => publisher.publish(`${name}-out`, n)));
           stored += numbers.length;
-          handled += numbers.length;
         };
         const common = { topic: name, subscription: 's', type: 'Key_Shared', concurrency: 4 } as const;
+        // Takes the whole backlog ahead, and the broker has permits left when the stop begins.
+        const ahead = { ...common, prefetch: BACKLOG + 2 * LATE };
         const consumers = app.get(PulsarConsumers);
         const handle = batched
-          ? await consumers.register({ ...common, batch: { maxMessages: 8 } }, (numbers: number[]) => work(numbers))
-          : await consumers.register(common, (n: number) => work([n]));
-        await Promise.all(Array.from({ length: BACKLOG }, (_, n) => publisher.publish(name, n, { key: `k${n % 20}` })));
-        await vi.waitFor(() => expect(handled).toBeGreaterThan(10), { timeout: 30_000 });
-        let receivedAtStop = -1;
+          ? await consumers.register({ ...ahead, batch: { maxMessages: 8 } }, (numbers: number[]) => work(numbers))
+          : await consumers.register(ahead, (n: number) => work([n]));
+        await send(0, BACKLOG);
+        await vi.waitFor(() => expect([stored > 10, handle.stats().received]).toEqual([true, BACKLOG]), {
+          timeout: 30_000,
+        });
         coordinator.register({
-          name: 'look',
+          name: 'late messages',
           phase: 'intake',
-          stop: () => void (receivedAtStop = handle.stats().received),
+          stop: () => void (late = send(BACKLOG, BACKLOG + LATE)),
         });
         await app.close();
+        await late;
         const { received, acked, unsettled } = handle.stats();
-        expect({ startedAfterStop, received, unsettled }).toEqual({
-          startedAfterStop: 0,
-          received: receivedAtStop,
+        expect(givenAfterStop).toEqual([]);
+        expect({ received, unsettled, permitted: watched.permitted }).toEqual({
+          received: BACKLOG,
           unsettled: 0,
+          permitted: 0,
         });
+        // The broker used its permits: without the stop they would have been taken for the handler.
+        expect(watched.handedOut.length).toBeGreaterThan(0);
+        expect(watched.handedOut.map(Number).filter((n) => n < BACKLOG)).toEqual([]);
         expect(coordinator.report.clean).toBe(true);
-        expect([acked, stored]).toEqual([handled, handled]);
-        expect(handled).toBeLessThan(BACKLOG);
+        expect([acked, stored]).toEqual([given.length, given.length]);
+        expect(given.length).toBeLessThan(BACKLOG);
         expect(await pulsar.admin.entries(`${NAMESPACE}/${name}-out`)).toBe(stored);
         // The rest goes back: another instance of the app gets each of them, and nothing that was handled.
         const next = await start(url());
         const seen = new Set<number>();
         await next.get(PulsarConsumers).register({ ...common, concurrency: 50 }, (n: number) => void seen.add(n));
-        await vi.waitFor(() => expect(seen.size).toBe(BACKLOG - handled), { timeout: 30_000 });
+        const rest = BACKLOG + LATE - given.length;
+        await vi.waitFor(() => expect(seen.size).toBe(rest), { timeout: 30_000 });
         await pause(300);
-        expect(seen.size).toBe(BACKLOG - handled);
-        await next.close();
+        expect(seen.size).toBe(rest);
+        expect(given.filter((n) => seen.has(n))).toEqual([]);
+        await Promise.all([next.close(), sender.close()]);
       },
     );
 

@@ -365,7 +365,8 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
 
   /**
    * As soon as nothing runs and nothing is to be acknowledged, the subscription is left, whatever else of the app has yet to end: what was received and not
-   * begun, and what the broker still sends for permits that it has, goes to other replicas.
+   * begun, and what the broker still sends for permits that it has, goes to other replicas. Not one by one, and sooner: a broker takes back whole entries, so
+   * that another replica would be given what is being handled here of the same batch.
    */
   async #drain(): Promise<number> {
     const { interrupted } = await this.#queue.drain({ timeoutMs: NO_LIMIT_MS, signal: this.#timeUp.signal });
