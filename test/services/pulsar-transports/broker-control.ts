@@ -2,7 +2,10 @@ import type { BrokerControl, OperatorAct } from '@smartpulse/pulsar/testing';
 import type { PulsarAdmin } from '../../support/pulsar/admin.js';
 
 /** A real broker can do all of it. */
-export const OPERATOR_ACTS: readonly OperatorAct[] = ['partitions', 'moves', 'ends', 'deletes', 'tenants'];
+export const OPERATOR_ACTS: readonly OperatorAct[] = ['partitions', 'moves', 'ends', 'deletes', 'tenants', 'missing'];
+
+/** Where the broker makes no topic by itself. */
+const STRICT = 'public/strict';
 
 /** The controls of a real broker, by its admin API. */
 export function brokerControl(admin: PulsarAdmin): BrokerControl {
@@ -11,6 +14,12 @@ export function brokerControl(admin: PulsarAdmin): BrokerControl {
     remove: (topic) => admin.deleteTopic(pathOf(topic)),
     unload: (topic) => admin.unloadTopic(pathOf(topic)),
     terminate: (topic) => admin.terminateTopic(pathOf(topic)),
+    missing: async () => {
+      await admin.createNamespace(STRICT);
+      await admin.forbidTopicCreation(STRICT);
+      return `persistent://${STRICT}/missing`;
+    },
+    create: (topic) => admin.createTopic(pathOf(topic)),
   };
 }
 

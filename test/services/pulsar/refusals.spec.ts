@@ -82,9 +82,8 @@ describe.runIf(runtime !== undefined)('producers and messages that a real broker
   });
 
   it('publishes again when the topic that was deleted is made anew, where topics are not made by themselves', async () => {
-    const policy = { allowAutoTopicCreation: false };
     await pulsar.admin.createTopic(`${namespace}/orders`);
-    await pulsar.admin.request('POST', `/admin/v2/namespaces/${namespace}/autoTopicCreation`, policy);
+    await pulsar.admin.forbidTopicCreation(namespace);
     await until('orders', 'stored');
     await pulsar.admin.deleteTopic(`${namespace}/orders`);
     await until('orders', 'SMARTPULSE_PULSAR_TOPIC_NOT_FOUND');

@@ -70,6 +70,11 @@ export class PulsarAdmin {
     await this.#done('PUT', `/admin/v2/namespaces/${namespace}`);
   }
 
+  /** From now on producers and consumers make no topic of the namespace by asking for it. */
+  async forbidTopicCreation(namespace: string): Promise<void> {
+    await this.#done('POST', `/admin/v2/namespaces/${namespace}/autoTopicCreation`, { allowAutoTopicCreation: false });
+  }
+
   /** @param partitions - left out: not partitioned */
   async createTopic(topic: string, partitions?: number): Promise<void> {
     const path = `/admin/v2/persistent/${topic}`;

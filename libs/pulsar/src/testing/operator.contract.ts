@@ -109,6 +109,27 @@ export const operatorCases: readonly TransportCase[] = [
       }
     },
   },
+  {
+    title:
+      'a topic that nobody made is refused by name where topics are not made by themselves, and serves as soon as it is made',
+    needs: 'missing',
+    async check(fixture) {
+      const [transport, control] = [await fixture.transport(), controlOf(fixture)];
+      const topic = await control.missing?.();
+      assert.ok(topic, 'the operator names a missing topic');
+      // Twice: a refusal that is kept would outlive its reason.
+      for (const _attempt of [1, 2]) {
+        await assert.rejects(produce(transport, topic), ofCode('SMARTPULSE_PULSAR_TOPIC_NOT_FOUND'));
+        await assert.rejects(consume(transport, topic), ofCode('SMARTPULSE_PULSAR_TOPIC_NOT_FOUND'));
+      }
+      await control.create?.(topic);
+      const heard = await consume(transport, topic);
+      const producer = await produce(transport, topic);
+      await producer.send(text('made'));
+      await eventually(fixture, () => heard.texts().includes('made'), 'delivered');
+      await heard.ackAll();
+    },
+  },
 ];
 
 function controlOf({ broker }: PulsarTransportFixture): BrokerControl {

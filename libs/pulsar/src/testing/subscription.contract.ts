@@ -6,8 +6,11 @@ import { consume, eventually, names, produce, type PulsarTransportFixture, text,
 /** What a case may need of a transport: a type of subscription, a capability, or the controls of an operator. */
 export type TransportNeed = SubscriptionType | BooleanCapability | OperatorAct;
 
-/** What a fixture's operator can do: make partitions, move a topic, end it, delete it; `tenants`: the broker knows which namespaces exist. */
-export type OperatorAct = 'partitions' | 'moves' | 'ends' | 'deletes' | 'tenants';
+/**
+ * What a fixture's operator can do: make partitions, move a topic, end it, delete it; `tenants`: the broker knows which namespaces exist; `missing`: there is a place
+ * where topics are not made by themselves.
+ */
+export type OperatorAct = 'partitions' | 'moves' | 'ends' | 'deletes' | 'tenants' | 'missing';
 
 type BooleanCapability = {
   [K in keyof TransportCapabilities]: TransportCapabilities[K] extends boolean ? K : never;

@@ -19,6 +19,10 @@ export interface BrokerControl {
   unload(topic: string): Promise<void>;
   /** No message is taken any more. */
   terminate(topic: string): Promise<void>;
+  /** The full name of a topic that does not exist, where the broker makes none by itself. */
+  missing?(): Promise<string>;
+  /** Makes a topic that {@link missing} named. */
+  create?(topic: string): Promise<void>;
 }
 
 /** What the contract suite needs of the adapter under test; made anew for every case. */
