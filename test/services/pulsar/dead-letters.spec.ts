@@ -21,18 +21,26 @@ async function start(url: string, topic: string) {
   closers.push(() => app.close());
   const plant = { mended: false };
   const handled: { readonly number: number; readonly properties: Readonly<Record<string, string>> }[] = [];
-  await app
-    .get(PulsarConsumers)
-    .register<number>(
-      { id: topic, topic, subscription: 's', type: 'Key_Shared', concurrency: 10, maxAttempts: 1 },
-      (number, { properties }) => {
-        if (!plant.mended) {
-          throw new TypeError(`cannot bear ${number}`);
-        }
-        handled.push({ number, properties });
-      },
-    );
-  return { publisher: app.get(PulsarPublisher), letters: app.get(PulsarDeadLetters), plant, handled };
+  const failed: number[] = [];
+  const handle = await app.get(PulsarConsumers).register<number>(
+    {
+      id: topic,
+      topic,
+      subscription: 's',
+      type: 'Key_Shared',
+      concurrency: 10,
+      maxAttempts: 1,
+      backoff: { initialMs: 100, maxMs: 300 },
+    },
+    (number, { properties }) => {
+      if (!plant.mended) {
+        failed.push(number);
+        throw new TypeError(`cannot bear ${number}`);
+      }
+      handled.push({ number, properties });
+    },
+  );
+  return { publisher: app.get(PulsarPublisher), letters: app.get(PulsarDeadLetters), plant, handled, failed, handle };
 }
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
@@ -97,6 +105,32 @@ describe.runIf(runtime !== undefined)('dead letters on a real broker', () => {
     await expect(letters.purge(topic, IDLE)).resolves.toEqual({ done: MESSAGES / 2, left: 0 });
     await expect(letters.peek(topic, IDLE)).resolves.toEqual([]);
   });
+
+  it.each(['wire', 'websocket'])(
+    'that are refused for good leave their messages unacknowledged, and are stored once the broker takes them, by %s',
+    async (transport) => {
+      const [topic, count] = [`letters-refused-${transport}`, 5];
+      const [path, letterPath] = [`public/default/${topic}`, `public/default/${topic}-s-DLQ`];
+      await pulsar.admin.createTopic(letterPath);
+      await pulsar.admin.terminateTopic(letterPath);
+      const url = transport === 'wire' ? pulsar.serviceUrl : pulsar.webSocketUrl;
+      const { publisher, handle, failed } = await start(url, topic);
+      const backlog = async (): Promise<number | undefined> =>
+        (await pulsar.admin.topicStats(path)).subscriptions['s']?.msgBacklog;
+      await Promise.all(numbers(count).map((number) => publisher.publish(topic, number, { key: String(number) })));
+      // Each comes again, and is refused again.
+      await vi.waitUntil(() => handle.stats().nacked >= 3 * count, { timeout: 20_000, interval: 20 });
+      expect(handle.stats()).toMatchObject({ acked: 0, deadLettered: 0 });
+      expect(await backlog()).toBe(count);
+
+      await pulsar.admin.deleteTopic(letterPath);
+      await vi.waitUntil(() => handle.stats().deadLettered === count, { timeout: 20_000, interval: 20 });
+      await expect.poll(backlog, { timeout: 10_000 }).toBe(0);
+      expect(await pulsar.admin.entries(letterPath)).toBe(count);
+      // What is to be stored has been handled: the handler is not asked again.
+      expect(failed.toSorted((one, other) => one - other)).toEqual(numbers(count));
+    },
+  );
 
   it('come again when the broker dies in the middle of a replay: each is handled at least once', async () => {
     const topic = 'letters-killed';

@@ -99,6 +99,30 @@ describe.runIf(runtime !== undefined)('retry topics on a real broker', () => {
     },
   );
 
+  it.each(['wire', 'websocket'])(
+    'that are refused for good cost nothing: messages come again with their count, and become dead letters, by %s',
+    async (name) => {
+      const [topic, count] = [`retries-refused-${name}`, 5];
+      const path = `public/default/${topic}`;
+      await pulsar.admin.createTopic(`${path}-s-RETRY`);
+      await pulsar.admin.terminateTopic(`${path}-s-RETRY`);
+      const { consumers, publisher } = await start(name === 'wire' ? pulsar.serviceUrl : pulsar.webSocketUrl);
+      const runs = new Map<number, number[]>();
+      const backoff = { initialMs: 100, maxMs: 300, jitter: 'none' } as const;
+      const handle = await consumers.register({ ...options(topic), maxAttempts: 3, backoff }, (number, { attempt }) => {
+        runs.set(number, [...(runs.get(number) ?? []), attempt]);
+        throw new Error('Never.');
+      });
+      await Promise.all(Array.from({ length: count }, (_, number) => publisher.publish(topic, number)));
+
+      await expect.poll(() => handle.stats().deadLettered, WAIT).toBe(count);
+      expect([...runs.values()]).toEqual(Array.from({ length: count }, () => [1, 2, 3]));
+      expect(await pulsar.admin.entries(`${path}-s-DLQ`)).toBe(count);
+      expect(await pulsar.admin.entries(`${path}-s-RETRY`)).toBe(0);
+      await expect.poll(async () => (await pulsar.admin.topicStats(path)).subscriptions['s']?.msgBacklog, WAIT).toBe(0);
+    },
+  );
+
   it.runIf(java !== undefined)('take what the Java client put there, with its count, and are taken by it', async () => {
     const peer = java?.start('InteropPeer', [pulsar.serviceUrl]);
     closers.push(async () => peer?.close());

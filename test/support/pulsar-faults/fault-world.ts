@@ -20,6 +20,14 @@ export interface FaultyApp {
   readonly consumers: PulsarConsumers;
 }
 
+/** What happens to a real broker. */
+export interface WorldBroker {
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  /** Makes a topic of so many partitions. */
+  partition(topic: string, count: number): Promise<void>;
+}
+
 /** Where the cases of the fault matrix happen: a broker, its apps, and time. */
 export interface FaultWorld {
   readonly clock: Clock;
@@ -35,7 +43,7 @@ export interface FaultWorld {
   cut(): Promise<void>;
   /** Lets time go on until a promise settles. */
   elapse(promise: Promise<void>): Promise<void>;
-  readonly broker?: { kill(): Promise<void>; restart(): Promise<void> } | undefined;
+  readonly broker?: WorldBroker | undefined;
   close(): Promise<void>;
 }
 
@@ -115,7 +123,7 @@ export interface BrokerWorldOptions {
   /** Another transport to the broker, around the proxy when it is near. */
   readonly connect: (place: 'near' | 'far') => PulsarTransport;
   readonly cut: () => void;
-  readonly broker: { kill(): Promise<void>; restart(): Promise<void> };
+  readonly broker: WorldBroker;
 }
 
 /** A world of real time on a broker elsewhere. */

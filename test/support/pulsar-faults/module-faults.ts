@@ -13,7 +13,7 @@ import { type Behaviour, Ledger, type Numbered } from './ledger.js';
 /** One fault, and what must hold in spite of it. */
 export interface FaultCase {
   readonly title: string;
-  /** `broker`: one that can be killed. */
+  /** `broker`: a real one, which can be killed and has topics of several partitions. */
   readonly needs?: 'broker' | undefined;
   readonly run: (world: FaultWorld) => Promise<void>;
 }
@@ -37,9 +37,13 @@ async function scene(
   world: FaultWorld,
   behave: Behaviour,
   options: Partial<Omit<ConsumerOptions<Numbered>, 'topic'>> = {},
+  partitions?: number,
 ): Promise<Scene> {
   const ledger = new Ledger();
   const topic = world.topic();
+  if (partitions !== undefined) {
+    await world.broker?.partition(topic, partitions);
+  }
   const faulty = await world.start();
   const calm = await world.start({}, 'near');
   const handle = await faulty.consumers.register<Numbered>(
@@ -344,6 +348,19 @@ const connectionCases: readonly FaultCase[] = [
       }
       // What was out at a cut may come again: four that ran and as many received ahead.
       await check({ duplicates: 3 * 8, order: 'firsts' });
+    },
+  },
+  {
+    title: 'connections that are cut again and again, on a topic of four partitions',
+    needs: 'broker',
+    async run(world) {
+      const { ledger, publish, check } = await scene(world, () => world.clock.sleep(5), { maxHeldBack: 0 }, 4);
+      for (let cut = 1; cut <= 4; cut++) {
+        await publish();
+        await world.until(() => ledger.done.length >= cut * 30, 'some are handled');
+        await world.cut();
+      }
+      await check({ duplicates: 4 * 8, order: 'firsts' });
     },
   },
   {
