@@ -64,13 +64,13 @@ describe.runIf(runtime !== undefined)('every stored message is handled or given 
   });
 
   it.each([
-    { lost: 'acknowledgements', direction: 'toServer', then: 'the line comes back' },
-    { lost: 'acknowledgements', direction: 'toServer', then: 'another app takes over' },
-    { lost: 'answers to acknowledgements', direction: 'toClient', then: 'the line comes back' },
+    { lost: 'acknowledgements', direction: 'toServer', until: 'the line comes back' },
+    { lost: 'acknowledgements', direction: 'toServer', until: 'another app takes over' },
+    { lost: 'answers to acknowledgements', direction: 'toClient', until: 'the line comes back' },
   ] as const)(
-    'with $lost that are swallowed until $then, by wire',
+    'with $lost that are swallowed until $until, by wire',
     { timeout: 60_000 },
-    async ({ direction, then }) => {
+    async ({ direction, until }) => {
       await using proxy = await FaultProxy.before(pulsar.serviceUrl);
       const world = worldBehind(proxy, 'wire', pulsar.serviceUrl, () => {});
       try {
@@ -97,7 +97,7 @@ describe.runIf(runtime !== undefined)('every stored message is handled or given 
           backlog: direction === 'toServer' ? 4 : 0,
         });
 
-        const isGone = then === 'another app takes over';
+        const isGone = until === 'another app takes over';
         proxy.refuse(isGone);
         await world.cut();
         if (isGone) {

@@ -11,13 +11,10 @@ let pulsar: PulsarStandalone;
 const open: { close(): Promise<void> }[] = [];
 
 /** An app that publishes, as its own process would. */
-async function publisherOf(producer: NonNullable<PulsarModuleOptions['producer']>) {
+async function publisherOf(producer: NonNullable<PulsarModuleOptions['producer']>, url = pulsar.serviceUrl) {
   const AppModule: Type = class {};
   Module({
-    imports: [
-      ResilienceModule.forRoot(),
-      PulsarModule.forRoot({ url: pulsar.serviceUrl, namespace: 'public/default', producer }),
-    ],
+    imports: [ResilienceModule.forRoot(), PulsarModule.forRoot({ url, namespace: 'public/default', producer })],
   })(AppModule);
   const app = await NestFactory.createApplicationContext(AppModule, { logger: false });
   open.push(app);
@@ -38,6 +35,36 @@ describe.runIf(runtime !== undefined)('publishing to a real broker', () => {
     await pulsar?.stop();
     Logger.overrideLogger(true);
   });
+
+  it.each([
+    ['wire', 500],
+    ['websocket', 100],
+  ] as const)(
+    'makes a producer for each of many topics whose first publishes come at once, and says of those beyond its pool that they were not sent: by %s, %i',
+    async (name, count) => {
+      const url = name === 'wire' ? pulsar.serviceUrl : pulsar.webSocketUrl;
+      const topics = Array.from({ length: count }, (_, at) => `storm-${name}-${at}`);
+      const ample = await publisherOf({ batching: false, poolMax: count }, url);
+      await Promise.all(topics.map((topic, at) => ample.publisher.publish(topic, at)));
+
+      const scarce = await publisherOf({ batching: false, poolMax: count / 2 }, url);
+      let left: readonly string[] = topics;
+      for (let round = 0; round < 2; round++) {
+        const outcomes = await Promise.allSettled(left.map((topic, at) => scarce.publisher.publish(topic, at)));
+        const refused = outcomes.flatMap((outcome) =>
+          outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+        );
+        for (const error of refused) {
+          expect(error).toMatchObject({ code: 'SMARTPULSE_PULSAR_POOL_FULL', kind: 'backpressure', ambiguous: false });
+        }
+        expect(refused).toHaveLength(round === 0 ? count / 2 : 0);
+        left = left.filter((_, at) => outcomes[at]?.status === 'rejected');
+      }
+      // One by each app.
+      const entries = await Promise.all(topics.map((topic) => pulsar.admin.entries(`public/default/${topic}`)));
+      expect(new Set(entries)).toEqual(new Set([2]));
+    },
+  );
 
   it('compresses topic by topic, as is said for each', async () => {
     const { publisher } = await publisherOf({

@@ -12,12 +12,8 @@ const parts = { clock: new SystemClock(), random: new SystemRandom() };
 /** A transport to the broker at `url`, patient enough for one that is killed and restarted meanwhile. */
 export function transportTo(name: TransportName, url: string): PulsarTransport {
   const options = { url, token: undefined, tls: undefined, connectTimeoutMs: 5_000, operationTimeoutMs: 60_000 };
-  switch (name) {
-    case 'wire':
-      return new WireTransport(options, parts);
-    case 'websocket':
-      return new WebSocketTransport(options, parts);
-    case 'native':
-      return new NativeTransport(options, parts);
+  if (name === 'websocket') {
+    return new WebSocketTransport(options, parts);
   }
+  return name === 'wire' ? new WireTransport(options, parts) : new NativeTransport(options, parts);
 }
