@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { explore } from './cache-explorer/search.js';
 
-// As `cache-explorer.spec.ts`, with the widest bounds: a file of its own, so that both run at once. Takes a minute or two.
+// As `cache-explorer.spec.ts`, with the widest bounds: a file of its own, so that both run at once. Takes about a minute.
 const TIMEOUT_MS = 900_000;
 
 describe('every state of the cache within two commits and an expiry, a reader on each replica', () => {

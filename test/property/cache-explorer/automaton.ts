@@ -49,8 +49,6 @@ interface Node<TInput, TView> {
   readonly view: TView;
 }
 
-const EDGES = 2 ** 20;
-
 /**
  * What a piece of real code does in every state that it comes to, found out by running it once for each state and input and remembered. A state is known
  * by its fingerprint; whether that leaves something out is checked by running each input on a second history of the same fingerprint.
@@ -59,7 +57,8 @@ export class Automaton<TInput, TOutput, TView> {
   readonly inputs = new Interned<TInput>();
   readonly #nodes: Node<TInput, TView>[] = [];
   readonly #ids = new Map<string, number>();
-  readonly #edges = new Map<number, Edge<TOutput>>();
+  /** By state, then by input: this is asked for at each step of a search, where a map with keys of two numbers would take as long as all the rest. */
+  readonly #edges: (Edge<TOutput> | undefined)[][] = [];
   runs = 0;
 
   constructor(
@@ -83,7 +82,7 @@ export class Automaton<TInput, TOutput, TView> {
 
   /** `undefined`: not found out yet, see {@link learn}. */
   edge(node: number, input: number): Edge<TOutput> | undefined {
-    return this.#edges.get(node * EDGES + input);
+    return this.#edges[node]?.[input];
   }
 
   async learn(node: number, input: number): Promise<void> {
@@ -101,7 +100,7 @@ export class Automaton<TInput, TOutput, TView> {
         );
       }
     }
-    this.#edges.set(node * EDGES + input, { to: this.#node(fingerprint, [...history, what], view), output });
+    (this.#edges[node] ??= [])[input] = { to: this.#node(fingerprint, [...history, what], view), output };
   }
 
   #node(fingerprint: string, history: readonly TInput[], view: TView): number {

@@ -1,5 +1,6 @@
-import { at, BASE, type State } from './state.js';
+import { places, type State } from './state.js';
 
+const { at, BASE } = places;
 const WRITER = 4;
 
 /** What each replica has shown and each call is promised: contents of two bits in one number for each replica. */

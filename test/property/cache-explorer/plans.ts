@@ -13,6 +13,20 @@ export interface Served {
   readonly messages: readonly number[];
 }
 
+/** What an input does to a replica in one of its states. */
+export interface Step {
+  readonly to: number;
+  readonly ended: readonly EndedCall[];
+}
+
+/** A call that has ended, as far as it counts. */
+export interface EndedCall {
+  readonly slot: number;
+  readonly failed: boolean;
+  /** The content that a reader was shown as what is there; `undefined`: none. */
+  readonly shown: number | undefined;
+}
+
 /** What can happen to a replica's calls, seen from outside, for one of its states. */
 export interface Plan {
   /** `server`: the number of the request as an input of the server; -1: it is the loader's. */
@@ -23,7 +37,7 @@ export interface Plan {
 
 /** What can happen in each state of the replicas, in the numbers that a search works with. */
 export class Plans {
-  readonly #plans: readonly [Map<number, Plan>, Map<number, Plan>] = [new Map(), new Map()];
+  readonly #plans: readonly [Plan[], Plan[]] = [[], []];
 
   constructor(
     private readonly replicas: readonly [Replicas, Replicas],
@@ -32,7 +46,7 @@ export class Plans {
 
   of(r: number, node: number): Plan {
     const plans = this.#plans[r as 0 | 1];
-    let plan = plans.get(node);
+    let plan = plans[node];
     if (plan === undefined) {
       const view = this.replicas[r as 0 | 1].view(node);
       const calls = view.calls.flatMap(({ slot, request }) => {
@@ -43,7 +57,7 @@ export class Plans {
       });
       const used = view.calls.reduce((bits, { slot }) => bits | (1 << slot), 0);
       plan = { calls, used, view };
-      plans.set(node, plan);
+      plans[node] = plan;
     }
     return plan;
   }

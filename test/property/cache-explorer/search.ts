@@ -1,6 +1,11 @@
 import type { Bounds, Found } from './bounds.js';
-import { type State, WIDTH } from './state.js';
+import { Seen } from './seen.js';
+import { places, type State } from './state.js';
 import { World } from './world.js';
+
+const { WIDTH } = places;
+/** States that are looked up at once. */
+const BATCH = 512;
 
 /** How far a search goes. */
 export interface SearchOptions {
@@ -23,15 +28,18 @@ export async function explore(bounds: Bounds, options: SearchOptions = {}): Prom
 
 class Search {
   readonly #world: World;
-  readonly #seen = new Seen();
+  readonly #seen: Seen;
   readonly #maxStates: number;
   readonly #graph: { readonly from: number[]; readonly to: number[]; readonly quiet: number[] } | undefined;
   /** Where each state was come to from; only to tell. */
-  readonly #ways: { readonly states: State[]; readonly from: number[]; readonly labels: string[] } = {
-    states: [],
-    from: [],
-    labels: [],
-  };
+  readonly #ways: { readonly from: number[]; readonly labels: string[] } = { from: [], labels: [] };
+  readonly #batch: number;
+  /** Next states that were not looked up yet, and from where they were come to. */
+  readonly #emitted = new Int32Array(BATCH * WIDTH);
+  readonly #from = new Int32Array(BATCH);
+  #waiting = 0;
+  readonly #state: State = new Int32Array(WIDTH);
+  #next = new Frontier();
   #transitions = 0;
 
   constructor(
@@ -43,42 +51,40 @@ class Search {
     this.#world.telling = telling;
     this.#maxStates = maxStates;
     this.#graph = reachability ? { from: [], to: [], quiet: [] } : undefined;
+    // To tell a story, what is wrong is to be seen at once.
+    this.#batch = telling ? 1 : BATCH;
+    this.#seen = new Seen(this.#batch, reachability);
   }
 
   async run(): Promise<Found> {
     let frontier = new Frontier();
-    let next = new Frontier();
     let depth = 0;
     let current = -1;
-    const emit = (state: State, label: string): void => {
+    const state = new Int32Array(WIDTH);
+    const emit = (next: State, label: string): void => {
       this.#transitions++;
-      const known = this.#seen.size;
-      const id = this.#seen.add(state);
-      this.#graph?.from.push(current);
-      this.#graph?.to.push(id);
-      if (id === known) {
-        next.push(state, id);
-        if (this.telling) {
-          this.#ways.states.push(Int32Array.from(state));
-          this.#ways.from.push(current);
-          this.#ways.labels.push(label);
-        }
-        this.#checkQuiet(state, id);
+      copy(next, 0, this.#emitted, this.#waiting);
+      this.#from[this.#waiting++] = current;
+      if (this.#waiting === this.#batch) {
+        this.#lookUp(label);
       }
     };
     emit(await this.#world.start(), 'begin');
-    while (next.length > 0 && this.#world.broken === undefined && this.#seen.size < this.#maxStates) {
-      [frontier, next] = [next, frontier];
-      next.clear();
+    this.#lookUp('');
+    while (this.#next.length > 0 && this.#world.broken === undefined && this.#seen.size < this.#maxStates) {
+      [frontier, this.#next] = [this.#next, frontier];
+      this.#next.clear();
       depth++;
       for (let index = 0; index < frontier.length && this.#world.broken === undefined; index++) {
         current = frontier.id(index);
-        const expanding = this.#world.expand(frontier.at(index), emit);
+        frontier.read(index, state);
+        const expanding = this.#world.expand(state, emit);
         // Nearly every state is gone through at once: only what is not known yet is waited for.
         if (expanding !== undefined) {
           await expanding;
         }
       }
+      this.#lookUp('');
     }
     const { replicas, server, broken } = this.#world;
     return {
@@ -88,10 +94,32 @@ class Search {
       replicaStates: replicas[0].size + replicas[1].size,
       serverStates: server.size,
       runs: replicas[0].runs + replicas[1].runs + server.runs,
-      cut: next.length > 0 && broken === undefined,
+      cut: this.#next.length > 0 && broken === undefined,
       broken: broken && { invariant: broken.invariant, story: [...this.#story(current), `!! ${broken.detail}`] },
       lost: this.#graph && broken === undefined ? this.#lost() : undefined,
     };
+  }
+
+  /** Of the states that were emitted, takes those that were not seen before. */
+  #lookUp(label: string): void {
+    this.#seen.take(this.#emitted, this.#waiting);
+    for (let index = 0; index < this.#waiting; index++) {
+      const known = this.#seen.size;
+      const id = this.#seen.add(index);
+      const from = this.#from[index] ?? -1;
+      this.#graph?.from.push(from);
+      this.#graph?.to.push(id);
+      if (id === known) {
+        copy(this.#emitted, index, this.#state, 0);
+        this.#next.push(this.#state, id);
+        if (this.telling) {
+          this.#ways.from.push(from);
+          this.#ways.labels.push(label);
+        }
+        this.#checkQuiet(this.#state, id);
+      }
+    }
+    this.#waiting = 0;
   }
 
   #checkQuiet(state: State, id: number): void {
@@ -161,12 +189,12 @@ class Frontier {
       ids.set(this.#ids);
       this.#ids = ids;
     }
-    this.#data.set(state, this.length * WIDTH);
+    copy(state, 0, this.#data, this.length);
     this.#ids[this.length++] = id;
   }
 
-  at(index: number): State {
-    return this.#data.subarray(index * WIDTH, (index + 1) * WIDTH);
+  read(index: number, into: State): void {
+    copy(this.#data, index, into, 0);
   }
 
   id(index: number): number {
@@ -178,75 +206,9 @@ class Frontier {
   }
 }
 
-const FIRST_SLOTS = 2 ** 20;
-
-/**
- * States by 64 bits of hash, in the order in which they came: among 30 million, two of them have the same hash with a chance of one in 40,000.
- */
-class Seen {
-  #slots = FIRST_SLOTS;
-  #low = new Int32Array(FIRST_SLOTS);
-  #high = new Int32Array(FIRST_SLOTS);
-  #ids = new Int32Array(FIRST_SLOTS);
-  size = 0;
-
-  /** The number of the state: a new one, or the one that it has. */
-  add(state: State): number {
-    let low = 0x9e3779b9 | 0;
-    let high = 0x85ebca6b | 0;
-    for (let index = 0; index < WIDTH; index++) {
-      const part = state[index] ?? 0;
-      low = Math.imul(low ^ part, 0xcc9e2d51);
-      low = (low << 15) | (low >>> 17);
-      low = (Math.imul(low, 5) + 0xe6546b64) | 0;
-      high = Math.imul(high ^ part ^ low, 0x1b873593);
-      high ^= high >>> 13;
-    }
-    low = mixed(low ^ high);
-    high = mixed(high + Math.imul(low, 0x27d4eb2f));
-    if (this.size * 10 > this.#slots * 7) {
-      this.#grow();
-    }
-    return this.#put(low, high, this.size);
+/** Faster than set() of a subarray(), for so few. */
+function copy(from: Int32Array, index: number, to: Int32Array, place: number): void {
+  for (let part = 0; part < WIDTH; part++) {
+    to[place * WIDTH + part] = from[index * WIDTH + part] ?? 0;
   }
-
-  #put(low: number, high: number, id: number): number {
-    const mask = this.#slots - 1;
-    let slot = low & mask;
-    for (;;) {
-      // Numbers are kept one higher: 0 is a free slot.
-      const found = this.#ids[slot] ?? 0;
-      if (found === 0) {
-        this.#low[slot] = low;
-        this.#high[slot] = high;
-        this.#ids[slot] = id + 1;
-        this.size++;
-        return id;
-      }
-      if (this.#low[slot] === low && this.#high[slot] === high) {
-        return found - 1;
-      }
-      slot = (slot + 1) & mask;
-    }
-  }
-
-  #grow(): void {
-    const [low, high, ids] = [this.#low, this.#high, this.#ids];
-    this.#slots *= 2;
-    this.#low = new Int32Array(this.#slots);
-    this.#high = new Int32Array(this.#slots);
-    this.#ids = new Int32Array(this.#slots);
-    this.size = 0;
-    ids.forEach((id, slot) => {
-      if (id > 0) {
-        this.#put(low[slot] ?? 0, high[slot] ?? 0, id - 1);
-      }
-    });
-  }
-}
-
-function mixed(value: number): number {
-  let bits = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return bits ^ (bits >>> 16);
 }

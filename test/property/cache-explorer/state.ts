@@ -3,17 +3,7 @@ import type { Bounds } from './bounds.js';
 /** A state of the world: numbers of what its parts are in. */
 export type State = Int32Array;
 
-/** Where the parts are; those of replicas twice. */
-export const SERVER = 0;
-export const REPLICA = 1;
-export const REPLIES = 3;
-export const INBOX = 5;
-export const BASE = 7;
-export const MISC = 9;
-export const ZOMBIES = 10;
-export const WIDTH = 11;
-
-export function at(state: State, index: number): number {
+function at(state: State, index: number): number {
   return state[index] ?? 0;
 }
 
@@ -32,9 +22,6 @@ const DELIVERED_AT = 2;
 const WRITING_AT = 8;
 const CUT_AT = 10;
 const BUDGETS_AT = 12;
-/** Deliveries of one change. */
-export const DELIVERIES = 2;
-
 /** Small numbers in one: commits, which of their changes were delivered, who is about to call `committed()`, cut lines, what may still happen. */
 export class Counted {
   constructor(readonly bits: number) {}
@@ -112,12 +99,29 @@ export class Counted {
   }
 }
 
+const MISC = 9;
+/** Where the parts of a state are; those of replicas twice. One object, which a module takes apart once: under the test runner each use of an import is a getter's. */
+export const places = Object.freeze({
+  SERVER: 0,
+  REPLICA: 1,
+  REPLIES: 3,
+  INBOX: 5,
+  BASE: 7,
+  MISC,
+  ZOMBIES: 10,
+  WIDTH: 11,
+  DELIVERIES: 2,
+  at,
+  counted: (state: State): Counted => new Counted(at(state, MISC)),
+});
+
 /** Short lists of numbers as numbers; 0 is the empty one. */
 export class Lists {
   readonly #ids = new Map<string, number>([['', 0]]);
   readonly #items: (readonly number[])[] = [[]];
-  readonly #pushed = new Map<number, number>();
-  readonly #with = new Map<number, number>();
+  // By list (and place in it), then by item.
+  readonly #pushed: (number | undefined)[][] = [];
+  readonly #with: (number | undefined)[][] = [];
   readonly #tails: number[] = [0];
 
   head(list: number): number {
@@ -129,13 +133,8 @@ export class Lists {
   }
 
   pushed(list: number, item: number): number {
-    const key = list * 65_536 + item;
-    let id = this.#pushed.get(key);
-    if (id === undefined) {
-      id = this.#id([...this.#at(list), item]);
-      this.#pushed.set(key, id);
-    }
-    return id;
+    const known = this.#pushed[list]?.[item];
+    return known ?? ((this.#pushed[list] ??= [])[item] = this.#id([...this.#at(list), item]));
   }
 
   /** The item of a list of a fixed length; 0 where nothing was set. */
@@ -144,14 +143,12 @@ export class Lists {
   }
 
   with(list: number, index: number, item: number): number {
-    const key = (list * 8 + index) * 65_536 + item;
-    let id = this.#with.get(key);
-    if (id === undefined) {
-      const items = Array.from({ length: 6 }, (_, at) => (at === index ? item : this.item(list, at)));
-      id = items.every((one) => one === 0) ? 0 : this.#id(items);
-      this.#with.set(key, id);
+    const known = this.#with[list * 8 + index]?.[item];
+    if (known !== undefined) {
+      return known;
     }
-    return id;
+    const items = Array.from({ length: 6 }, (_, at) => (at === index ? item : this.item(list, at)));
+    return ((this.#with[list * 8 + index] ??= [])[item] = items.every((one) => one === 0) ? 0 : this.#id(items));
   }
 
   #id(items: readonly number[]): number {

@@ -6,23 +6,12 @@ import { Bases } from './bases.js';
 import type { Bounds } from './bounds.js';
 import { type ReplicaInput, type ReplicaOutput, ReplicaSubject, type Reply } from './replica.subject.js';
 import { FieldTruth } from './field-truth.js';
-import { Plans, type Replicas, type Served, type Server } from './plans.js';
+import { Plans, type Replicas, type Served, type Server, type Step } from './plans.js';
 import { ServerSubject } from './server.subject.js';
-import {
-  at,
-  Counted,
-  DELIVERIES,
-  INBOX,
-  Lists,
-  MISC,
-  REPLICA,
-  REPLIES,
-  SERVER,
-  type State,
-  WIDTH,
-  ZOMBIES,
-} from './state.js';
+import { Counted, Lists, places, type State } from './state.js';
 import { Truth } from './truth.js';
+
+const { at, counted, DELIVERIES, INBOX, MISC, REPLICA, REPLIES, SERVER, WIDTH, ZOMBIES } = places;
 
 /** Beside the readers: what the writer and the users of a replica do. */
 const WRITER = 4;
@@ -34,8 +23,6 @@ type Message = InvalidationMessage | typeof UNTRUSTED | typeof TRUSTED;
 /** What is on its way to a call: an answer, or what the first statement of its loader has read. */
 type Pending = Reply | { readonly of: 'stamp'; readonly index: number } | { readonly of: 'nothing' };
 
-const SERVED = 2 ** 20;
-
 /** Both replicas, the store, the database and everything on its way between them; each step of a cache is one of the real code. */
 export class World {
   readonly replicas: readonly [Replicas, Replicas];
@@ -44,10 +31,13 @@ export class World {
   readonly #pending = new Interned<Pending>();
   readonly #messages = new Interned<Message>();
   readonly #lists = new Lists();
-  readonly #replyInputs = new Map<number, number>();
-  readonly #servedBy = new Map<number, Served>();
+  // What was found out, by replica (or slot, or state), then by input: looked up at each step.
+  readonly #reads: (number | undefined)[] = [];
+  readonly #replyInputs: (number | undefined)[][] = [];
+  readonly #servedBy: (Served | undefined)[][] = [];
+  readonly #steps: readonly [(Step | undefined)[][], (Step | undefined)[][]] = [[], []];
   /** Inputs that come again and again, by a number of their own. */
-  readonly #known = new Map<number, number>();
+  readonly #known: readonly [(number | undefined)[], (number | undefined)[]] = [[], []];
   readonly #listens: readonly boolean[];
   readonly #changes: number[] = [];
   readonly #next = new Int32Array(WIDTH);
@@ -112,23 +102,21 @@ export class World {
 
   /** Nothing is on its way, and every change has been delivered. */
   quiet(state: State): boolean {
-    const misc = new Counted(at(state, MISC));
+    const misc = counted(state);
     return (
       misc.allDelivered &&
       misc.idle &&
       at(state, ZOMBIES) === 0 &&
-      [0, 1].every(
-        (r) =>
-          at(state, INBOX + r) === 0 &&
-          this.#plans.of(r, at(state, REPLICA + r)).calls.length === 0 &&
-          this.#used(state, r) === 0,
-      )
+      at(state, INBOX) === 0 &&
+      at(state, INBOX + 1) === 0 &&
+      this.#used(state, 0) === 0 &&
+      this.#used(state, 1) === 0
     );
   }
 
   /** What is kept at rest is the latest. */
   fresh(state: State): string | undefined {
-    const latest = this.#truth.whole(new Counted(at(state, MISC)).commits);
+    const latest = this.#truth.whole(counted(state).commits);
     const stored = this.server.view(at(state, SERVER));
     const kept = [
       ['the store', stored?.kind === 'value' || stored?.kind === 'negative' ? this.#truth.contentOf(stored) : latest],
@@ -146,16 +134,16 @@ export class World {
   }
 
   #expand(state: State, emit: Emit): void {
-    for (const r of [0, 1]) {
-      this.#expandReplica(state, r, emit);
-    }
+    this.#expandReplica(state, 0, emit);
+    this.#expandReplica(state, 1, emit);
     this.#expandWorld(state, emit);
   }
 
   #expandReplica(state: State, r: number, emit: Emit): void {
     const plan = this.#plans.of(r, at(state, REPLICA + r));
-    const readers = this.bounds.readers[r] ?? [];
-    readers.forEach((call, slot) => {
+    const readers = this.bounds.readers[r as 0 | 1];
+    for (let slot = 0; slot < readers.length; slot++) {
+      const call = readers[slot] ?? 'get';
       if ((plan.used & (1 << slot)) === 0) {
         this.#copy(state);
         this.#bases.set(
@@ -174,7 +162,7 @@ export class World {
           () => `${name(r)}: ${call} ${slot} begins`,
         );
       }
-    });
+    }
     for (const { slot, server } of plan.calls) {
       const pending = this.#lists.item(at(state, REPLIES + r), slot);
       if (pending === 0 || this.#pending.get(pending).of === 'stamp') {
@@ -271,17 +259,18 @@ export class World {
 
   /** The loader's statements reach the database. */
   #loader(state: State, r: number, slot: number, pending: number, emit: Emit): void {
-    const { commits } = new Counted(at(state, MISC));
+    const { commits } = counted(state);
     const begun = this.#pending.get(pending);
-    let next: Pending;
-    if (this.bounds.stamp !== 'earlier') {
-      next = this.#loaded(commits, commits);
-    } else {
-      next = begun.of === 'stamp' ? this.#loaded(begun.index, commits) : { of: 'stamp', index: commits };
-    }
+    const stamp = this.bounds.stamp !== 'earlier' ? commits : begun.of === 'stamp' ? begun.index : undefined;
+    const next = (this.#reads[stamp === undefined ? commits : (stamp + 1) * 4 + commits] ??= this.#pending.id(
+      stamp === undefined ? { of: 'stamp', index: commits } : this.#loaded(stamp, commits),
+    ));
     this.#copy(state);
-    this.#next[REPLIES + r] = this.#lists.with(at(state, REPLIES + r), slot, this.#pending.id(next));
-    emit(this.#next, this.telling ? `${name(r)}: loader of ${slot} reads ${JSON.stringify(next)}` : '');
+    this.#next[REPLIES + r] = this.#lists.with(at(state, REPLIES + r), slot, next);
+    emit(
+      this.#next,
+      this.telling ? `${name(r)}: loader of ${slot} reads ${JSON.stringify(this.#pending.get(next))}` : '',
+    );
   }
 
   #loaded(stamp: number, content: number): Reply {
@@ -290,7 +279,7 @@ export class World {
 
   /** No answer comes in time, or the loader throws. */
   #fail(state: State, r: number, slot: number, server: number, pending: number, emit: Emit): void {
-    const misc = new Counted(at(state, MISC));
+    const misc = counted(state);
     const what = server < 0 ? 'failures' : 'timeouts';
     if (misc.left(what) === 0) {
       return;
@@ -310,17 +299,13 @@ export class World {
     if (reply.of === 'stamp' || reply.of === 'nothing') {
       throw new Error('Nothing is to be delivered.');
     }
-    const key = (r * 8 + slot) * 65_536 + pending;
-    let input = this.#replyInputs.get(key);
-    if (input === undefined) {
-      input = this.replicas[r as 0 | 1].inputs.id({ do: 'reply', slot, reply });
-      this.#replyInputs.set(key, input);
-    }
+    const known = (this.#replyInputs[r * 8 + slot] ??= []);
+    const input = (known[pending] ??= this.replicas[r as 0 | 1].inputs.id({ do: 'reply', slot, reply }));
     this.#inputId(r, input, emit, () => `${name(r)}: answer to ${slot}: ${JSON.stringify(reply)}`);
   }
 
   #expandWorld(state: State, emit: Emit): void {
-    const misc = new Counted(at(state, MISC));
+    const misc = counted(state);
     if (misc.left('expiries') > 0 && this.server.view(at(state, SERVER)) !== undefined) {
       this.#direct(state, this.#serverInput(0), misc.spend('expiries'), emit, 'the key expires in the store');
     }
@@ -350,7 +335,13 @@ export class World {
       if (misc.delivered(index) === DELIVERIES) {
         continue;
       }
-      this.#direct(state, this.#serverInput(index), misc.deliver(index), emit, `change ${index} is delivered`);
+      this.#direct(
+        state,
+        this.#serverInput(index),
+        misc.deliver(index),
+        emit,
+        this.telling ? `change ${index} is delivered` : '',
+      );
     }
     this.#user(state, misc, emit);
     this.#lines(state, misc, emit);
@@ -405,6 +396,9 @@ export class World {
   }
 
   #lines(state: State, misc: Counted, emit: Emit): void {
+    if (this.bounds.cuts === undefined) {
+      return;
+    }
     for (const r of [0, 1]) {
       if (misc.isCut(r)) {
         this.#copy(state);
@@ -436,24 +430,20 @@ export class World {
   }
 
   #serve(node: number, input: number): Served | undefined {
-    const served = this.#servedBy.get(node * SERVED + input);
+    const served = this.#servedBy[node]?.[input];
     if (served === undefined) {
       this.#missing.push(async () => {
         await this.server.learn(node, input);
-        const edge = this.server.edge(node, input);
-        if (edge === undefined) {
-          throw new Error('What was found out is known.');
-        }
-        const { to, output } = edge;
+        const { to, output } = learned(this.server.edge(node, input));
         const detail = this.#truth.problemOf(this.server.view(node), this.server.view(to));
         if (detail !== undefined) {
           this.broken ??= { invariant: 'I2', detail };
         }
-        this.#servedBy.set(node * SERVED + input, {
+        (this.#servedBy[node] ??= [])[input] = {
           to,
           reply: this.#pending.id(output.reply),
           messages: output.messages.map((message) => this.#messages.id(message)),
-        });
+        };
       });
     }
     return served;
@@ -462,7 +452,7 @@ export class World {
   #served({ to, messages }: Served): void {
     this.#next[SERVER] = to;
     if (messages.length > 0) {
-      const misc = new Counted(at(this.#next, MISC));
+      const misc = counted(this.#next);
       for (let r = 0; r < 2; r++) {
         if (this.#listens[r] === true && !misc.isCut(r)) {
           for (const message of messages) {
@@ -475,38 +465,45 @@ export class World {
 
   /** @param key of the input, unique on its replica. */
   #input(r: number, key: number, input: () => ReplicaInput, emit: Emit, label: () => string): void {
-    let id = this.#known.get(key * 2 + r);
-    if (id === undefined) {
-      id = this.replicas[r as 0 | 1].inputs.id(input());
-      this.#known.set(key * 2 + r, id);
-    }
-    this.#inputId(r, id, emit, label);
+    const known = this.#known[r as 0 | 1];
+    this.#inputId(r, (known[key] ??= this.replicas[r as 0 | 1].inputs.id(input())), emit, label);
   }
 
   #inputId(r: number, input: number, emit: Emit, label: () => string): void {
-    const automaton = this.replicas[r as 0 | 1];
     const node = at(this.#next, REPLICA + r);
-    const edge = automaton.edge(node, input);
-    if (edge === undefined) {
-      this.#missing.push(() => automaton.learn(node, input));
+    const step = this.#steps[r as 0 | 1][node]?.[input];
+    if (step === undefined) {
+      this.#missing.push(() => this.#learnStep(r as 0 | 1, node, input));
       return;
     }
-    this.#next[REPLICA + r] = edge.to;
-    this.#checkLoaders(automaton.inputs.get(input), edge.output);
-    for (const { slot, hit, failed } of edge.output.ended) {
+    this.#next[REPLICA + r] = step.to;
+    for (const { slot, failed, shown } of step.ended) {
       if (slot === WRITER && !failed) {
         this.#bases.raise(r, 'committed', this.#bases.of(r, WRITER, 'i4'));
-      } else if (hit !== undefined && !hit.stale) {
-        this.#checkShown(r, slot, this.#truth.shown(hit.value));
+      } else if (shown !== undefined) {
+        this.#checkShown(r, slot, shown);
       }
       this.#bases.set(r, slot, 0, 0);
     }
-    emit(
-      this.#next,
-      this.telling
-        ? `${label()}${edge.output.ended.length === 0 ? '' : ` => ${JSON.stringify(edge.output.ended)}`}`
-        : '',
-    );
+    emit(this.#next, this.telling ? `${label()}${this.#endings(r as 0 | 1, node, input)}` : '');
+  }
+
+  async #learnStep(r: 0 | 1, node: number, input: number): Promise<void> {
+    const automaton = this.replicas[r];
+    await automaton.learn(node, input);
+    const { to, output } = learned(automaton.edge(node, input));
+    this.#checkLoaders(automaton.inputs.get(input), output);
+    const ended = output.ended.map(({ slot, failed, hit }) => ({
+      slot,
+      failed,
+      shown: hit === undefined || hit.stale ? undefined : this.#truth.shown(hit.value),
+    }));
+    (this.#steps[r][node] ??= [])[input] = { to, ended };
+  }
+
+  #endings(r: 0 | 1, node: number, input: number): string {
+    const { ended } = learned(this.replicas[r].edge(node, input)).output;
+    return ended.length === 0 ? '' : ` => ${JSON.stringify(ended)}`;
   }
 
   #checkShown(r: number, slot: number, content: number): void {
@@ -530,7 +527,10 @@ export class World {
   }
 
   #copy(state: State): void {
-    this.#next.set(state);
+    // Faster than set(), for so few.
+    for (let part = 0; part < WIDTH; part++) {
+      this.#next[part] = at(state, part);
+    }
   }
 }
 
@@ -539,6 +539,13 @@ type Emit = (next: State, label: string) => void;
 
 function tokenOf(r: number, slot: number, again: number): string {
   return `${name(r)}${slot}${"'".repeat(again)}`;
+}
+
+function learned<T>(found: T | undefined): T {
+  if (found === undefined) {
+    throw new Error('What was found out is known.');
+  }
+  return found;
 }
 
 function name(r: number): string {
