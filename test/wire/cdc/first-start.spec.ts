@@ -15,11 +15,15 @@ import { StockServer } from './stock-server.js';
 
 const { certificate, privateKey } = makeCertificates(['localhost', '127.0.0.1']);
 let shop: StockServer;
+/** What a case starts beside the shop. */
+const others: StockServer[] = [];
 
 beforeEach(async () => {
   shop = await StockServer.start();
 });
-afterEach(() => shop.stop());
+afterEach(async () => {
+  await Promise.all([shop, ...others.splice(0)].map((server) => server.stop()));
+});
 
 const PROBLEMS: readonly {
   readonly is: string;
@@ -111,6 +115,7 @@ describe('an app that starts on a SQL Server that is not ready', () => {
   it.each(PROBLEMS)('says in one sentence that it $is, and ends clean', async (one) => {
     const tls = one.tls === true ? { certificate, privateKey, required: true } : undefined;
     const server = await StockServer.start(tls === undefined ? {} : { tls });
+    others.push(server);
     server.engine.addLogin('cdc', 'right');
     server.database.grants.grant('cdc', 'SELECT', { schema: 'dbo' });
     const url = one.url(server.url);
@@ -128,7 +133,6 @@ describe('an app that starts on a SQL Server that is not ready', () => {
     if (one.down === true) {
       await server.server.listenAgain();
     }
-    await server.stop();
 
     const sentence = `SqlServerConnectionError: SQL Server at ${address} ${one.says}`;
     expect(said[0]).toContain(`Attempt 1 failed`);
