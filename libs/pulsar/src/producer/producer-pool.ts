@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@smartpulse/resilience';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { TransportProducer, TransportProducerOptions } from '../transport/pulsar.transport.js';
-import { CreationPauses } from './creation-pauses.js';
+import { CreationBackoff } from './creation-backoff.js';
 
 /** How a kind of producer sends; the topic comes with each use. */
 export type ProducerProfile = Omit<TransportProducerOptions, 'topic'>;
@@ -91,7 +91,7 @@ export class ProducerPool {
   readonly #options: ProducerPoolOptions;
   readonly #entries = new Map<string, PoolEntry>();
   readonly #closing = new Map<string, Promise<void>>();
-  readonly #pauses: CreationPauses;
+  readonly #backoff: CreationBackoff;
   readonly #profileKeys = new WeakMap<ProducerProfile, string>();
   /** The same entries by what a use knows of them, so that it need not put a key together. */
   readonly #shortcuts = new WeakMap<ProducerProfile, Map<string, PoolEntry>>();
@@ -101,7 +101,7 @@ export class ProducerPool {
 
   constructor(options: ProducerPoolOptions) {
     this.#options = options;
-    this.#pauses = new CreationPauses(options.clock, options.max);
+    this.#backoff = new CreationBackoff(options.clock, options.max);
   }
 
   /** Producers in the pool. */
@@ -201,7 +201,7 @@ export class ProducerPool {
   }
 
   #make(key: string, topic: string, profile: ProducerProfile): PoolEntry {
-    const refusal = this.#pauses.refusal(key);
+    const refusal = this.#backoff.refusal(key);
     if (refusal !== undefined) {
       throw refusal;
     }
@@ -211,13 +211,13 @@ export class ProducerPool {
     this.#entries.set(key, entry);
     creating.then(
       (producer) => {
-        this.#pauses.made(key);
+        this.#backoff.made(key);
         entry.made(producer);
       },
       (error: unknown) => {
         // The uses that wait for it are told; the next one tries again.
         this.#forget(entry);
-        this.#pauses.failed(key, error);
+        this.#backoff.failed(key, error);
         entry.failed(error);
       },
     );

@@ -16,7 +16,7 @@ const LONGEST_MS = 5_000;
  * lost the right to would ask as often as the broker can answer. One refusal costs nothing: whoever mends its cause may publish at once. What passes
  * by itself is not counted, since a transport takes its own time over that.
  */
-export class CreationPauses {
+export class CreationBackoff {
   /** The longest unchanged first. */
   readonly #pauses = new Map<string, Pause>();
 
