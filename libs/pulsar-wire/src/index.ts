@@ -115,6 +115,7 @@ export type { SeekTarget } from './consumer/cursor-place.js';
 export { HandedOutId } from './consumer/handed-out-id.js';
 export { PrefetchBudget } from './consumer/prefetch-budget.js';
 export { ReceivedMessage } from './consumer/received-message.js';
+export { type FlushGeneration, FlushGenerations } from './producer/flush-generations.js';
 export {
   type BatchingOptions,
   type ProducerOptions,

@@ -81,19 +81,22 @@ export class FrameTooLargeError extends WireError {
 }
 
 /**
- * A message is above what the broker takes. Found before it is sent: a broker that gets such a frame closes the whole connection
- * without a word.
+ * A message is above what the broker takes. Found before it is sent, to this broker at least: a broker that gets such a frame closes the whole
+ * connection without a word.
  */
 export class MessageTooLargeError extends WireError {
   static readonly code = 'SMARTPULSE_WIRE_MESSAGE_TOO_LARGE';
   readonly code = MessageTooLargeError.code;
 
+  /** @param details `ambiguous`: a broker that takes more was sent it before, and may have stored it. */
   constructor(
     readonly messageBytes: number,
     readonly maxMessageBytes: number,
+    details: { readonly ambiguous?: boolean } = {},
   ) {
     super(`The message takes ${messageBytes} bytes; the broker accepts ${maxMessageBytes}.`, {
       kind: 'permanent',
+      ...details,
       remedy: 'Send less at once, compress it, or raise "maxMessageSize" of the broker.',
     });
   }

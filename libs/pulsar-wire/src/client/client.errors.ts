@@ -57,23 +57,34 @@ export class RequestTimeoutError extends WireError {
   }
 }
 
-/** The broker did not acknowledge a message in time: it may have stored it. */
+/** The broker did not acknowledge a message in time: it may have stored it, unless no connection took it. */
 export class SendTimeoutError extends WireError {
   static readonly code = 'SMARTPULSE_WIRE_SEND_TIMEOUT';
   readonly code = SendTimeoutError.code;
 
-  /** @param sendTimeoutMs the producer's option, in milliseconds. */
+  /**
+   * @param sendTimeoutMs the producer's option, in milliseconds.
+   * @param details `ambiguous`: whether it was on its way. Default `true`.
+   */
   constructor(
     readonly topic: string,
     readonly sendTimeoutMs: number,
-    cause?: unknown,
+    details: { readonly ambiguous?: boolean; readonly cause?: unknown } = {},
   ) {
-    super(`A message on ${topic} was not acknowledged within ${sendTimeoutMs} ms.`, {
-      kind: 'transient',
-      ambiguous: true,
-      remedy: 'Send it again if a duplicate does no harm, or use deduplication with sendTimeoutMs: 0.',
-      cause,
-    });
+    const { ambiguous = true, cause } = details;
+    super(
+      ambiguous
+        ? `A message on ${topic} was not acknowledged within ${sendTimeoutMs} ms.`
+        : `No connection took a message on ${topic} within ${sendTimeoutMs} ms: nothing was sent.`,
+      {
+        kind: 'transient',
+        ambiguous,
+        remedy: ambiguous
+          ? 'Send it again if a duplicate does no harm, or use deduplication with sendTimeoutMs: 0.'
+          : 'Send it again when the broker is back.',
+        cause,
+      },
+    );
   }
 
   /** Whether `error` is one of these. */

@@ -49,6 +49,21 @@ describe('the way to the broker of a topic', () => {
     expect(broker.all('lookup')).toHaveLength(1);
   });
 
+  it('still knows the proxy after a lookup that failed, which tells nothing of one', async () => {
+    const producer = await producerOn(true);
+    broker.script('lookup', (connection, { requestId }) => {
+      connection.send('lookupResponse', { requestId, response: 2, message: 'Not now.' });
+      return true;
+    });
+    await expect(finish(client.createProducer({ topic: 'unknown' }))).rejects.toThrow('No answer');
+    broker.unscript('lookup');
+
+    broker.unload(TOPIC, 'pulsar://inside-2:6650');
+    await send(producer);
+
+    expect(ways().at(-1)).toEqual(['pulsar://broker:6650', 'inside-2:6650']);
+  });
+
   it.each(['http://inside-2:8080', 'pulsar://', 'no address'])(
     'looks the topic up when no address can be read in what a broker says of its successor: %s',
     async (url) => {

@@ -15,7 +15,7 @@ const MAX_REDIRECTS = 20;
 export class LookupService {
   readonly #slots: Semaphore;
   #next: number;
-  /** What the last lookup said: whoever reaches the brokers through a proxy may have no other way to them. */
+  /** What the last lookup said that was answered: whoever reaches the brokers through a proxy may have no other way to them. */
   #isProxied = false;
 
   /** @param addresses the service URL's, at least one. */
@@ -94,10 +94,10 @@ export class LookupService {
         'lookupResponse',
       );
       const { response, error, message, proxyThroughServiceUrl } = answer;
-      this.#isProxied = proxyThroughServiceUrl === true;
       if (response === LOOKUP_TYPE.failed || response === undefined) {
         throw new BrokerRefusedError('lookup', error ?? REFUSAL.Metadata, message ?? 'no reason given');
       }
+      this.#isProxied = proxyThroughServiceUrl === true;
       const broker = addressIn(connection.tls ? answer.brokerServiceUrlTls : answer.brokerServiceUrl);
       if (broker === undefined) {
         throw new BrokerRefusedError('lookup', REFUSAL.Metadata, `no usable address of the broker of ${topic}`);

@@ -6,6 +6,7 @@ import type { CommandFields } from '../protocol/command/commands.js';
 import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
 import type { FakeConnection } from '../testing/fake-broker.connection.js';
 import { FakeBroker } from '../testing/fake-broker.js';
+import { WireError } from '../pulsar-wire.errors.js';
 import type { ProducerOptions, WireProducer } from './producer.options.js';
 
 interface Held {
@@ -43,7 +44,7 @@ describe('answers to a producer that come out of the order of its sends', () => 
     }
   }
 
-  /** How each send ends. */
+  /** How each send ends; `?`: it may be stored all the same. */
   function send(producer: WireProducer, ...payloads: (string | { text: string; sequenceId: bigint })[]): string[] {
     const outcomes = payloads.map(() => 'pending');
     for (const [index, payload] of payloads.entries()) {
@@ -53,7 +54,7 @@ describe('answers to a producer that come out of the order of its sends', () => 
           outcomes[index] = ledgerId < 0n ? 'duplicate' : 'stored';
         },
         (error: unknown) => {
-          outcomes[index] = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+          outcomes[index] = error instanceof WireError ? `${error.code}${error.ambiguous ? '?' : ''}` : 'unknown';
         },
       );
     }
@@ -113,7 +114,7 @@ describe('answers to a producer that come out of the order of its sends', () => 
     await refuse(0, 22);
     await receipt(1);
 
-    expect([first, second]).toEqual([['SMARTPULSE_WIRE_SEND_TIMEOUT'], ['stored']]);
+    expect([first, second]).toEqual([['SMARTPULSE_WIRE_SEND_TIMEOUT?'], ['stored']]);
   });
 
   it('sends again from the damaged frame on, and nothing of what is in front of it', async () => {
@@ -142,11 +143,94 @@ describe('answers to a producer that come out of the order of its sends', () => 
       await receipt(index);
     }
 
-    expect(outcomes).toEqual(['stored', 'SMARTPULSE_WIRE_BROKER_CHECKSUM_ERROR', 'stored']);
+    expect(outcomes).toEqual(['stored', 'SMARTPULSE_WIRE_BROKER_CHECKSUM_ERROR?', 'stored']);
     expect(send(producer, 'd')).toEqual(['pending']);
     await settle();
     await receipt(9);
     expect(producer.pending).toBe(0);
+  });
+
+  it('knows that nothing is stored from the message on that a terminated topic refuses, and not what became of those before', async () => {
+    const producer = await create({ maxPendingMessages: 3 });
+    const outcomes = send(producer, 'a', 'b', 'c', 'waits for room');
+    await settle();
+
+    await refuse(1, 15);
+
+    const refused = 'SMARTPULSE_WIRE_BROKER_TOPIC_TERMINATED_ERROR';
+    expect(outcomes).toEqual([`${refused}?`, refused, refused, 'SMARTPULSE_WIRE_CLOSED']);
+    expect(producer.pending).toBe(0);
+  });
+
+  it.each([
+    ['the topic is terminated', 15, 'TOPIC_TERMINATED_ERROR'],
+    ['it is not allowed', 22, 'NOT_ALLOWED_ERROR'],
+  ])('does not take a message for refused that was sent before, when %s by now', async (_why, error, code) => {
+    const producer = await create();
+    const outcomes = send(producer, 'a');
+    await settle();
+    broker.open.at(-1)?.cut();
+    await clock.advance(2_000);
+    await settle();
+    expect(held).toHaveLength(2);
+
+    await refuse(1, error);
+
+    expect(outcomes).toEqual([`SMARTPULSE_WIRE_BROKER_${code}?`]);
+  });
+
+  it.each([0, 2, 7, 8])(
+    'sends everything again on a new registration after a refusal that tells nothing: %i',
+    async (error) => {
+      const producer = await create();
+      const outcomes = send(producer, 'a', 'b');
+      await settle();
+
+      await refuse(0, error);
+      await clock.advance(2_000);
+      await settle();
+      expect(outcomes).toEqual(['pending', 'pending']);
+      await receipt(2);
+      await receipt(3);
+
+      expect(outcomes).toEqual(['stored', 'stored']);
+      expect(broker.all('producer')).toHaveLength(2);
+    },
+  );
+
+  it('tells whether anything was written when time is over', async () => {
+    const producer = await create({ sendTimeoutMs: 1_000 });
+    const written = send(producer, 'a');
+    await settle();
+    broker.down = true;
+    broker.open.at(-1)?.cut();
+    await settle();
+    const unsent = send(producer, 'b');
+
+    await clock.advance(1_000);
+    await settle();
+
+    expect([...written, ...unsent]).toEqual(['SMARTPULSE_WIRE_SEND_TIMEOUT?', 'SMARTPULSE_WIRE_SEND_TIMEOUT']);
+    broker.down = false;
+  });
+
+  it('sends in the order of the calls when a broker takes less than the last one: what is too large by now may be stored', async () => {
+    const producer = await create({ maxPendingMessages: 2 });
+    const outcomes = send(producer, 'x'.repeat(200_000), 'b', 'waits for room');
+    await settle();
+    broker.script('connect', (connection) => {
+      connection.send('connected', { serverVersion: 'smaller', protocolVersion: 21, maxMessageSize: 100_000 });
+      return true;
+    });
+    broker.open.at(-1)?.cut();
+    await clock.advance(2_000);
+    await settle();
+
+    expect(outcomes).toEqual(['SMARTPULSE_WIRE_MESSAGE_TOO_LARGE?', 'pending', 'pending']);
+    expect(held.map(({ fields }) => fields.sequenceId)).toEqual([0n, 1n, 1n, 2n]);
+    await receipt(2);
+    await receipt(3);
+    expect(outcomes).toEqual(['SMARTPULSE_WIRE_MESSAGE_TOO_LARGE?', 'stored', 'stored']);
   });
 
   it('settles a duplicate that the broker answers in front of what is being stored', async () => {
@@ -179,7 +263,7 @@ describe('answers to a producer that come out of the order of its sends', () => 
     send(producer, { text: 'CCCC', sequenceId: 6n });
     await settle();
 
-    expect(first).toEqual(['SMARTPULSE_WIRE_SEND_TIMEOUT']);
+    expect(first).toEqual(['SMARTPULSE_WIRE_SEND_TIMEOUT?']);
     expect(held.map((frame) => frame.fields.sequenceId)).toEqual([5n, 5n, 6n]);
     await receipt(2);
   });

@@ -2,7 +2,7 @@ import { VirtualClock } from '@smartpulse/resilience/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Batcher, type BatcherOptions } from './batcher.js';
-import type { Generation } from './flush-generations.js';
+import type { FlushGeneration } from './flush-generations.js';
 import { FrameMemory } from './frame-memory.js';
 import type { PendingFrame } from './pending-frames.js';
 
@@ -29,16 +29,11 @@ function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) 
     ({ count }) => refused.push(count),
   );
   batcher.begin(lastSequenceId);
-  const generation: Generation = { open: 0 };
+  const generation: FlushGeneration = { open: 0 };
   const add = (message: { key?: string; sequenceId?: bigint; bytes?: number }, of = generation): void => {
     const payload = Buffer.alloc(message.bytes ?? 1);
-    batcher.add(
-      { ...message, payload },
-      payload.length,
-      () => undefined,
-      () => undefined,
-      of,
-    );
+    const sender = { bytes: payload.length, resolve: () => undefined, reject: () => undefined, generation: of };
+    batcher.add({ ...message, payload }, sender);
   };
   const messages = (): number => frames.reduce((sum, { senders }) => sum + senders.count, 0);
   return { clock, batcher, frames, refused, add, messages };
@@ -75,7 +70,7 @@ describe('the batches of a producer', () => {
 
   it('keeps what was sent before a flush and behind it apart', () => {
     const { batcher, frames, add } = batcherOf();
-    const [before, behind]: Generation[] = [{ open: 0 }, { open: 0 }];
+    const [before, behind]: FlushGeneration[] = [{ open: 0 }, { open: 0 }];
     add({}, before);
     add({}, before);
     add({}, behind);

@@ -1,14 +1,12 @@
 import type { Clock, Timer } from '../client/time.js';
 import { toWireError } from '../client/client.errors.js';
-import type { WireError } from '../pulsar-wire.errors.js';
 import { BatchWriter } from '../protocol/batch/batch-writer.js';
 import { COMPRESSION, type CompressionName } from '../protocol/compression/compression.js';
 import { Compressor } from '../protocol/compression/compressor.js';
 import { SendFrameEncoder } from '../protocol/frame/send-frame.js';
-import type { MessageId } from '../protocol/message-id/message-id.js';
-import type { Generation } from './flush-generations.js';
+import type { FlushGeneration } from './flush-generations.js';
 import type { FrameMemory } from './frame-memory.js';
-import { type PendingFrame, Senders } from './pending-frames.js';
+import { type PendingFrame, type Sender, Senders } from './pending-frames.js';
 import type { WireMessage } from './producer.options.js';
 
 /** How {@link Batcher} puts messages together. */
@@ -92,24 +90,12 @@ export class Batcher {
     this.#nextId = lastSequenceId + 1n;
   }
 
-  add(
-    message: WireMessage,
-    bytes: number,
-    resolve: (id: MessageId) => void,
-    reject: (cause: WireError) => void,
-    generation: Generation,
-  ): void {
-    this.#add(message, bytes, resolve, reject, generation);
+  add(message: WireMessage, sender: Sender): void {
+    this.#add(message, sender);
     this.#giveRoomBack();
   }
 
-  #add(
-    message: WireMessage,
-    bytes: number,
-    resolve: (id: MessageId) => void,
-    reject: (cause: WireError) => void,
-    generation: Generation,
-  ): void {
+  #add(message: WireMessage, sender: Sender): void {
     const { sequenceId } = message;
     const hasKey = message.key !== undefined || message.orderingKey !== undefined;
     const alone =
@@ -118,14 +104,14 @@ export class Batcher {
       (hasKey && (this.options.keyed === 'single' || sequenceId !== undefined)) ||
       this.#isKnown(sequenceId);
     let batch = alone ? undefined : this.#batchFor(message, hasKey);
-    if (batch === undefined || !this.#joins(batch, sequenceId, generation)) {
+    if (batch === undefined || !this.#joins(batch, sequenceId, sender.generation)) {
       // What was accepted before must be stored before.
       this.#sealAll();
       // Only now, since that may forget a batch, or have sent the same id.
       batch = alone || this.#isKnown(sequenceId) ? undefined : this.#batchFor(message, hasKey);
     }
     if (batch === undefined) {
-      this.#sealAlone(message, bytes, resolve, reject, generation);
+      this.#sealAlone(message, sender);
       return;
     }
     try {
@@ -134,7 +120,7 @@ export class Batcher {
         batch.writer.tryAdd(message);
       }
     } catch (error) {
-      this.#refuse(oneSender(bytes, resolve, reject, generation), error);
+      this.#refuse(sendersOf(sender), error);
       return;
     }
     if (batch.senders.count === 0) {
@@ -142,7 +128,7 @@ export class Batcher {
       batch.firstId = sequenceId;
     }
     batch.lastId = sequenceId ?? -1n;
-    batch.senders.add(bytes, resolve, reject, generation);
+    batch.senders.add(sender);
     if (batch.senders.count >= this.options.maxMessages || batch.writer.bytes >= this.options.maxBytes) {
       this.#seal(batch);
     } else {
@@ -192,7 +178,7 @@ export class Batcher {
   }
 
   /** Chosen ids rise within a batch, and are never beside ids that are counted on. What a flush waits for is a batch of its own. */
-  #joins(batch: OpenBatch, sequenceId: bigint | undefined, generation: Generation): boolean {
+  #joins(batch: OpenBatch, sequenceId: bigint | undefined, generation: FlushGeneration): boolean {
     if (batch.senders.count === 0) {
       // A chosen id goes by the order of the calls: no other batch may be sealed behind it.
       return sequenceId === undefined;
@@ -299,17 +285,11 @@ export class Batcher {
     });
   }
 
-  #sealAlone(
-    message: WireMessage,
-    payloadBytes: number,
-    resolve: (id: MessageId) => void,
-    reject: (cause: WireError) => void,
-    generation: Generation,
-  ): void {
+  #sealAlone(message: WireMessage, sender: Sender): void {
     const origin = this.origin();
     const sequenceId = message.sequenceId ?? this.#nextId;
     const repeatsId = this.#isKnown(sequenceId);
-    const senders = oneSender(payloadBytes, resolve, reject, generation);
+    const senders = sendersOf(sender);
     let bytes: Buffer;
     try {
       const payload = message.payload ?? EMPTY;
@@ -378,14 +358,9 @@ export class Batcher {
   }
 }
 
-function oneSender(
-  bytes: number,
-  resolve: (id: MessageId) => void,
-  reject: (cause: WireError) => void,
-  generation: Generation,
-): Senders {
+function sendersOf(sender: Sender): Senders {
   const senders = new Senders();
-  senders.add(bytes, resolve, reject, generation);
+  senders.add(sender);
   return senders;
 }
 

@@ -1,30 +1,42 @@
 /** The sends between two flushes. */
-export interface Generation {
+export interface FlushGeneration {
+  /** Those that have not left. */
   open: number;
 }
 
 interface Boundary {
-  readonly generation: Generation;
+  readonly generation: FlushGeneration;
   readonly resolve: () => void;
 }
 
-/** Tells when everything that was sent before a flush is settled, in whatever order that happens. A send costs no object: those of a frame leave together. */
+/**
+ * Tells when everything that was sent before a flush is settled, in whatever order that happens. A send costs no object, and those of a frame may
+ * leave together.
+ *
+ * @example
+ * ```ts
+ * const generation = flushes.enter();
+ * void send(message).finally(() => flushes.leave(generation));
+ * await flushes.flush(); // waits for it, and for nothing that is sent from now on
+ * ```
+ */
 export class FlushGenerations {
   #boundaries: Boundary[] = [];
-  #current: Generation = { open: 0 };
+  #current: FlushGeneration = { open: 0 };
 
-  /** Somebody waits. */
-  get flushing(): boolean {
-    return this.#boundaries.length > 0;
+  /** Whether a flush waits for what was counted in it and has not left. */
+  isAwaited(generation: FlushGeneration): boolean {
+    return generation !== this.#current;
   }
 
   /** Counts a send; the answer is for {@link leave}. */
-  enter(): Generation {
+  enter(): FlushGeneration {
     this.#current.open++;
     return this.#current;
   }
 
-  leave(generation: Generation, count: number): void {
+  /** So many of its sends are settled, one way or the other. Default 1. */
+  leave(generation: FlushGeneration, count = 1): void {
     generation.open -= count;
     if (this.#boundaries.length > 0 && generation.open === 0) {
       this.#resolve();

@@ -2,45 +2,49 @@ import { crc32c } from '../protocol/checksum/crc32c.js';
 import { CHECKSUM_MAGIC } from '../protocol/entry/entry.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import type { WireError } from '../pulsar-wire.errors.js';
-import type { Generation } from './flush-generations.js';
+import type { FlushGeneration } from './flush-generations.js';
 
-/** Those who wait for the messages of one frame: arrays, so that a message costs no closure of ours. */
+/** Who waits for one message. */
+export interface Sender {
+  /** Of its payload. */
+  readonly bytes: number;
+  readonly resolve: (id: MessageId) => void;
+  readonly reject: (cause: WireError) => void;
+  readonly generation: FlushGeneration;
+}
+
+/** Those who wait for the messages of one frame. */
 export class Senders {
-  readonly #resolve: ((id: MessageId) => void)[] = [];
-  readonly #reject: ((cause: WireError) => void)[] = [];
+  readonly #all: Sender[] = [];
   /** Payload bytes of the messages. */
   bytes = 0;
-  /** The same for all of them; undefined while there are none. */
-  generation: Generation | undefined;
 
   get count(): number {
-    return this.#resolve.length;
+    return this.#all.length;
   }
 
-  add(
-    bytes: number,
-    resolve: (id: MessageId) => void,
-    reject: (cause: WireError) => void,
-    generation: Generation,
-  ): void {
-    this.generation = generation;
-    this.#resolve.push(resolve);
-    this.#reject.push(reject);
-    this.bytes += bytes;
+  /** The same for all of them; undefined while there are none. */
+  get generation(): FlushGeneration | undefined {
+    return this.#all[0]?.generation;
+  }
+
+  add(sender: Sender): void {
+    this.#all.push(sender);
+    this.bytes += sender.bytes;
   }
 
   resolveAll(ledgerId: bigint, entryId: bigint, partition: number, batched: boolean): void {
-    const { length } = this.#resolve;
+    const { length } = this.#all;
     for (let index = 0; index < length; index++) {
       const id = batched
         ? new MessageId(ledgerId, entryId, partition, index, length)
         : new MessageId(ledgerId, entryId, partition);
-      this.#resolve[index]?.(id);
+      this.#all[index]?.resolve(id);
     }
   }
 
   rejectAll(cause: WireError): void {
-    for (const reject of this.#reject) {
+    for (const { reject } of this.#all) {
       reject(cause);
     }
   }

@@ -221,6 +221,19 @@ describe('a producer', () => {
     await finish(Promise.all(sent));
   });
 
+  it('puts together what is sent after a flush that has yet to be answered: nobody waits for that', async () => {
+    const producer = await create({ batching: { maxDelayMs: 1_000 } });
+    const first = producer.send({ payload: text('a') });
+    const flushed = producer.flush();
+
+    const later = ['b', 'c', 'd'].map((value) => producer.send({ payload: text(value) }));
+    await flushed;
+    expect(payloads()).toEqual([1]);
+    await finish(Promise.all([first, ...later]));
+
+    expect(payloads()).toEqual([1, 3]);
+  });
+
   it('does not linger when the pending limit is reached', async () => {
     const producer = await create({ maxPendingMessages: 2, batching: { maxDelayMs: 1_000 } });
 

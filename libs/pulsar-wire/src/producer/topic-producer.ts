@@ -13,8 +13,8 @@ import { FRAME_HEADROOM_BYTES } from '../protocol/frame/frame-reader.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { MessageTooLargeError, type WireError } from '../pulsar-wire.errors.js';
 import { Batcher, type BatcherOptions } from './batcher.js';
-import { isIntact, type PendingFrame, type Senders } from './pending-frames.js';
-import { FlushGenerations, type Generation } from './flush-generations.js';
+import { isIntact, type PendingFrame, type Sender, type Senders } from './pending-frames.js';
+import { FlushGenerations } from './flush-generations.js';
 import type { WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
 import { SendQueue } from './send-queue.js';
 
@@ -118,24 +118,24 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     }
     const bytes = message.payload?.length ?? 0;
     return new Promise((resolve, reject) => {
+      const sender: Sender = { bytes, resolve, reject, generation: this.#flushes.enter() };
       if (this.#queue.tryTake(bytes)) {
-        this.#accept(message, bytes, resolve, reject, this.#flushes.enter());
+        this.#accept(message, sender);
         return;
       }
       // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
       this.#batcher.sealAll();
       // A batch that turned out too large was refused just now, and has left room that nobody would tell of again.
       if (this.#queue.tryTake(bytes)) {
-        this.#accept(message, bytes, resolve, reject, this.#flushes.enter());
+        this.#accept(message, sender);
         return;
       }
-      const generation = this.#flushes.enter();
       this.#queue.wait(
         bytes,
-        () => this.#accept(message, bytes, resolve, reject, generation),
+        () => this.#accept(message, sender),
         (cause) => {
           reject(cause);
-          this.#flushes.leave(generation, 1);
+          this.#flushes.leave(sender.generation);
         },
         signal,
       );
@@ -182,10 +182,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       }
       connection.removeProducer(this.#id, this);
       if (BrokerRefusedError.is(error, REFUSAL.QuotaException)) {
-        this.#failAll(
-          new BrokerRefusedError('send', error.number, error.answer, { ambiguous: true }),
-          new BrokerRefusedError('send', error.number, error.answer),
-        );
+        const doubt = new BrokerRefusedError('send', error.number, error.answer, { ambiguous: true });
+        this.#failAll(() => doubt, new BrokerRefusedError('send', error.number, error.answer));
       }
       throw error;
     }
@@ -280,19 +278,25 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       return;
     }
     const refusal = new BrokerRefusedError('send', error, message);
+    const doubt = new BrokerRefusedError('send', error, message, { ambiguous: true });
+    // An earlier time it may have been stored.
+    const own = frame.written === 'again' ? doubt : refusal;
     switch (error) {
       case REFUSAL.Checksum:
-        this.#onDamaged(frame, refusal);
+        this.#onDamaged(frame, own);
         return;
       case REFUSAL.NotAllowed:
-        this.#fail(frame, refusal);
+        this.#fail(frame, own);
         return;
-      case REFUSAL.TopicTerminated:
-        this.#end(refusal);
+      case REFUSAL.TopicTerminated: {
+        // Nothing is stored any more; what is in front of it may have been before.
+        let isBehind = false;
+        this.#end(refusal, (pending) => {
+          isBehind ||= pending === frame;
+          return isBehind && pending.written !== 'again' ? refusal : doubt;
+        });
         return;
-      case REFUSAL.QuotaException:
-        this.#failAll(refusal);
-        return;
+      }
       default:
         // The message may be stored or not: only sending it again tells.
         this.#reattach(refusal);
@@ -312,15 +316,9 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       : undefined;
   }
 
-  #accept(
-    message: WireMessage,
-    bytes: number,
-    resolve: (id: MessageId) => void,
-    reject: (cause: WireError) => void,
-    generation: Generation,
-  ): void {
-    this.#batcher.add(message, bytes, resolve, reject, generation);
-    if (this.#flushes.flushing) {
+  #accept(message: WireMessage, sender: Sender): void {
+    this.#batcher.add(message, sender);
+    if (this.#flushes.isAwaited(sender.generation)) {
       // Somebody waits for this one: no lingering.
       this.#batcher.sealAll();
     }
@@ -346,18 +344,20 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   #resend(connection: Connection): void {
     const limit = this.#maxMessageBytes + FRAME_HEADROOM_BYTES;
     const frames = this.#frames.takeAll();
-    let resent = 0;
+    // This broker takes less than the last one, and would close the connection on it, again and again.
+    const tooLarge = frames.filter(({ bytes }) => bytes.length - 4 > limit);
     for (const frame of frames) {
-      if (frame.bytes.length - 4 > limit) {
-        // This broker takes less than the last one, and would close the connection on it, again and again.
-        this.#settleFrame(frame, new MessageTooLargeError(frame.bytes.length, this.#maxMessageBytes));
-      } else {
+      if (frame.bytes.length - 4 <= limit) {
         this.#frames.push(frame);
         this.#write(connection, frame);
-        resent++;
       }
     }
-    this.context.emit({ type: 'producer-attached', topic: this.topic, resentFrames: resent });
+    // Not before: what waits for their room would overtake the others.
+    for (const frame of tooLarge) {
+      const ambiguous = frame.written !== 'no';
+      this.#settleFrame(frame, new MessageTooLargeError(frame.bytes.length, this.#maxMessageBytes, { ambiguous }));
+    }
+    this.context.emit({ type: 'producer-attached', topic: this.topic, resentFrames: frames.length - tooLarge.length });
   }
 
   /** Gives the registration up and makes another one, without touching what else is on the connection. */
@@ -407,7 +407,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
       this.#timeout = this.context.clock.setTimer(leftMs, () => this.#onTimeout());
     } else {
       // All of them: letting later ones pass would break the order.
-      this.#failAll(new SendTimeoutError(this.topic, sendTimeoutMs));
+      const doubt = new SendTimeoutError(this.topic, sendTimeoutMs);
+      this.#failAll(() => doubt, new SendTimeoutError(this.topic, sendTimeoutMs, { ambiguous: false }));
     }
   }
 
@@ -421,12 +422,15 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#release(frame.senders);
   }
 
-  /** @param unsent for what was never written. */
-  #failAll(cause: WireError, unsent: WireError = cause): void {
+  /**
+   * @param causeOf what is said of each frame that was written, asked in their order.
+   * @param unsent for what was never written.
+   */
+  #failAll(causeOf: (written: PendingFrame) => WireError, unsent: WireError): void {
     const frames = this.#frames.takeAll();
     const open = this.#batcher.takeOpen();
-    for (const { senders, written } of frames) {
-      senders.rejectAll(written === 'no' ? unsent : cause);
+    for (const frame of frames) {
+      frame.senders.rejectAll(frame.written === 'no' ? unsent : causeOf(frame));
     }
     for (const senders of open) {
       senders.rejectAll(unsent);
@@ -473,7 +477,8 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     connection.send('closeProducer', { producerId: this.#id, requestId: this.context.nextId() });
   }
 
-  #end(cause: WireError): void {
+  /** @param causeOf what is said of each frame that was written, asked in their order. */
+  #end(cause: WireError, causeOf: (written: PendingFrame) => WireError = () => cause): void {
     if (this.#ended !== undefined) {
       return;
     }
@@ -487,7 +492,7 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
     this.#timeout?.cancel();
     this.#attachment.end(cause);
     this.#queue.rejectAll(ended);
-    this.#failAll(cause, ended);
+    this.#failAll(causeOf, ended);
     this.onEnded(this);
   }
 }

@@ -1,5 +1,5 @@
+import type { FlushGeneration } from '@smartpulse/pulsar-wire';
 import type { MessageId } from '../transport/pulsar.transport.js';
-import type { Generation } from './flush-generations.js';
 
 /** A send from its call to its end. */
 export interface PendingSend {
@@ -9,7 +9,7 @@ export interface PendingSend {
   readonly bytes: number;
   /** Does not wait for others. */
   readonly urgent: boolean;
-  readonly generation: Generation;
+  readonly generation: FlushGeneration;
   readonly resolve: (id: MessageId) => void;
   readonly reject: (error: Error) => void;
   state: 'waiting' | 'ready' | 'written' | 'settled';

@@ -6,7 +6,8 @@ const MEANINGS: readonly (readonly [text: RegExp, code: BrokerFailureCode, detai
   [/TopicTerminated/, 'SMARTPULSE_PULSAR_TOPIC_TERMINATED', {}],
   [/QueueIsFull|MemoryBufferIsFull/, 'SMARTPULSE_PULSAR_BROKER', { kind: 'backpressure' }],
   [/QuotaExceeded/, 'SMARTPULSE_PULSAR_BACKLOG_QUOTA', {}],
-  [/Fenced/, 'SMARTPULSE_PULSAR_PRODUCER_FENCED', {}],
+  // The broker's side sends again by itself: what it sent before another producer came may be stored.
+  [/Fenced/, 'SMARTPULSE_PULSAR_PRODUCER_FENCED', { ambiguous: true }],
   [/IncompatibleSchema/, 'SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA', {}],
   [/Authorization/, 'SMARTPULSE_PULSAR_AUTHORIZATION', {}],
   [/Timeout/, 'SMARTPULSE_PULSAR_TIMEOUT', { ambiguous: true }],

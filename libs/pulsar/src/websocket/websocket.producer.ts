@@ -1,3 +1,4 @@
+import { FlushGenerations } from '@smartpulse/pulsar-wire';
 import type { Clock, Timer } from '@smartpulse/resilience';
 import { Fifo } from '../in-process/fifo.js';
 import { PulsarClosedError, type PulsarError } from '../pulsar.errors.js';
@@ -8,7 +9,6 @@ import type {
   TransportProducer,
   TransportProducerOptions,
 } from '../transport/pulsar.transport.js';
-import { FlushGenerations } from './flush-generations.js';
 import { encodeFrame, withContext } from './outgoing-frame.js';
 import type { PendingSend } from './pending-send.js';
 import { readSendAnswer } from './send-answer.js';
@@ -166,7 +166,7 @@ export class WebSocketProducer implements TransportProducer {
       !enabled ||
       maxDelayMs === 0 ||
       send.urgent ||
-      this.#flushes.flushing ||
+      this.#flushes.isAwaited(send.generation) ||
       this.#readyCount >= maxMessages ||
       this.#readyBytes >= maxBytes ||
       // Whoever waits for room must not also wait for the linger.
