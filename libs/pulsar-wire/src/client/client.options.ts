@@ -18,6 +18,8 @@ export type ClientEvent =
   | { readonly type: 'partitions-unknown'; readonly topic: string; readonly cause: unknown }
   /** A stored entry cannot be read and is lost to this subscription, or cannot be handed out by this client. */
   | { readonly type: 'entry-dropped'; readonly topic: string; readonly entry: string; readonly cause: unknown }
+  /** The broker left out entries while it was giving back; they are asked for again, and what came too early is given back with them. */
+  | { readonly type: 'entries-skipped'; readonly topic: string; readonly cause: unknown }
   /** The application's listener threw; the message is given back to the broker. */
   | { readonly type: 'listener-failed'; readonly topic: string; readonly cause: unknown }
   /** The broker sent something that this client has no use for. */

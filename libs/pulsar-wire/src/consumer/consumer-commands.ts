@@ -5,6 +5,8 @@ import { INITIAL_POSITION, SUBSCRIPTION_TYPE } from '../protocol/command/enumera
 import type { AckPosition } from '../protocol/frame/hot-commands.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import type { ConsumerOptions } from './consumer.options.js';
+import type { HandedOutId } from './handed-out-id.js';
+import type { TopicEnd } from './topic-end.js';
 import type { SeekTarget, SubscribedPlace } from './cursor-place.js';
 
 /** A place as the codec takes it. */
@@ -33,7 +35,7 @@ export function idData({ ledgerId, entryId, partition, batchIndex = -1 }: Place)
 }
 
 /** A place in a partition as the codec gave it, which may leave that out. */
-export function idOf({ ledgerId, entryId, batchIndex, batchSize }: MessageIdFields, partition: number): MessageId {
+function idOf({ ledgerId, entryId, batchIndex, batchSize }: MessageIdFields, partition: number): MessageId {
   return new MessageId(ledgerId, entryId, partition, batchIndex, batchSize);
 }
 
@@ -98,4 +100,24 @@ export function sendAck(
     return Promise.resolve();
   }
   return connection.request('ack', (requestId) => ({ consumerId, ackType, messageIds, requestId }), 'ackResponse');
+}
+
+/** What stands for a message and everything before it; of a batch that is not wholly acknowledged only where `batchIndexAck` says so. */
+export function positionThrough({ ledgerId, entryId, batch }: HandedOutId, batchIndexAck: boolean): AckPosition {
+  if (batch === undefined || batch.remaining === 0) {
+    return { ledgerId, entryId };
+  }
+  return batchIndexAck
+    ? { ledgerId, entryId, ackSet: batch.ackSetHalves(), batchSize: batch.size }
+    : { ledgerId, entryId: entryId - 1n };
+}
+
+/** Asks where a consumer's topic ends. */
+export async function endOf(connection: Connection, consumerId: number, partition: number): Promise<TopicEnd> {
+  const { lastMessageId, consumerMarkDeletePosition: passed } = await connection.request(
+    'getLastMessageId',
+    (requestId) => ({ consumerId, requestId }),
+    'getLastMessageIdResponse',
+  );
+  return { last: idOf(lastMessageId, partition), passed: passed && idOf(passed, partition) };
 }

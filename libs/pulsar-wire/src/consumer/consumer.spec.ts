@@ -317,41 +317,133 @@ describe('a consumer', () => {
     expect(broker.all('redeliverUnacknowledgedMessages')).toMatchObject([{ consumerEpoch: 1, messageIds: [] }]);
   });
 
-  it('asks for everything once more where the broker skipped an entry while it was giving everything back', async () => {
-    const consumer = await subscribe({ type: 'Failover' });
-    consumer.permit(100);
-    await publish(['a', 'b', 'c', 'd'], false);
-    const [, , , last] = broker.topic(TOPIC).entries;
-    const [connection] = broker.open;
-    const consumerId = broker.all('subscribe')[0]?.consumerId ?? -1;
-    if (last === undefined || connection === undefined) {
-      throw new Error('nothing was stored');
-    }
-    const send = (entryId: bigint, consumerEpoch: number): void =>
-      connection.raw(
-        messageFrame(
-          { consumerId, messageId: { ledgerId: 7n, entryId, ackSet: new Int32Array(0) }, consumerEpoch },
-          last.stored,
-        ),
-      );
+  describe('that gives everything back', () => {
     const asked = (): number => broker.all('redeliverUnacknowledgedMessages').length;
-    consumer.redeliverUnacknowledged();
-    await quiet();
-    const before = messages.length;
-    send(5n, 1);
-    await quiet();
-    expect([asked(), messages.length - before]).toEqual([2, 4]);
+    const skips = (): number => events.filter(({ type }) => type === 'entries-skipped').length;
 
-    // Where the log itself has a gap, it gives in.
-    for (const epoch of [2, 3, 4]) {
-      send(6n, epoch);
-      await quiet();
+    /** Sends an entry as a broker does whose cursor has jumped. */
+    function send(entryId: bigint, consumerEpoch: number): void {
+      const last = broker.topic(TOPIC).entries.at(-1);
+      const consumerId = broker.all('subscribe')[0]?.consumerId ?? -1;
+      if (last === undefined) {
+        throw new Error('nothing was stored');
+      }
+      const header = { consumerId, messageId: { ledgerId: 7n, entryId, ackSet: new Int32Array(0) }, consumerEpoch };
+      broker.open[0]?.raw(messageFrame(header, last.stored));
     }
-    expect(asked()).toBe(4);
-    expect(messages.at(-1)?.id.entryId).toBe(6n);
-    send(9n, 4);
-    await quiet();
-    expect([asked(), messages.at(-1)?.id.entryId]).toEqual([4, 9n]);
+
+    it('asks for everything once more where an entry was skipped, and registers anew where that does not help', async () => {
+      const consumer = await subscribe({ type: 'Failover' });
+      consumer.permit(100);
+      await publish(['a', 'b', 'c', 'd'], false);
+      broker.script('redeliverUnacknowledgedMessages', () => true);
+      consumer.redeliverUnacknowledged();
+      for (const [epoch, entryId, asks] of [
+        [1, 5n, 2],
+        [2, 1n, 3],
+        [3, 5n, 3],
+      ] as const) {
+        send(entryId, epoch);
+        await quiet();
+        expect([asked(), messages.length]).toEqual([asks, 4]);
+      }
+      expect(skips()).toBe(3);
+      await clock.advance(1_000);
+      await quiet();
+      expect(texts()).toEqual(['a', 'b', 'c', 'd', 'a', 'b', 'c', 'd']);
+      expect([broker.all('closeConsumer').length, broker.all('subscribe').length, broker.consumers]).toEqual([1, 2, 1]);
+    });
+
+    it('asks once more when nothing comes for a second, until the end of the topic is behind it', async () => {
+      const consumer = await subscribe({ type: 'Exclusive' });
+      consumer.permit(100);
+      await publish(['a', 'b', 'c'], false);
+      broker.script('redeliverUnacknowledgedMessages', () => true);
+      consumer.redeliverUnacknowledged();
+      await clock.advance(999);
+      broker.unscript('redeliverUnacknowledgedMessages');
+      expect([asked(), skips()]).toEqual([1, 0]);
+      await clock.advance(1);
+      await quiet();
+      expect([asked(), skips(), texts()]).toEqual([2, 1, ['a', 'b', 'c', 'a', 'b', 'c']]);
+
+      for (let second = 0; second < 5; second++) {
+        await clock.advance(1_000);
+        await quiet();
+      }
+      expect([asked(), skips(), broker.all('getLastMessageId').length]).toEqual([2, 1, 2]);
+    });
+
+    it('does not wait for what was done with elsewhere', async () => {
+      const consumer = await subscribe({ type: 'Exclusive' });
+      consumer.permit(100);
+      await publish(['a', 'b'], false);
+      broker.script('redeliverUnacknowledgedMessages', () => true);
+      consumer.redeliverUnacknowledged();
+      for (const entryId of [0n, 1n]) {
+        broker.topic(TOPIC).subscriptions.get('s')?.acknowledge(entryId, new Int32Array(0));
+      }
+      await clock.advance(1_000);
+      await quiet();
+      expect([asked(), skips(), clock.pendingTimers]).toEqual([1, 0, 1]);
+    });
+
+    it('waits where it may receive nothing, and asks nobody when nothing came before', async () => {
+      const consumer = await subscribe({ type: 'Failover' });
+      consumer.redeliverUnacknowledged();
+      consumer.permit(2);
+      await publish(['a', 'b', 'c'], false);
+      expect([asked(), texts()]).toEqual([0, ['a', 'b']]);
+      consumer.redeliverUnacknowledged();
+      for (let second = 0; second < 5; second++) {
+        await clock.advance(1_000);
+        await quiet();
+      }
+      expect([asked(), skips(), broker.all('getLastMessageId').length]).toEqual([1, 0, 0]);
+      consumer.permit(5);
+      await quiet();
+      expect(texts()).toEqual(['a', 'b', 'a', 'b', 'c']);
+    });
+
+    it('takes a gap of the log for what it is once it has registered anew because of it', async () => {
+      const consumer = await subscribe({ type: 'Failover' });
+      consumer.permit(1);
+      await publish(['a', 'compacted', 'b'], false);
+      broker.topic(TOPIC).subscriptions.get('s')?.acknowledge(1n, new Int32Array(0));
+      consumer.redeliverUnacknowledged();
+      consumer.permit(100);
+      await quiet();
+      await clock.advance(1_000);
+      await quiet();
+      expect([skips(), broker.all('subscribe').length]).toEqual([3, 2]);
+      expect(texts().slice(-2)).toEqual(['a', 'b']);
+
+      consumer.redeliverUnacknowledged();
+      await quiet();
+      send(9n, asked());
+      await quiet();
+      expect([skips(), messages.at(-1)?.id.entryId]).toEqual([3, 9n]);
+    });
+
+    it('begins anew, too, when another consumer had its turn meanwhile', async () => {
+      const consumer = await subscribe({ type: 'Failover' });
+      consumer.permit(100);
+      await publish(['a', 'b'], false);
+      const consumerId = broker.all('subscribe')[0]?.consumerId ?? -1;
+      broker.script('redeliverUnacknowledgedMessages', () => true);
+      consumer.redeliverUnacknowledged();
+      for (const isActive of [true, false]) {
+        broker.open[0]?.send('activeConsumerChange', { consumerId, isActive });
+        await quiet();
+      }
+      consumer.redeliverUnacknowledged();
+      await clock.advance(5_000);
+      broker.open[0]?.send('activeConsumerChange', { consumerId, isActive: true });
+      await quiet();
+      send(8n, 1);
+      await quiet();
+      expect([asked(), skips(), messages.at(-1)?.id.entryId]).toEqual([1, 0, 8n]);
+    });
   });
 
   it('drops what a lost connection left in the queue, and tells its whole window anew', async () => {

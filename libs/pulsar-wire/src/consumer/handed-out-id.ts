@@ -6,6 +6,8 @@ import type { Loan } from './loan.js';
 export class HandedOutId extends MessageId {
   /** What became of its neighbours; undefined for a message that is no part of a batch. */
   readonly batch: BatchEntry | undefined;
+  /** A message that is no part of a batch is acknowledged. */
+  #acknowledged = false;
 
   constructor(
     ledgerId: bigint,
@@ -21,5 +23,16 @@ export class HandedOutId extends MessageId {
   ) {
     super(ledgerId, entryId, partition, batchIndex, batchSize);
     this.batch = batch;
+  }
+
+  /** Nothing of its entry is left to be acknowledged. */
+  get isEntryDone(): boolean {
+    return this.batch === undefined ? this.#acknowledged : this.batch.remaining === 0;
+  }
+
+  /** The consumer's own note, of a message that is no part of a batch: it is done with. Tells the broker nothing. */
+  noteAcknowledged(): void {
+    this.#acknowledged = true;
+    this.loan?.giveBack();
   }
 }

@@ -1,5 +1,16 @@
-/** How often everything is asked for again because of one gap: it may be one of the log's own. */
-const MOST_ASKS = 3;
+import type { Clock, Timer } from '../client/time.js';
+import { Fifo } from '../collections/fifo.js';
+import type { HandedOutId } from './handed-out-id.js';
+import type { TopicEnd } from './topic-end.js';
+
+/** How often everything is asked for again before the consumer registers anew: a log may have gaps of its own. */
+const MOST_ASKS = 2;
+/** After so long without an entry the broker is asked whether there is one. Milliseconds. */
+const QUIET_MS = 1_000;
+/** Entries of which is known that they have to come again; of what an application holds beyond that it is not. */
+const MOST_HELD = 8_192;
+/** So many entries later, those that are acknowledged are sorted out, where they do not leave in order. */
+const TIDY_AFTER = 1_024;
 
 /** What names an entry. */
 interface EntryId {
@@ -7,42 +18,222 @@ interface EntryId {
   readonly entryId: bigint;
 }
 
+/** What {@link SkippedEntries} needs of its consumer. */
+export interface SkippedEntriesPort {
+  readonly clock: Clock;
+  /** Whether the broker may send. */
+  isReceiving(): boolean;
+  /** Where the topic ends. */
+  end(): Promise<TopicEnd>;
+  /**
+   * Entries are missing: everything is to be given back once more. Where that did not help, the consumer is to register anew: the broker begins with
+   * what is unacknowledged then, whatever it is reading.
+   */
+  onSkipped(again: 'giveBack' | 'registerAnew', cause: unknown): void;
+}
+
 /**
- * Notices entries that a broker skips on Exclusive and Failover: what it is reading from its log while everything is given back comes neither before
- * nor after, until everything is given back once more (seen with Pulsar 4.2.4). So the first new entry after that has to follow the
- * last one that was received before. Where it does not, something was skipped, or the log has a gap of its own, of transactions or compaction.
+ * Notices entries that a broker skips on Exclusive and Failover. While everything is given back, a read of the log may be on its way, which moves the
+ * cursor when it ends; what lies between where it was set back to and there comes neither before nor after, until everything is given back once more
+ * (seen with Pulsar 4.2.4). So what was given back has to come again in its order, the first new entry has to follow the last one
+ * that was received before, and where nothing comes at all the end of the topic has to be behind us.
  */
 export class SkippedEntries {
-  #last: EntryId | undefined;
-  #rewound = false;
+  /** One message of each entry that came and is not known to be acknowledged, in their order. */
+  readonly #held = new Fifo<HandedOutId>();
+  /** Of those that were given back the ones that have not come again. They stand behind all that is held. */
+  readonly #owed = new Fifo<HandedOutId>();
+  #arrivals = 0;
+  #lastLedger = -1n;
+  #lastEntry = -1n;
+  #isActive: boolean | undefined;
+  /** Everything was given back, and the end of the topic was not seen to be behind us since. */
+  #isDoubtful = false;
   #asks = 0;
+  /** What was missing when it registered anew. */
+  #gap: { readonly next: EntryId; readonly found: EntryId } | undefined;
+  /** The log itself has gaps, of transactions or compaction: one that was asked for by all means did not come. */
+  #hasGaps = false;
+  #timer: Timer | undefined;
+  /** Something came since the timer was set. */
+  #isBusy = false;
+  /** Counts what makes an answer about the end of the topic old news. */
+  #round = 0;
+
+  constructor(private readonly port: SkippedEntriesPort) {}
+
+  /** Nothing came since the broker began with what is unacknowledged: there is nothing to give back. */
+  get isEmpty(): boolean {
+    return this.#lastLedger < 0n;
+  }
 
   /** The broker begins with what is unacknowledged, and nothing is under way. */
   reset(): void {
-    this.#last = undefined;
-    this.#rewound = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#round++;
+    this.#held.takeAll();
+    this.#owed.takeAll();
+    this.#lastLedger = -1n;
+    this.#isDoubtful = false;
     this.#asks = 0;
+  }
+
+  /** Another consumer receives now, or this one does so again, from what is unacknowledged. */
+  activeChanged(isActive: boolean): void {
+    if (isActive !== (this.#isActive ?? true)) {
+      this.reset();
+    }
+    this.#isActive = isActive;
   }
 
   /** Everything that is unacknowledged was given back. */
   givenBack(): void {
-    this.#rewound = true;
+    const owed = [...this.#held.takeAll(), ...this.#owed.takeAll()];
+    owed
+      .filter((id) => !id.isEntryDone)
+      .slice(0, MOST_HELD)
+      .forEach((id) => this.#owed.push(id));
+    this.#isDoubtful = true;
+    this.#round++;
+    this.#watch();
   }
 
-  /** Takes note of an entry that came. @returns whether entries in front of it were skipped, so that everything should be given back again, this one too. */
-  precede({ ledgerId, entryId }: EntryId): boolean {
-    const last = this.#last;
-    if (last !== undefined && (ledgerId < last.ledgerId || (ledgerId === last.ledgerId && entryId <= last.entryId))) {
-      return false;
-    }
-    const isGap = this.#rewound && last !== undefined && ledgerId === last.ledgerId && entryId > last.entryId + 1n;
-    if (isGap && this.#asks < MOST_ASKS) {
-      this.#asks += 1;
+  /** Takes note of an entry that came. @returns whether it is to be dropped, because entries in front of it were skipped. */
+  precede(entry: EntryId): boolean {
+    if (this.#lacksBefore(entry)) {
+      this.#ask('The broker skipped entries while it was giving back.');
       return true;
     }
-    this.#last = { ledgerId, entryId };
-    this.#rewound = false;
-    this.#asks = 0;
+    this.#isBusy = true;
+    const { first } = this.#owed;
+    if (first !== undefined && first.ledgerId === entry.ledgerId && first.entryId === entry.entryId) {
+      this.#owed.shift();
+    }
+    if (this.#isNew(entry)) {
+      this.#learn(entry);
+      this.#lastLedger = entry.ledgerId;
+      this.#lastEntry = entry.entryId;
+    }
     return false;
   }
+
+  /** The first message of an entry that is to be acknowledged. */
+  hold(id: HandedOutId | undefined): void {
+    if (++this.#arrivals >= Math.max(TIDY_AFTER, this.#held.size)) {
+      this.#arrivals = 0;
+      const held = this.#held.takeAll();
+      held.filter((one) => !one.isEntryDone).forEach((one) => this.#held.push(one));
+    }
+    if (id !== undefined && this.#held.size < MOST_HELD) {
+      this.#held.push(id);
+    }
+  }
+
+  /** Something was acknowledged: what is done with in front leaves. */
+  acknowledged(): void {
+    while (this.#held.first?.isEntryDone === true) {
+      this.#held.shift();
+    }
+  }
+
+  /** Everything before an entry is acknowledged. */
+  acknowledgedBefore(entry: EntryId): void {
+    for (const ids of [this.#held, this.#owed]) {
+      while (ids.first !== undefined && stands(ids.first, entry) < 0) {
+        ids.shift();
+      }
+    }
+    this.acknowledged();
+  }
+
+  #isNew({ ledgerId, entryId }: EntryId): boolean {
+    return ledgerId > this.#lastLedger || (ledgerId === this.#lastLedger && entryId > this.#lastEntry);
+  }
+
+  #lacksBefore(entry: EntryId): boolean {
+    for (let owed = this.#owed.first; owed !== undefined && stands(owed, entry) < 0; owed = this.#owed.first) {
+      if (!owed.isEntryDone) {
+        return true;
+      }
+      this.#owed.shift();
+    }
+    if (!this.#isDoubtful || this.#hasGaps || this.isEmpty || !this.#isNew(entry)) {
+      return false;
+    }
+    const { ledgerId, entryId } = entry;
+    const next = ledgerId === this.#lastLedger ? this.#lastEntry + 1n : 0n;
+    if (entryId === next) {
+      return false;
+    }
+    this.#gap = { next: { ledgerId, entryId: next }, found: { ledgerId, entryId } };
+    return true;
+  }
+
+  /** Whether what was missing is there, now that the broker began anew with what is unacknowledged. */
+  #learn(entry: EntryId): void {
+    if (this.#gap !== undefined && !this.#isDoubtful && stands(entry, this.#gap.next) >= 0) {
+      this.#hasGaps = stands(entry, this.#gap.found) >= 0;
+      this.#gap = undefined;
+    }
+  }
+
+  /** Whether something in front of the end of the topic has not come. */
+  #lacksAtEnd({ last, passed }: TopicEnd): boolean {
+    for (let owed = this.#owed.first; owed !== undefined; owed = this.#owed.first) {
+      if (!owed.isEntryDone && (passed === undefined || stands(owed, passed) > 0)) {
+        return true;
+      }
+      this.#owed.shift();
+    }
+    return this.#isNew(last) && (passed === undefined || stands(last, passed) > 0);
+  }
+
+  #watch(): void {
+    this.#isBusy = false;
+    this.#timer ??= this.port.clock.setTimer(QUIET_MS, () => {
+      this.#timer = undefined;
+      // Never rejects: where the broker does not say, everything is asked for again.
+      void this.#look();
+    });
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isBusy || !this.port.isReceiving()) {
+      return this.#watch();
+    }
+    const round = this.#round;
+    let lacks = true;
+    let cause: unknown = 'The broker sends no more of what was given back.';
+    try {
+      lacks = this.#lacksAtEnd(await this.port.end());
+    } catch (error) {
+      cause = error;
+    }
+    if (round !== this.#round) {
+      return;
+    }
+    if (this.#isBusy || !this.port.isReceiving()) {
+      return this.#watch();
+    }
+    if (lacks) {
+      this.#ask(cause);
+    } else {
+      this.#isDoubtful = false;
+      this.#asks = 0;
+    }
+  }
+
+  #ask(cause: unknown): void {
+    this.#asks++;
+    this.port.onSkipped(this.#asks > MOST_ASKS ? 'registerAnew' : 'giveBack', cause);
+  }
+}
+
+/** Below 0: `one` stands before `other`. */
+function stands(one: EntryId, other: EntryId): number {
+  if (one.ledgerId !== other.ledgerId) {
+    return one.ledgerId < other.ledgerId ? -1 : 1;
+  }
+  return one.entryId < other.entryId ? -1 : Number(one.entryId > other.entryId);
 }

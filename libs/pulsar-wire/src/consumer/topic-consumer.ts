@@ -1,10 +1,5 @@
 import type { ClientContext } from '../client/client-context.js';
-import {
-  RequestTimeoutError,
-  toWireError,
-  UnsupportedOperationError,
-  WireClosedError,
-} from '../client/client.errors.js';
+import { RequestTimeoutError, toWireError, WireClosedError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
 import { Fifo } from '../collections/fifo.js';
 import { type Attachable, Attachment } from '../connection/attachment.js';
@@ -19,9 +14,10 @@ import type { IntakeSlab } from '../protocol/frame/intake-slab.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { parseTopicName } from '../protocol/topic/topic-name.js';
 import { CorruptEntryError, type WireError } from '../pulsar-wire.errors.js';
+import { AckBook } from './ack-book.js';
 import { AckQueue } from './ack-queue.js';
 import { AckTimeouts } from './ack-timeouts.js';
-import { idData, idOf, seekCommand, sendAck, startOf, subscribeCommand } from './consumer-commands.js';
+import { endOf, idData, seekCommand, sendAck, startOf, subscribeCommand } from './consumer-commands.js';
 import type { ConsumerOptions } from './consumer.options.js';
 import { chunkRefusal } from './chunk.js';
 import { CursorPlace, type SeekTarget } from './cursor-place.js';
@@ -31,7 +27,7 @@ import type { PartitionConsumer, PartitionListener } from './partitioned-consume
 import { PermitWindow } from './permit-window.js';
 import type { ReceivedMessage } from './received-message.js';
 import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
-import { SkippedEntries } from './skipped-entries.js';
+import { SkippedEntries, type SkippedEntriesPort } from './skipped-entries.js';
 import type { TopicEnd } from './topic-end.js';
 
 /** A consumer on one topic that is not partitioned, or on one partition. */
@@ -42,9 +38,10 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   readonly #attachment: Attachment;
   readonly #window: PermitWindow;
   readonly #place: CursorPlace;
-  readonly #skipped = new SkippedEntries();
+  readonly #skipped: SkippedEntries | undefined;
   readonly #reader: EntryReader;
   readonly #acks: AckQueue;
+  readonly #book: AckBook;
   readonly #timers: RedeliveryTimers;
   readonly #timeouts: AckTimeouts | undefined;
   readonly #ordered: boolean;
@@ -81,6 +78,8 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#timers = new RedeliveryTimers(context.clock, (ids) => this.#redeliver(ids));
     this.#timeouts = AckTimeouts.of(context.clock, options.ackTimeoutMs, (ids) => this.#redeliver(ids));
     this.#attachment = new Attachment(context, this);
+    this.#skipped = this.#ordered ? new SkippedEntries(this.#redelivery()) : undefined;
+    this.#book = new AckBook(options, this.#acks, this.#reader, this.#timeouts, this.#skipped);
   }
 
   /** Messages received and not handed out: what a batch brought beyond the permits. */
@@ -108,43 +107,11 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   ack(id: HandedOutId): Promise<void> {
-    this.#timeouts?.remove(id);
-    if (id.batch === undefined) {
-      id.loan?.giveBack();
-      return this.#acks.addSingle(id.ledgerId, id.entryId);
-    }
-    id.batch.acknowledge(id.batchIndex);
-    if (id.batch.remaining === 0) {
-      this.#reader.forget(id.batch);
-    }
-    return this.#acks.addBatch(id.batch);
+    return this.#book.ack(id);
   }
 
   ackCumulative(id: HandedOutId): Promise<void> {
-    if (!this.#ordered) {
-      return Promise.reject(
-        new UnsupportedOperationError(
-          `Cumulative acknowledgement has no effect on a subscription of type ${this.options.type}.`,
-          'Acknowledge each message, or subscribe with type Exclusive or Failover.',
-        ),
-      );
-    }
-    this.#timeouts?.removeThrough(id);
-    this.#reader.forgetBefore(id);
-    const { ledgerId, entryId, batch } = id;
-    if (batch === undefined) {
-      return this.#acks.addCumulative({ ledgerId, entryId });
-    }
-    batch.acknowledgeThrough(id.batchIndex);
-    if (batch.remaining === 0) {
-      this.#reader.forget(batch);
-      return this.#acks.addCumulative({ ledgerId, entryId });
-    }
-    return this.#acks.addCumulative(
-      this.options.batchIndexAck === false
-        ? { ledgerId, entryId: entryId - 1n }
-        : { ledgerId, entryId, ackSet: batch.ackSetHalves(), batchSize: batch.size },
-    );
+    return this.#book.ackCumulative(id);
   }
 
   nack(id: HandedOutId, delayMs = nackDelayMs(this.options.nackBackoff, id.redeliveryCount)): void {
@@ -155,10 +122,14 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   redeliverUnacknowledged(): void {
+    if (this.#skipped?.isEmpty === true) {
+      // What comes from now on comes for the first time since the broker began with what is unacknowledged.
+      return;
+    }
     this.#clearTimers();
     this.#reader.reset();
     this.#clearQueue();
-    this.#skipped.givenBack();
+    this.#skipped?.givenBack();
     this.#epoch++;
     this.#connection?.send('redeliverUnacknowledgedMessages', {
       consumerId: this.#id,
@@ -171,6 +142,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   async seek(target: SeekTarget): Promise<void> {
     const connection = this.#connected();
     this.#seeking = true;
+    this.#skipped?.reset();
     // An acknowledgement that arrives behind the seek would move the cursor past what was sought.
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
     this.#clearTimers();
@@ -182,8 +154,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     } catch (error) {
       if (this.#connection === connection) {
         // The broker has kept the registration, to which it does not send again what was thrown away here.
-        this.#leave(connection);
-        this.#attachment.lost(connection, error);
+        this.#registerAnew(connection, error);
       }
       throw error;
     } finally {
@@ -198,13 +169,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   async ends(): Promise<readonly TopicEnd[]> {
-    const { lastMessageId, consumerMarkDeletePosition: passed } = await this.#connected().request(
-      'getLastMessageId',
-      (requestId) => ({ consumerId: this.#id, requestId }),
-      'getLastMessageIdResponse',
-    );
-    const { partition } = parseTopicName(this.topic);
-    return [{ last: idOf(lastMessageId, partition), passed: passed && idOf(passed, partition) }];
+    return [await endOf(this.#connected(), this.#id, parseTopicName(this.topic).partition)];
   }
 
   close(): Promise<void> {
@@ -279,6 +244,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   onActiveChange(isActive: boolean): void {
+    this.#skipped?.activeChanged(isActive);
     this.#tell(() => this.listener.onActiveChange?.(isActive));
   }
 
@@ -292,27 +258,34 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
       entry = decodeEntry(bytes, start, end);
     } catch (error) {
       this.#window.charged(1);
-      this.#dropCorrupt(header, error);
+      if (!this.#comesTooEarly(header)) {
+        this.#dropCorrupt(header, error);
+      }
       return;
     }
     this.#attachment.proven();
     this.#window.charged(this.#reader.charged(header, entry));
-    const stale = this.#seeking || (this.#ordered && (header.consumerEpoch ?? this.#epoch) < this.#epoch);
-    if (!stale && this.#ordered && this.#skipped.precede(header)) {
-      this.redeliverUnacknowledged();
-    } else if (!stale && !this.#isForOthers(header, entry)) {
+    if (!this.#comesTooEarly(header) && !this.#isForOthers(header, entry)) {
       try {
         const maxBytes = this.#connection?.maxMessageBytes ?? 0;
         const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#place.after, memory);
         this.#enqueue(messages);
         if (settled) {
           this.#acknowledge(header);
+        } else {
+          this.#skipped?.hold(messages[0]?.id);
         }
       } catch (error) {
         this.#dropCorrupt(header, error);
       }
     }
     this.#drain();
+  }
+
+  /** It was sent before everything was given back or sought, or entries in front of it were skipped: it comes again. */
+  #comesTooEarly(header: MessageHeader): boolean {
+    const stale = this.#seeking || (this.#ordered && (header.consumerEpoch ?? this.#epoch) < this.#epoch);
+    return stale || this.#skipped?.precede(header) === true;
   }
 
   /** Entries that no application may see. */
@@ -410,6 +383,22 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     });
   }
 
+  #redelivery(): SkippedEntriesPort {
+    return {
+      clock: this.context.clock,
+      isReceiving: () => this.#connection !== undefined && this.#closing === undefined && this.#window.atBroker > 0,
+      end: async () => endOf(this.#connected(), this.#id, parseTopicName(this.topic).partition),
+      onSkipped: (again, cause) => {
+        this.context.emit({ type: 'entries-skipped', topic: this.topic, cause });
+        if (again === 'registerAnew' && this.#connection !== undefined) {
+          this.#registerAnew(this.#connection, cause);
+        } else {
+          this.redeliverUnacknowledged();
+        }
+      },
+    };
+  }
+
   #connected(): Connection {
     if (this.#connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
       throw this.#ended ?? new WireClosedError('consumer', { cause: 'It is not connected at the moment.' });
@@ -428,7 +417,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   #forgetReceived(): void {
-    this.#skipped.reset();
+    this.#skipped?.reset();
     this.#window.detached();
     this.#reader.reset();
     this.#clearQueue();
@@ -475,6 +464,11 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   #leave(connection: Connection): void {
     connection.removeConsumer(this.#id, this);
     connection.send('closeConsumer', { consumerId: this.#id, requestId: this.context.nextId() });
+  }
+
+  #registerAnew(connection: Connection, cause: unknown): void {
+    this.#leave(connection);
+    this.#attachment.lost(connection, cause);
   }
 
   #end(cause: WireError): void {

@@ -38,6 +38,11 @@ export function eventLine(event: ClientEvent): EventLine | undefined {
       };
     case 'entry-dropped':
       return { level: 'error', text: `Entry ${event.entry} of ${event.topic} cannot be read: ${reason(event.cause)}` };
+    case 'entries-skipped':
+      return {
+        level: 'warn',
+        text: `Entries of ${event.topic} that were given back have not come again and are asked for once more: ${reason(event.cause)}`,
+      };
     case 'listener-failed':
       return { level: 'error', text: `A listener on ${event.topic} threw: ${reason(event.cause)}` };
     case 'unexpected-command':
