@@ -109,6 +109,10 @@ export interface WireConsumer {
   lastMessageIds(): Promise<readonly MessageId[]>;
   /** Sends what is to be acknowledged, waits for its receipts and closes. Idempotent. */
   close(): Promise<void>;
-  /** Deletes the subscription with its cursor, then closes. */
+  /**
+   * Deletes the subscription with its cursor, then closes.
+   *
+   * @throws {@link WireError}: the consumer goes on as before, and may be asked again; it is closed only where some of several partitions are deleted.
+   */
   unsubscribe(): Promise<void>;
 }

@@ -77,6 +77,36 @@ describe('a consumer of a topic with partitions', () => {
     }
   }
 
+  it('goes on where every partition refuses to be left for good, and may be asked again', async () => {
+    const consumer = await subscribe();
+    broker.script('unsubscribe', (connection, { requestId }) => {
+      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
+      return true;
+    });
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+    consumer.permit(10);
+    await publish('a');
+    await clock.advance(1_000);
+    expect(sorted()).toEqual(['0a', '1a', '2a']);
+
+    broker.unscript('unsubscribe');
+    await finish(consumer.unsubscribe());
+    expect(broker.consumers).toBe(0);
+  });
+
+  it('closes as a whole where one partition refuses to be left for good and others are', async () => {
+    const consumer = await subscribe();
+    broker.script('unsubscribe', (connection, { requestId }) => {
+      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
+      broker.unscript('unsubscribe');
+      return true;
+    });
+
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+
+    expect(broker.consumers).toBe(0);
+  });
+
   it('gives back the message whose listener threw, and goes on with all others', async () => {
     await publish('abc');
     let failures = 0;

@@ -149,8 +149,15 @@ export class PartitionedConsumer implements WireConsumer {
   }
 
   async unsubscribe(): Promise<void> {
-    this.#closed = true;
-    await Promise.all(this.#partitions.map(({ consumer }) => consumer.unsubscribe()));
+    const results = await Promise.allSettled(this.#partitions.map(({ consumer }) => consumer.unsubscribe()));
+    const failure = results.find((result) => result.status === 'rejected');
+    if (results.some((result) => result.status === 'fulfilled')) {
+      // Where some are gone their messages would be lost silently, so the others go too.
+      await this.close();
+    }
+    if (failure !== undefined) {
+      throw failure.reason;
+    }
   }
 
   async #closeAll(): Promise<void> {
