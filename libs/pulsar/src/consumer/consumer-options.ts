@@ -192,6 +192,10 @@ export interface PulsarConsumerHandle {
   resume(): void;
   /** Stops intake, waits for running handlers (25 s at most), gives back the rest and leaves the subscription in place. Idempotent. */
   close(): Promise<void>;
-  /** Like {@link close}, and deletes the subscription with its cursor. */
+  /**
+   * Like {@link close}, and deletes the subscription with its cursor.
+   *
+   * @throws PulsarError when it cannot be deleted, as beside another consumer: this one is closed all the same.
+   */
   unsubscribe(): Promise<void>;
 }

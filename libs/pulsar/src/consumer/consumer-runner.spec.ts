@@ -197,6 +197,26 @@ describe('a consumer that stops', () => {
   });
 });
 
+describe('a consumer whose subscription cannot be deleted', () => {
+  it('says so and has left it all the same: another one takes over', async () => {
+    const { broker, clock, consumers, publisher } = await open();
+    const other = await open({ broker });
+    const seen: string[] = [];
+    const common = { topic: 't', subscription: 's', type: 'Failover' } as const;
+    const handle = await consumers.register(common, (n: number) => void seen.push(`first ${n}`));
+    await other.consumers.register(common, (n: number) => void seen.push(`second ${n}`));
+
+    const refused = expect(handle.unsubscribe()).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_CONSUMER_BUSY' });
+    await clock.advance(1_000);
+    await refused;
+    expect(handle.state.status).toBe('closed');
+    await publisher.publish('t', 1);
+    await clock.advance(1_000);
+
+    expect(seen).toEqual(['second 1']);
+  });
+});
+
 describe('an outage', () => {
   it('ends although a probe hangs', async () => {
     const { clock, consumers, publisher } = await open();

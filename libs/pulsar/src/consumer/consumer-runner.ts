@@ -357,10 +357,12 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
     if (signal?.aborted === true) {
       timeUp();
     }
-    const interrupted = (await this.#drained) ?? 0;
-    timer.cancel();
-    signal?.removeEventListener('abort', timeUp);
-    return interrupted;
+    try {
+      return (await this.#drained) ?? 0;
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener('abort', timeUp);
+    }
   }
 
   /**
@@ -385,9 +387,9 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
   }
 
   async #close(leave: () => Promise<void>): Promise<void> {
-    await this.finish(this.#consumer.drainTimeoutMs);
-    this.#delivery.close();
     try {
+      await this.finish(this.#consumer.drainTimeoutMs);
+      this.#delivery.close();
       await leave();
     } finally {
       this.#status = 'closed';
@@ -459,7 +461,6 @@ export class ConsumerRunner<T> implements PulsarConsumerHandle {
       await this.#links.unsubscribe();
     } catch (error) {
       this.#logger.warn(`${this.id}: subscription ${this.subscription} could not be deleted (${messageOf(error)}).`);
-      await this.#links.close();
     }
   }
 

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { IncomingMessage, TransportConsumer, TransportConsumerListener } from '../transport/pulsar.transport.js';
 import { SubscriptionLink } from './subscription-link.js';
 
-const message: IncomingMessage = {
-  id: { toString: () => 'id' },
+const message: Omit<IncomingMessage, 'id'> = {
   topic: 't',
   payload: new Uint8Array(),
   tombstone: false,
@@ -19,8 +18,10 @@ const message: IncomingMessage = {
   sequenceId: 0n,
 };
 
-/** Connected to a transport that counts the permits which it has not used. */
-async function open(window: number, maxBytes?: number) {
+/** Connected to a transport that counts the permits which it has not used; what is given back comes again, for nobody else is there. */
+async function open(window: number, maxBytes?: number, returnsLate = false) {
+  const clock = new VirtualClock();
+  const nacks: number[] = [];
   const permits: number[] = [];
   let unused = 0;
   let listener: TransportConsumerListener | undefined;
@@ -36,14 +37,17 @@ async function open(window: number, maxBytes?: number) {
       permits.push(count);
       unused += count;
     },
-    nack: () => undefined,
+    nack: (id, delayMs) => {
+      nacks.push(delayMs);
+      clock.setTimer(delayMs, () => unused > 0 && deliver(0, id.toString()));
+    },
   };
   const link = new SubscriptionLink({
-    clock: new VirtualClock(),
+    clock,
     random: new SeededRandom(),
     window,
     maxBytes,
-    returnsLate: false,
+    returnsLate,
     subscribe: (heard) => {
       listener = heard;
       return Promise.resolve(transport);
@@ -54,11 +58,11 @@ async function open(window: number, maxBytes?: number) {
     onReconnected: () => undefined,
   });
   await link.connect();
-  const deliver = (bytes = 0): void => {
+  const deliver = (bytes = 0, id = 'id'): void => {
     unused--;
-    listener?.onMessage({ ...message, payload: new Uint8Array(bytes) });
+    listener?.onMessage({ ...message, id: { toString: () => id }, payload: new Uint8Array(bytes) });
   };
-  return { deliver, link, permits, unused: () => unused };
+  return { clock, deliver, link, nacks, permits, unused: () => unused };
 }
 
 describe('SubscriptionLink', () => {
@@ -100,6 +104,18 @@ describe('SubscriptionLink', () => {
         }
       }),
     );
+  });
+
+  it('gives back at once what comes behind the stop, and what nobody else has taken after a second', async () => {
+    const { clock, deliver, link, nacks } = await open(1_000, undefined, true);
+    link.stopIntake();
+    deliver(0, 'a');
+    deliver(0, 'b');
+    expect(nacks).toEqual([0, 0]);
+
+    await clock.advance(5_000);
+
+    expect(nacks).toEqual([0, 0, ...Array.from({ length: 12 }, () => 1_000)]);
   });
 
   it('asks for no more bytes than may be out, by what messages weighed of late, and is never stuck', async () => {

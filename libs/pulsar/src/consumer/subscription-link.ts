@@ -3,6 +3,9 @@ import { backoffDelayMs, type Clock, type Random, type Timer } from '@smartpulse
 import { RECONNECT_BACKOFF } from '../connection/startup.js';
 import type { IncomingMessage, TransportConsumer, TransportConsumerListener } from '../transport/pulsar.transport.js';
 
+/** After how long a message is given back that came behind the stop once more, in milliseconds. */
+const RETURN_AGAIN_MS = 1_000;
+
 /** One transport consumer and whether it is gone. */
 export interface LinkedConsumer {
   readonly transport: TransportConsumer;
@@ -46,6 +49,8 @@ export class SubscriptionLink {
   #out = 0;
   /** Permits that are given to the present consumer and not used. */
   #given = 0;
+  /** Messages that came behind the stop and were given back: no more of them than permits that the broker had. */
+  readonly #returned = new Set<string>();
   #stopped = false;
 
   constructor(options: SubscriptionLinkOptions) {
@@ -162,10 +167,16 @@ export class SubscriptionLink {
     }
   }
 
+  /** Deletes the subscription; the transport's consumer is closed in any case. */
   async unsubscribe(): Promise<void> {
     this.stopIntake();
     await this.#reconnecting;
-    await this.#current?.transport.unsubscribe();
+    try {
+      await this.#current?.transport.unsubscribe();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /**
@@ -175,7 +186,10 @@ export class SubscriptionLink {
    */
   #late(linked: LinkedConsumer, message: IncomingMessage): void {
     if (this.#options.returnsLate && !linked.lost) {
-      linked.transport.nack(message.id, 0);
+      const id = message.id.toString();
+      // What comes back found nobody else: at once each time, it would go round as fast as the broker sends.
+      linked.transport.nack(message.id, this.#returned.has(id) ? RETURN_AGAIN_MS : 0);
+      this.#returned.add(id);
     }
   }
 

@@ -25,12 +25,7 @@ export class SubscriptionLinks {
    */
   async connect(): Promise<void> {
     const missing = this.#links.filter((link) => !link.begun);
-    const results = await Promise.allSettled(missing.map((link) => link.connect()));
-    for (const result of results) {
-      if (result.status === 'rejected') {
-        throw result.reason;
-      }
-    }
+    await allDone(missing.map((link) => link.connect()));
   }
 
   /** Goes on to connect in the background what is not connected yet. */
@@ -58,10 +53,21 @@ export class SubscriptionLinks {
 
   /** Closes the transport's consumers: what they have not acknowledged goes to others. */
   async close(): Promise<void> {
-    await Promise.all(this.#links.map((link) => link.close()));
+    await allDone(this.#links.map((link) => link.close()));
   }
 
+  /** Deletes the subscriptions; the transport's consumers are closed in any case. */
   async unsubscribe(): Promise<void> {
-    await Promise.all(this.#links.map((link) => link.unsubscribe()));
+    await allDone(this.#links.map((link) => link.unsubscribe()));
+  }
+}
+
+/** Waits for all of them, whatever becomes of some. @throws the first failure. */
+async function allDone(works: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(works);
+  for (const result of results) {
+    if (result.status === 'rejected') {
+      throw result.reason;
+    }
   }
 }

@@ -100,11 +100,6 @@ export class LetterReader {
     await this.#consumer?.close();
   }
 
-  /** Like {@link close}, and leaves no subscription. */
-  async leave(): Promise<void> {
-    await (this.#options.subscribe.durable ? this.#consumer?.unsubscribe() : this.#consumer?.close());
-  }
-
   #take(message: IncomingMessage): void {
     const id = message.id.toString();
     if (this.#seen.has(id)) {

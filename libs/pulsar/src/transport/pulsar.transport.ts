@@ -125,7 +125,11 @@ export interface TransportConsumer {
   nack(id: MessageId, delayMs: number): void;
   /** Resolves when acknowledgements on the way are settled. Unacknowledged messages go to other consumers. Idempotent. */
   close(): Promise<void>;
-  /** Deletes the subscription with its cursor, then closes. */
+  /**
+   * Deletes the subscription with its cursor, then closes.
+   *
+   * @throws PulsarError when it cannot be deleted: then the consumer is still to be closed.
+   */
   unsubscribe(): Promise<void>;
 }
 
