@@ -11,6 +11,15 @@ const project = (name: string, include: string[], extra: object = {}) => ({
   test: { name, include, environment: 'node', setupFiles: ['test/support/setup.ts'], ...extra },
 });
 
+/** Suites of the real servers in which servers die, hang or hand over while clocks run: they have the machine to themselves. */
+const alone = [
+  'test/services/**/{faults,cluster,sentinel,outage,drain,modes}.spec.ts',
+  'test/services/**/*-{faults,cluster}.spec.ts',
+  'test/services/pulsar-transports/{broker,wire-client}/*.spec.ts',
+  'test/services/redis/{channel,messaging-sets,outside-copy,pressure}.spec.ts',
+];
+const onServers = { testTimeout: 300_000, hookTimeout: 300_000 };
+
 export default defineConfig({
   test: {
     // Vitest leaves one processor to itself: of two that would be half of them, and its own work is little.
@@ -25,7 +34,14 @@ export default defineConfig({
       project('e2e', ['test/e2e/**/*.e2e-spec.ts'], { testTimeout: 120_000, hookTimeout: 60_000 }),
       project('architecture', ['test/architecture/**/*.spec.ts'], { testTimeout: 60_000, hookTimeout: 60_000 }),
       project('consumer', ['test/consumer/**/*.spec.ts'], { testTimeout: 600_000, hookTimeout: 600_000 }),
-      project('services', ['test/services/**/*.spec.ts'], { testTimeout: 300_000, hookTimeout: 300_000 }),
+      // Two at once: a suite waits for its servers most of the time. First these, then one after the other those that stay alone.
+      project('services', ['test/services/**/*.spec.ts'], {
+        ...onServers,
+        exclude: alone,
+        maxWorkers: 2,
+        sequence: { groupOrder: 1 },
+      }),
+      project('services-alone', alone, { ...onServers, fileParallelism: false, sequence: { groupOrder: 2 } }),
     ],
   },
 });

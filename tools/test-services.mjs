@@ -78,9 +78,13 @@ function run(projects, filters, flags = []) {
   return spawnSync('vitest', ['run', ...named, ...flags, ...filters, ...options], { stdio: 'inherit' }).status ?? 1;
 }
 
-// One file after the other: each starts servers of its own, and servers that fight for the processor are slow to start.
-const status = run(['services'], isNamed ? [`${suites}/${name}/`] : [], ['--no-file-parallelism']);
+// Some suites start the built apps. They build, too, where they are run by themselves; two at once would write the same files.
+if (spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' }).status !== 0) {
+  process.exit(1);
+}
+const onServers = ['services', 'services-alone'];
+const status = run(onServers, isNamed ? [`${suites}/${name}/`] : []);
 const beside = alongside.get(name);
 const statusBeside =
-  beside === undefined ? 0 : run(['unit', 'contract', 'property', 'wire', 'services'], beside, ['--passWithNoTests']);
+  beside === undefined ? 0 : run(['unit', 'contract', 'property', 'wire', ...onServers], beside, ['--passWithNoTests']);
 process.exit(status === 0 ? statusBeside : status);

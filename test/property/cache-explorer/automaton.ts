@@ -134,9 +134,10 @@ export class Automaton<TInput, TOutput, TView> {
   }
 }
 
-/** Everything that can go on without time has gone on. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
+/** Everything that can go on without time has gone on: microtasks, from one of which this begins, run out before the next tick. */
+export async function settled(): Promise<void> {
+  await Promise.resolve();
+  await new Promise<void>((resolve) => {
+    process.nextTick(resolve);
   });
 }

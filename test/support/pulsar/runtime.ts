@@ -1,11 +1,18 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchJars, hasJars, jarsFolder, PULSAR_VERSION } from './jars.js';
 
 /** What Pulsar's processes run on. */
 export type PulsarRuntime =
-  | { readonly kind: 'java'; readonly java: string; readonly classpath: string }
+  | {
+      readonly kind: 'java';
+      readonly java: string;
+      readonly classpath: string;
+      /** Where the classes of a start are kept, or would be: an archive of this very Java. */
+      readonly classArchive: string;
+    }
   | { readonly kind: 'docker'; readonly image: string; readonly classpath: string };
 
 /** A runtime, or a sentence that says what is missing and how to get it. */
@@ -51,8 +58,8 @@ export async function runtimeForTests(): Promise<PulsarRuntime | undefined> {
 }
 
 async function prepareJava(): Promise<RuntimeSearch> {
-  const java = findJava();
-  if (java === undefined) {
+  const found = findJava();
+  if (found === undefined) {
     return missing(`Java ${OLDEST_JAVA} or later is missing: ${INSTALL} (or start a Docker engine)`);
   }
   if (!hasJars() && spawnSync('mvn', ['--version'], { timeout: PROBE_TIMEOUT_MS }).status !== 0) {
@@ -63,7 +70,10 @@ async function prepareJava(): Promise<RuntimeSearch> {
   } catch (error) {
     return missing(`Maven could not fetch its jars, check the network or ~/.m2/settings.xml: ${outputOf(error)}`);
   }
-  return { available: true, runtime: { kind: 'java', java, classpath: join(jarsFolder(), '*') } };
+  const { java, version } = found;
+  const release = createHash('sha256').update(version).digest('hex').slice(0, 12);
+  const classArchive = join(dirname(jarsFolder()), `classes-${release}.jsa`);
+  return { available: true, runtime: { kind: 'java', java, classpath: join(jarsFolder(), '*'), classArchive } };
 }
 
 async function prepareDocker(): Promise<RuntimeSearch> {
@@ -86,13 +96,16 @@ function hasDockerEngine(): boolean {
   return process.platform === 'linux' && status === 0 && stdout.trim() === 'linux';
 }
 
-function findJava(): string | undefined {
+/** The command, and all that it says of its version. */
+function findJava(): { readonly java: string; readonly version: string } | undefined {
   const home = process.env['JAVA_HOME'];
-  const candidates = home === undefined ? ['java'] : [join(home, 'bin', 'java'), 'java'];
-  return candidates.find((java) => {
+  for (const java of home === undefined ? ['java'] : [join(home, 'bin', 'java'), 'java']) {
     const { stderr, status } = spawnSync(java, ['-version'], { encoding: 'utf8', timeout: PROBE_TIMEOUT_MS });
-    return status === 0 && Number(/version "(\d+)/.exec(stderr)?.[1]) >= OLDEST_JAVA;
-  });
+    if (status === 0 && Number(/version "(\d+)/.exec(stderr)?.[1]) >= OLDEST_JAVA) {
+      return { java, version: stderr };
+    }
+  }
+  return undefined;
 }
 
 function missing(what: string): RuntimeSearch {

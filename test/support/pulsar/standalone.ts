@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { logFileFor, runFolder } from '../process/cache-folder.js';
 import { freePorts } from '../process/free-ports.js';
-import { ServerStartError, type ServerProcess } from '../process/server-process.js';
+import { ServerStartError, type ServerProcess, type StopOptions } from '../process/server-process.js';
 import { PulsarAdmin } from './admin.js';
 import {
   bookieProperties,
@@ -23,6 +23,8 @@ export interface StandaloneOptions extends BrokerFeatures {
   readonly memoryMiB?: number | undefined;
   /** Compiles for speed instead of a quick start: for benchmarks. @defaultValue false */
   readonly optimised?: boolean | undefined;
+  /** Where Java writes the classes that it has loaded when it ends, for later starts. */
+  readonly classArchiveTo?: string | undefined;
   /** Where configuration and data live. @defaultValue a folder of its own, removed by `stop()` */
   readonly folder?: string | undefined;
   /** The broker outlives this process; then the folder stays, too. @defaultValue false */
@@ -114,6 +116,7 @@ export class PulsarStandalone implements AsyncDisposable {
       logFile: logFileFor('pulsar-standalone'),
       memoryMiB: options.memoryMiB ?? 320,
       optimised: options.optimised,
+      classArchiveTo: options.classArchiveTo,
       detached: options.detached,
     };
     return new PulsarStandalone(runtime, command, ports, access, options);
@@ -186,8 +189,8 @@ export class PulsarStandalone implements AsyncDisposable {
   }
 
   /** Ends the broker in order, for `restart()`. */
-  async shutDown(): Promise<void> {
-    await this.#process.stop();
+  async shutDown(options?: StopOptions): Promise<void> {
+    await this.#process.stop(options);
   }
 
   /** Freezes the broker with its connections open. */

@@ -28,7 +28,7 @@ export class Keyspace<P> {
   // Iterates from the key unused for longest: use and write set a key anew.
   readonly #slots = new Map<string, Slot<P>>();
   // For scans: a key stays in the part in which it began, however often it is used or written.
-  readonly #parts: readonly Set<string>[] = Array.from({ length: PARTS }, () => new Set<string>());
+  readonly #parts: Set<string>[] = [];
   #created = 0;
   #bytes = 0;
   #evicted = 0;
@@ -119,11 +119,7 @@ export class Keyspace<P> {
   }
 
   #nextPart(): Set<string> {
-    const part = this.#parts[this.#created++ % PARTS];
-    if (part === undefined) {
-      throw new RangeError('A keyspace has parts.');
-    }
-    return part;
+    return (this.#parts[this.#created++ % PARTS] ??= new Set());
   }
 
   #live(key: string): Slot<P> | undefined {
