@@ -34,6 +34,7 @@ class FakeServer extends TransactionServers {
   opened = 0;
   fateOf: (commands: readonly Command[]) => Fate = () => 'sound';
   delayMs: () => number = () => 0;
+  openingMs = 0;
   /** What a command is refused for. */
   errorOf: (name: string) => string | undefined = () => undefined;
 
@@ -51,6 +52,9 @@ class FakeServer extends TransactionServers {
       name: key,
       open: async () => {
         this.opened += 1;
+        if (this.openingMs > 0) {
+          await this.clock.sleep(this.openingMs);
+        }
         return new FakeConnection(this);
       },
     };
@@ -352,6 +356,29 @@ describe('RedisTransactions', () => {
     await expect(increment('a', { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before');
   });
 
+  it('takes nothing of work that goes on after the caller has aborted, also while the connection is made ready for the next one', async () => {
+    const { clock, server, transactions } = stage();
+    const sent: string[] = [];
+    server.delayMs = () => 2;
+    server.fateOf = (commands) => {
+      sent.push(...commands.map(([name]) => name));
+      return 'sound';
+    };
+    const caller = new AbortController();
+    let seen: RedisTransaction | undefined;
+    const run = transactions.run(['a'], (tx) => new Promise<void>(() => (seen = tx)), { signal: caller.signal });
+    const aborted = expect(run).rejects.toThrow('gone');
+    await clock.advance(4);
+    caller.abort(new Error('gone'));
+    await clock.settle();
+    expect(sent).toEqual(['WATCH', 'UNWATCH']);
+    expect(() => seen?.queue('INCR', 'a')).toThrow(InvalidTransactionError);
+    await expect(seen?.read('GET', 'a')).rejects.toThrow('its work has ended');
+    await clock.advance(4);
+    await aborted;
+    expect(sent).toEqual(['WATCH', 'UNWATCH']);
+  });
+
   it('leaves the line when the caller aborts, or the time to wait is over, and lets the next one in', async () => {
     const { clock, transactions } = stage({ maxConnections: 1, maxWaiting: 2, waitTimeoutMs: 100 });
     let release: () => void = () => {};
@@ -378,6 +405,11 @@ describe('RedisTransactions', () => {
     await expect(transactions.run(['a', 'elsewhere'], none)).rejects.toThrow(CrossSlotError);
     await expect(transactions.run(['a'], none, { attempts: 0 })).rejects.toThrow(/option "attempts"/);
     expect(server.opened).toBe(0);
+    for (const key of ['{shop:prices:a}:v.7', Buffer.from('{shop:prices:a}:v.7')]) {
+      await expect(transactions.run(['a'], async (tx) => tx.queue('SET', key, 'x'))).rejects.toThrow(
+        /under the prefix "shop"/,
+      );
+    }
     for (const command of ['WATCH', 'exec', 'Subscribe', 'BLPOP', 'client']) {
       await expect(transactions.run(['a'], async (tx) => tx.queue(command, 'a'))).rejects.toThrow(
         InvalidTransactionError,
@@ -403,5 +435,48 @@ describe('RedisTransactions', () => {
     await clock.advance(10_000);
     await lost;
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('opens nothing and sends nothing once it is closed, also of a run that was between two attempts', async () => {
+    const { clock, server, transactions } = stage({ commandTimeoutMs: 50 });
+    let attempts = 0;
+    const run = transactions.run(
+      ['a'],
+      async (tx) => {
+        attempts = tx.attempt;
+        server.increment('a');
+        tx.queue('INCR', 'a');
+      },
+      { attempts: 1_000 },
+    );
+    const ended = expect(run).rejects.toThrow(RedisTransactionsClosedError);
+    await clock.advance(1_000);
+    const closing = transactions.close();
+    await clock.advance(50);
+    await closing;
+    await ended;
+    expect(clock.pendingTimers).toBe(0);
+    const [opened, tried] = [server.opened, attempts];
+    await clock.advance(10_000);
+    expect([server.opened, attempts, server.open.size]).toEqual([opened, tried, 0]);
+    expect(transactions.stats().failed).toBe(1);
+  });
+
+  it('drops a connection that is there only after it was closed', async () => {
+    const { clock, server, transactions } = stage({ commandTimeoutMs: 50 });
+    server.openingMs = 60;
+    const sent: string[] = [];
+    server.fateOf = (commands) => {
+      sent.push(...commands.map(([name]) => name));
+      return 'sound';
+    };
+    const ended = expect(transactions.run(['a'], async () => {})).rejects.toThrow(RedisTransactionsClosedError);
+    await clock.settle();
+    const closing = transactions.close();
+    await clock.advance(50);
+    await closing;
+    await clock.advance(10);
+    await ended;
+    expect([sent, server.opened, server.open.size]).toEqual([[], 1, 0]);
   });
 });

@@ -81,6 +81,8 @@ export class RedisTransactions {
   readonly #used = new Set<TransactionConnection>();
   readonly #counters = startCounting();
   readonly #runs = new Set<Promise<unknown>>();
+  /** Aborts when the time of those that ran at the end is over. */
+  readonly #over = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(parts: RedisTransactionsParts) {
@@ -136,6 +138,7 @@ export class RedisTransactions {
     });
     await Promise.race([Promise.allSettled(this.#runs), late]);
     timer?.cancel();
+    this.#over.abort(new RedisTransactionsClosedError());
     this.#used.forEach((connection) => connection.drop());
     await this.#idle.close();
   }
@@ -195,6 +198,7 @@ export class RedisTransactions {
     let redirections = 0;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
+      this.#over.signal.throwIfAborted();
       const { server, asks } = to ?? { server: this.#holding(keys), asks: false };
       const end = await this.#attemptAt(server, asks, keys, attempt, work, signal);
       to = undefined;
@@ -213,7 +217,11 @@ export class RedisTransactions {
         throw end.kind === 'conflicted' ? new RedisTransactionConflictError(attempts) : end.failure;
       }
       if (end.kind !== 'lost' && !(end.kind === 'redirected' && redirections <= MAX_REDIRECTIONS)) {
-        await clock.sleep(backoffDelayMs(BACKOFF, attempt, random), signal);
+        const over = this.#over.signal;
+        await clock.sleep(
+          backoffDelayMs(BACKOFF, attempt, random),
+          signal === undefined ? over : AbortSignal.any([signal, over]),
+        );
       }
     }
   }
@@ -232,6 +240,7 @@ export class RedisTransactions {
     const connection = await this.#connect(server);
     this.#used.add(connection);
     try {
+      this.#over.signal.throwIfAborted();
       const parts = {
         connection,
         keys,

@@ -106,6 +106,11 @@ export class TransactionAttempt {
     });
     const onAbort = (): void => interrupt(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
+    const end = (): void => {
+      this.#ended = true;
+      timer?.cancel();
+      signal?.removeEventListener('abort', onAbort);
+    };
     try {
       signal?.throwIfAborted();
       timer = clock.setTimer(workTimeoutMs, () => {
@@ -115,6 +120,8 @@ export class TransactionAttempt {
       });
       return { value: await Promise.race([work(this.#handle()), interrupted]) };
     } catch (error) {
+      // At once, for it may go on: nothing of it comes behind what makes the connection ready for the next one.
+      end();
       this.#aborted.abort(error);
       if (this.#isOver() && !RedisTransactionTimeoutError.is(error)) {
         // What broke the attempt is what the work failed of, or would have been stopped by.
@@ -123,9 +130,7 @@ export class TransactionAttempt {
       await this.#unwatch();
       throw error;
     } finally {
-      this.#ended = true;
-      timer?.cancel();
-      signal?.removeEventListener('abort', onAbort);
+      end();
     }
   }
 

@@ -31,9 +31,7 @@ export function checkCommand(command: string): void {
 /** Checks a command that changes something: its first parameter is its key, or its first one. @throws InvalidTransactionError */
 export function checkChange(prefix: string, command: string, [key]: readonly CommandArgument[]): void {
   checkCommand(command);
-  if (typeof key === 'string') {
-    checkForeign(prefix, key);
-  }
+  checkForeign(prefix, String(key));
 }
 
 /**
