@@ -103,9 +103,18 @@ export interface WireConsumer {
   nack(id: HandedOutId, delayMs?: number): void;
   /** Asks for everything that is not acknowledged, now. */
   redeliverUnacknowledged(): void;
-  /** Moves the subscription behind a message, or to what was published at a time (milliseconds since 1970). */
+  /**
+   * Moves the subscription behind a message, or to what was published at a time (milliseconds since 1970).
+   *
+   * @throws {@link WireError}; {@link ConnectionError} while a lost connection is made anew.
+   */
   seek(target: SeekTarget): Promise<void>;
-  /** The place of the last message of the topic, or of each of its partitions by their numbers; entry −1 = there is none. */
+  /**
+   * The place of the last message of the topic, or of each of its partitions by their numbers; entry −1 = there is none. Over a lost connection it is
+   * asked for again.
+   *
+   * @throws {@link RequestTimeoutError} when there is no answer within `operationTimeoutMs`; {@link WireError}
+   */
   lastMessageIds(): Promise<readonly MessageId[]>;
   /** Sends what is to be acknowledged, waits for its receipts and closes. Idempotent. */
   close(): Promise<void>;

@@ -1,11 +1,12 @@
 import type { ClientContext } from '../client/client-context.js';
-import { RequestTimeoutError, toWireError, WireClosedError } from '../client/client.errors.js';
+import { ConnectionError, RequestTimeoutError, toWireError, WireClosedError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
 import { Fifo } from '../collections/fifo.js';
 import { type Attachable, Attachment } from '../connection/attachment.js';
 import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broker-error.js';
 import type { Connection } from '../connection/connection.js';
 import type { ConsumerPort } from '../connection/ports.js';
+import { Retries } from '../connection/retry.js';
 import type { CommandInput } from '../protocol/command/commands.js';
 import { ACK_TYPE } from '../protocol/command/enumerations.js';
 import { decodeEntry, type Entry } from '../protocol/entry/entry.js';
@@ -36,6 +37,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   readonly subscription: string;
   readonly #id: number;
   readonly #attachment: Attachment;
+  readonly #retries = new Retries();
   readonly #window: PermitWindow;
   readonly #place: CursorPlace;
   readonly #skipped: SkippedEntries | undefined;
@@ -169,7 +171,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   async ends(): Promise<readonly TopicEnd[]> {
-    return [await endOf(this.#connected(), this.#id, parseTopicName(this.topic).partition)];
+    return [await this.#retries.run(this.context, `end of ${this.topic}`, () => this.#endOfTopic())];
   }
 
   close(): Promise<void> {
@@ -387,7 +389,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     return {
       clock: this.context.clock,
       isReceiving: () => this.#connection !== undefined && this.#closing === undefined && this.#window.atBroker > 0,
-      end: async () => endOf(this.#connected(), this.#id, parseTopicName(this.topic).partition),
+      end: () => this.#endOfTopic(),
       onSkipped: (again, cause) => {
         this.context.emit({ type: 'entries-skipped', topic: this.topic, cause });
         if (again === 'registerAnew' && this.#connection !== undefined) {
@@ -399,9 +401,16 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     };
   }
 
+  async #endOfTopic(): Promise<TopicEnd> {
+    return endOf(this.#connected(), this.#id, parseTopicName(this.topic).partition);
+  }
+
   #connected(): Connection {
-    if (this.#connection === undefined || this.#ended !== undefined || this.#closing !== undefined) {
-      throw this.#ended ?? new WireClosedError('consumer', { cause: 'It is not connected at the moment.' });
+    if (this.#ended !== undefined || this.#closing !== undefined) {
+      throw this.#ended ?? new WireClosedError('consumer');
+    }
+    if (this.#connection === undefined) {
+      throw new ConnectionError(`the broker of ${this.topic}`, 'is being made anew');
     }
     return this.#connection;
   }
@@ -483,6 +492,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#clearTimers();
     this.#forgetReceived();
     this.#attachment.end(cause);
+    this.#retries.end(cause);
     this.#acks.end(cause);
     this.onEnded(this);
   }

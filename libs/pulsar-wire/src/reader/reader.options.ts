@@ -43,7 +43,11 @@ export interface WireReader {
   lastMessageId(): Promise<MessageId>;
   /** As {@link lastMessageId}, of each partition by their numbers. */
   lastMessageIds(): Promise<readonly MessageId[]>;
-  /** Whether the topic holds a message that was not read yet. */
+  /**
+   * Whether the topic holds a message that was not read yet. Over a lost connection the broker is asked again.
+   *
+   * @throws {@link RequestTimeoutError} when there is no answer within `operationTimeoutMs`; {@link WireError}
+   */
   hasNext(): Promise<boolean>;
   /**
    * Goes on behind a message, or with what was published at a time (milliseconds since 1970) or later. Where there are partitions, a message can only be

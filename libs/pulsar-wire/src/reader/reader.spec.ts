@@ -89,6 +89,44 @@ describe('a reader', () => {
     expect(String(await finish(reader.lastMessageId()))).toBe('7:0:-1:1');
   });
 
+  it.each([
+    ['before it asks', 'cut' as const],
+    ['before the broker answers', 'swallow' as const],
+  ])('knows it, too, when the connection is lost %s', async (_when, how) => {
+    await publish(['a'], false);
+    const reader = await read();
+    await texts(reader, 1);
+    if (how === 'swallow') {
+      broker.script('getLastMessageId', (connection) => {
+        broker.unscript('getLastMessageId');
+        connection.cut();
+        return true;
+      });
+    } else {
+      broker.open.at(-1)?.cut();
+      await clock.settle();
+    }
+
+    expect(await finish(reader.hasNext())).toBe(false);
+  });
+
+  it('says that there is no connection to ask by, when there is none for too long, and ends the wait when it is closed', async () => {
+    const reader = await read();
+    broker.down = true;
+    broker.open.at(-1)?.cut();
+    await clock.settle();
+    await expect(finish(reader.hasNext())).rejects.toMatchObject({
+      code: 'SMARTPULSE_WIRE_REQUEST_TIMEOUT',
+      kind: 'transient',
+      cause: { code: 'SMARTPULSE_WIRE_CONNECTION' },
+    });
+    await expect(reader.seek(MessageId.earliest)).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_CONNECTION' });
+
+    const asked = expect(reader.hasNext()).rejects.toMatchObject({ code: 'SMARTPULSE_WIRE_CLOSED' });
+    await finish(reader.close());
+    await asked;
+  });
+
   it('keeps no more ready than it was told', async () => {
     await publish(['a', 'b', 'c', 'd', 'e'], false);
     const reader = await read({ queueSize: 2 });
