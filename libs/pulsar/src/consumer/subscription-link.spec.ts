@@ -76,16 +76,18 @@ describe('SubscriptionLink', () => {
     expect(permits.slice(1).every((count) => count >= 50)).toBe(true);
   });
 
-  it('never lets more out than the window, and never holds all that is free back', async () => {
-    const step = fc.constantFrom('deliver', 'settle', 'pause', 'resume');
+  it('never lets more out than the window, never holds all that is free back, and gives no permit behind the stop', async () => {
+    const steps = fc.array(fc.constantFrom('deliver', 'settle', 'pause', 'resume'), { maxLength: 200 });
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 12 }), fc.array(step, { maxLength: 200 }), async (window, steps) => {
-        const { deliver, link, unused } = await open(window);
+      fc.asyncProperty(fc.integer({ min: 1, max: 12 }), steps, steps, async (window, before, after) => {
+        const { deliver, link, permits, unused } = await open(window);
         let out = 0;
         let paused = false;
-        for (const one of steps) {
+        let given: number | undefined;
+        const play = (one: 'deliver' | 'settle' | 'pause' | 'resume'): void => {
           if (one === 'deliver' && unused() > 0) {
-            out++;
+            // What comes behind the stop is not taken.
+            out += given === undefined ? 1 : 0;
             deliver();
           } else if (one === 'settle' && out > 0) {
             out--;
@@ -98,10 +100,16 @@ describe('SubscriptionLink', () => {
             link.resume();
           }
           expect(out + unused()).toBeLessThanOrEqual(window);
-          if (!paused && out < window) {
+          if (given !== undefined) {
+            expect(permits).toHaveLength(given);
+          } else if (!paused && out < window) {
             expect(unused()).toBeGreaterThan(0);
           }
-        }
+        };
+        before.forEach(play);
+        link.stopIntake();
+        given = permits.length;
+        after.forEach(play);
       }),
     );
   });
