@@ -7,6 +7,7 @@ import { HEALTH_DEFAULTS } from '@smartpulse/health';
 import {
   BATCH_HANDLER_DEFAULTS,
   CONSUMER_DEFAULTS,
+  PATTERN_DEFAULTS,
   PAUSE_ON_DEFAULTS,
   PRODUCER_DEFAULTS,
   STARTUP_DEFAULTS,
@@ -50,6 +51,7 @@ const OPTION_TABLES: readonly (readonly [library: string, heading: string, type:
   ['pulsar', 'Options of a handler', 'ConsumerOptions', {}],
   ['pulsar', 'Options of `startup`', 'StartupOptions', STARTUP_DEFAULTS],
   ['pulsar', 'Options of `batch` of a handler', 'BatchDefaults', BATCH_HANDLER_DEFAULTS],
+  ['pulsar', 'Options of `topicsPattern` of a handler', 'TopicsPattern', PATTERN_DEFAULTS],
   ['pulsar', 'Options of `pauseOn` of a handler', 'PauseOnDefaults', PAUSE_ON_DEFAULTS],
   ['pulsar', 'Options of `telemetry`', 'TelemetryOptions', TELEMETRY_DEFAULTS],
   ['pulsar', 'Options of `retention` of an `InProcessBroker`', 'InProcessRetention', IN_PROCESS_RETENTION],

@@ -60,6 +60,12 @@ export { ack, deadLetter, nack, type Settlement } from './consumer/settlement.js
 export { Ctx, type ParameterPipe, Payload, Properties } from './decorators/handler-parameters.js';
 export { PulsarSubscribe, type PulsarSubscribeOptions } from './decorators/pulsar-subscribe.decorator.js';
 export type { OneOrMoreTopics, WithTopics } from './decorators/topics.js';
+export {
+  PATTERN_DEFAULTS,
+  type PatternConsumerOptions,
+  type PulsarPatternHandle,
+  type TopicsPattern,
+} from './consumer/pattern/pattern-options.js';
 export { defineEvent, type EventContract, type EventDefinition } from './event/define-event.js';
 export {
   IDEMPOTENCY_KEY_PROPERTY,

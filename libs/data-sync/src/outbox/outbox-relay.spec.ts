@@ -33,6 +33,7 @@ function setUp() {
     orderingKeys: true,
     keyedBatching: true,
     producerIdentity: true,
+    topicLists: false,
     exactPermits: true,
     endlessSends: true,
     maxPayloadBytes: 1_000,

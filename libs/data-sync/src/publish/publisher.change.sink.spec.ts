@@ -41,6 +41,7 @@ function setUp(maxPayloadBytes = 1_000_000) {
     orderingKeys: true,
     keyedBatching: true,
     producerIdentity: true,
+    topicLists: false,
     exactPermits: true,
     endlessSends: true,
     maxPayloadBytes,

@@ -217,6 +217,18 @@ export class PulsarClient {
     return reader;
   }
 
+  /**
+   * The full names of the stored topics of a namespace, sorted; a partitioned one once.
+   *
+   * @param namespace `tenant/namespace`.
+   * @throws {@link WireError}: what may pass by itself only after `operationTimeoutMs`, everything else at once.
+   */
+  async topics(namespace: string): Promise<readonly string[]> {
+    this.#checkOpen();
+    const { lookup } = this.#context;
+    return this.#retries.run(this.#context, `topics of ${namespace}`, () => lookup.topics(namespace));
+  }
+
   /** Closes every producer (flushed) and every consumer (acknowledgements sent), then the connections. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -86,4 +86,16 @@ describe('the way to the broker of a topic', () => {
 
     expect(broker.all('lookup').length).toBeGreaterThan(2);
   });
+
+  it('lists the topics of a namespace, a partitioned one once', async () => {
+    await producerOn(false);
+    for (const topic of ['b-partition-0', 'b-partition-1', 'a', 'c-partition-x']) {
+      broker.topic(`persistent://acme/grid/${topic}`);
+    }
+    expect(await finish(client.topics('acme/grid'))).toEqual(
+      ['a', 'b', 'c-partition-x'].map((topic) => `persistent://acme/grid/${topic}`),
+    );
+    expect(await finish(client.topics('acme/other'))).toEqual([]);
+    expect(broker.all('getTopicsOfNamespace').map(({ mode }) => mode)).toEqual([0, 0]);
+  });
 });

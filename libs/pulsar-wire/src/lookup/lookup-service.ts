@@ -4,12 +4,15 @@ import type { ConnectionPool, ConnectionTarget } from '../connection/connection-
 import { addressUrl, type BrokerAddress, brokerAddresses } from '../connection/service-url.js';
 import { ConnectionError } from '../client/client.errors.js';
 import type { Random } from '../client/time.js';
-import { LOOKUP_TYPE } from '../protocol/command/enumerations.js';
+import { LOOKUP_TYPE, TOPIC_MODE } from '../protocol/command/enumerations.js';
 import { InvalidServiceUrlError, type WireError } from '../pulsar-wire.errors.js';
 import { Semaphore } from './semaphore.js';
 
 /** Redirects followed in one lookup: more are a circle. */
 const MAX_REDIRECTS = 20;
+
+/** Brokers list the partitions of a topic. */
+const PARTITION = /-partition-\d+$/;
 
 /** Finds the broker that serves a topic, and how many partitions a topic has. Keeps nothing: topics move. */
 export class LookupService {
@@ -59,6 +62,19 @@ export class LookupService {
         'partitionedMetadataResponse',
       );
       return answer.partitions ?? 0;
+    });
+  }
+
+  /** Full names of the stored topics of a namespace, a partitioned one once. */
+  topics(namespace: string): Promise<readonly string[]> {
+    return this.#slots.run(async () => {
+      const connection = await this.#service();
+      const { topics } = await connection.request(
+        'getTopicsOfNamespace',
+        (requestId) => ({ requestId, namespace, mode: TOPIC_MODE.persistent }),
+        'getTopicsOfNamespaceResponse',
+      );
+      return [...new Set(topics.map((topic) => topic.replace(PARTITION, '')))].toSorted();
     });
   }
 

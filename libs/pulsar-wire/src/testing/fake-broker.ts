@@ -208,6 +208,12 @@ export class FakeBroker {
         connection.send('partitionedMetadataResponse', { requestId, partitions, response: 0 });
         return;
       }
+      case 'getTopicsOfNamespace': {
+        const { requestId, namespace } = command.fields;
+        const topics = [...this.topics.keys()].filter((topic) => topic.startsWith(`persistent://${namespace}/`));
+        connection.send('getTopicsOfNamespaceResponse', { requestId, topics });
+        return;
+      }
       case 'lookup':
         connection.send('lookupResponse', {
           requestId: command.fields.requestId,

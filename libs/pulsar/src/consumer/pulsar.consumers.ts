@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Clock, ConfigurationError, Random, type Timer } from '@smartpulse/resilience';
 import type { DocumentedHandler } from '../asyncapi/async-api-document.js';
+import { PulsarAdmin } from '../admin/pulsar.admin.js';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import { PulsarClosedError } from '../pulsar.errors.js';
@@ -13,6 +14,8 @@ import { Deferred, ignoreUnasked } from './deferred.js';
 import { asError } from './message-invoker.js';
 import { idempotentHandler } from '../dedupe/idempotent-handler.js';
 import { manualHandler } from './manual-settlement.js';
+import { type PatternRegistration, type PulsarPatternHandle, resolvePattern } from './pattern/pattern-options.js';
+import { PatternSubscription } from './pattern/pattern-subscription.js';
 import { PayloadReader } from './payload-reader.js';
 import { PulsarRegistry } from './pulsar.registry.js';
 import { type ResolvedConsumerOptions, resolveConsumerOptions } from './resolve-consumer-options.js';
@@ -65,6 +68,8 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     readonly random: Random;
   };
   readonly #consumers = new Set<NamedConsumer & Stoppable>();
+  readonly #patterns = new Set<PatternSubscription>();
+  readonly #admin: PulsarAdmin;
   readonly #instanceId: string;
   /** Consumers with `autoStart: false` whose start was asked for. */
   readonly #starting = new WeakMap<object, Promise<void>>();
@@ -83,6 +88,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     @Inject(PulsarConnection) connection: PulsarConnection,
     @Inject(PulsarPublisher) publisher: PulsarPublisher,
     @Inject(PulsarRegistry) registry: PulsarRegistry,
+    @Inject(PulsarAdmin) admin: PulsarAdmin,
     @Inject(PulsarTelemetry) telemetry: PulsarTelemetry,
     @Inject(PULSAR_OPTIONS) options: ResolvedPulsarOptions,
     @Inject(Clock) clock: Clock,
@@ -90,6 +96,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   ) {
     this.#options = options;
     this.#registry = registry;
+    this.#admin = admin;
     this.#instanceId = options.instanceId ?? Buffer.from(random.bytes(6)).toString('hex');
     this.#parts = { connection, publisher, telemetry, clock, random };
   }
@@ -136,6 +143,69 @@ export class PulsarConsumers implements OnApplicationBootstrap {
       }
     }
     return runner;
+  }
+
+  /**
+   * Registers a handler on every topic that a pattern matches: those that are there at the start, and those that come later, from the beginning of what they hold
+   * then. A topic that is deleted is left.
+   *
+   * @returns before the bootstrap at once, after it when all that match are consumed.
+   * @throws ConfigurationError that names the handler when an option is wrong, or where topics cannot be listed; PulsarError when that fails, unless the
+   * handler's `startup` says otherwise.
+   */
+  registerPattern<T>(...registration: PatternRegistration<T>): Promise<PulsarPatternHandle> {
+    const { name } = registration[1];
+    return this.registerPatternNamed(
+      'PulsarConsumers.registerPattern',
+      name === '' ? 'handler' : name,
+      ...registration,
+    );
+  }
+
+  /** @internal */
+  async registerPatternNamed<T>(
+    owner: string,
+    handlerName: string,
+    ...registration: PatternRegistration<T>
+  ): Promise<PulsarPatternHandle> {
+    const { connection, clock } = this.#parts;
+    const pattern = resolvePattern(owner, registration, connection.namespace);
+    const { startup } = this.#resolve(owner, pattern.on(`persistent://${pattern.namespace}/topic`)[0]);
+    const { transport } = connection;
+    if (!transport.capabilities.topicLists && !this.#admin.available) {
+      throw new ConfigurationError(
+        owner,
+        [{ option: 'topicsPattern', problem: `the ${transport.name} transport cannot list topics` }],
+        'Set adminUrl of PulsarModule.forRoot, or use pulsar://.',
+      );
+    }
+    const { namespace } = pattern;
+    const subscription = new PatternSubscription({
+      name: handlerName,
+      clock,
+      logger: this.#logger,
+      intervalMs: pattern.intervalMs,
+      list: async () =>
+        transport.capabilities.topicLists ? transport.listTopics(namespace) : this.#admin.topics(namespace),
+      matches: pattern.matches,
+      // What was published before it was found is to be handled, too.
+      subscribe: (topic, isLate) =>
+        this.registerNamed(owner, handlerName, ...pattern.on(topic, isLate ? 'earliest' : undefined)),
+      onClosed: (closed) => this.#patterns.delete(closed),
+    });
+    this.#patterns.add(subscription);
+    const begun = this.#track(this.#begin(subscription, startup.policy !== 'continue'));
+    if (this.#bootstrapped) {
+      await begun;
+    }
+    return subscription;
+  }
+
+  async #begin(pattern: PatternSubscription, isCertain: boolean): Promise<void> {
+    if (!this.#bootstrapped) {
+      await this.#bootstrap.promise;
+    }
+    await pattern.begin(isCertain);
   }
 
   /** The start of the app waits for it, if it is not over. */
@@ -188,6 +258,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     for (const wait of [this.#bootstrap, this.#complete, this.#started]) {
       wait.reject(new PulsarClosedError('consumers'));
     }
+    this.#patterns.forEach((pattern) => pattern.stop());
     for (const consumer of this.#consumers) {
       consumer.stopIntake();
     }
@@ -225,10 +296,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     if (this.#stopping) {
       throw new PulsarClosedError('consumers');
     }
-    const consumer = resolveConsumerOptions(owner, options, this.#options.consumer, this.#parts.connection, {
-      instanceId: this.#instanceId,
-      startup: this.#options.startup,
-    });
+    const consumer = this.#resolve(owner, options);
     const id = this.#idFor(owner, consumer);
     const runner: ConsumerRunner<T> = new ConsumerRunner(
       {
@@ -250,6 +318,13 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     this.#consumers.add(runner);
     this.#registry.add(runner);
     return runner;
+  }
+
+  #resolve<T>(owner: string, options: ConsumerOptions<T> | BatchConsumerOptions<T>): ResolvedConsumerOptions {
+    return resolveConsumerOptions(owner, options, this.#options.consumer, this.#parts.connection, {
+      instanceId: this.#instanceId,
+      startup: this.#options.startup,
+    });
   }
 
   #idFor(

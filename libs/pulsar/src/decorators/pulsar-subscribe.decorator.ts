@@ -1,15 +1,16 @@
 import 'reflect-metadata';
 import type { BatchConsumerOptions } from '../consumer/batch/batch-options.js';
 import type { ConsumerOptions } from '../consumer/consumer-options.js';
+import type { PatternConsumerOptions } from '../consumer/pattern/pattern-options.js';
 import { bindDefaultParameters } from './handler-parameters.js';
 import type { WithTopics } from './topics.js';
 
 /**
- * What `@PulsarSubscribe` takes: {@link ConsumerOptions}, or with `batch` {@link BatchConsumerOptions}, where `topic` may be several; the payload's type is that of the contract or of
- * `@Payload()`.
+ * What `@PulsarSubscribe` takes: {@link ConsumerOptions}, or with `batch` {@link BatchConsumerOptions}, where `topic` may be several or `topicsPattern` stands in its place; the
+ * payload's type is that of the contract or of `@Payload()`.
  */
 export type PulsarSubscribeOptions<T = unknown> =
-  WithTopics<ConsumerOptions<T>, T> | WithTopics<BatchConsumerOptions<T>, T>;
+  WithTopics<ConsumerOptions<T>, T> | WithTopics<BatchConsumerOptions<T>, T> | PatternConsumerOptions<T>;
 
 /** Metadata key of the subscriptions of a method. */
 export const PULSAR_SUBSCRIBE_METADATA = Symbol('PULSAR_SUBSCRIBE');

@@ -6,7 +6,7 @@ import { type EventContract, topicOf } from '../event/define-event.js';
 /** A topic, or several that one handler serves. */
 export type OneOrMoreTopics<T> = string | EventContract<T> | readonly (string | EventContract<T>)[];
 
-/** Options that may name several topics. */
+/** Options that name one topic or several. */
 export type WithTopics<TOptions, T> = Omit<TOptions, 'topic'> & {
   /** A topic, or several: each has a subscription, a concurrency and an entry in the registry of its own (`<id>:<topic>` where `id` is given). */
   readonly topic: OneOrMoreTopics<T>;

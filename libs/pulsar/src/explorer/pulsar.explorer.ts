@@ -4,6 +4,11 @@ import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js'
 import type { BatchConsumerOptions } from '../consumer/batch/batch-options.js';
 import type { ConsumerOptions } from '../consumer/consumer-options.js';
 import { PulsarConsumers, type Registration } from '../consumer/pulsar.consumers.js';
+import {
+  isPattern,
+  type PatternConsumerOptions,
+  type PatternRegistration,
+} from '../consumer/pattern/pattern-options.js';
 import { subscriptionsOf } from '../decorators/pulsar-subscribe.decorator.js';
 import { perTopic } from '../decorators/topics.js';
 import { HandlerBinder } from './handler-binder.js';
@@ -13,7 +18,7 @@ interface FoundHandler {
   readonly wrapper: InstanceWrapper;
   readonly method: string;
   readonly name: string;
-  readonly options: ConsumerOptions<unknown> | BatchConsumerOptions<unknown>;
+  readonly options: ConsumerOptions<unknown> | BatchConsumerOptions<unknown> | PatternConsumerOptions;
 }
 
 /** Finds the methods decorated with `@PulsarSubscribe` in every provider and controller, and subscribes them at bootstrap. */
@@ -40,13 +45,13 @@ export class PulsarExplorer implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     try {
       await Promise.all(
-        this.#find().map(({ wrapper, method, name, options }) =>
-          this.#consumers.registerNamed(
-            `@PulsarSubscribe on ${name}`,
-            name,
-            ...([options, this.#binder.bind(wrapper, method)] as Registration<unknown>),
-          ),
-        ),
+        this.#find().map(({ wrapper, method, name, options }) => {
+          const owner = `@PulsarSubscribe on ${name}`;
+          const handler = this.#binder.bind(wrapper, method);
+          return isPattern(options)
+            ? this.#consumers.registerPatternNamed(owner, name, ...([options, handler] as PatternRegistration<unknown>))
+            : this.#consumers.registerNamed(owner, name, ...([options, handler] as Registration<unknown>));
+        }),
       );
       this.#consumers.completed();
     } catch (error) {
@@ -76,7 +81,9 @@ export class PulsarExplorer implements OnApplicationBootstrap {
           seen.add(identity);
         }
         const name = `${prototype.constructor.name}.${method}`;
-        const each = subscriptions.flatMap((options) => perTopic(`@PulsarSubscribe on ${name}`, options));
+        const each = subscriptions.flatMap((options): readonly FoundHandler['options'][] =>
+          isPattern(options) ? [options] : perTopic(`@PulsarSubscribe on ${name}`, options),
+        );
         found.push(...each.map((options) => ({ wrapper, method, name, options })));
       }
     }

@@ -28,6 +28,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: true,
   keyedBatching: true,
   producerIdentity: true,
+  topicLists: true,
   exactPermits: true,
   endlessSends: true,
   maxPayloadBytes: 5_242_880,
@@ -68,6 +69,11 @@ export class InProcessTransport extends PulsarTransport {
 
   override async connect(): Promise<void> {
     this.#check();
+  }
+
+  override async listTopics(namespace: string): Promise<readonly string[]> {
+    this.#check();
+    return this.#admin.listTopics(namespace, {});
   }
 
   override async createProducer(options: TransportProducerOptions): Promise<TransportProducer> {

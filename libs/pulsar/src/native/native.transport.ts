@@ -55,6 +55,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: true,
   keyedBatching: true,
   producerIdentity: true,
+  topicLists: false,
   exactPermits: false,
   endlessSends: false,
   // The client refuses the broker's 5 MiB itself: the message's own frame counts, too.

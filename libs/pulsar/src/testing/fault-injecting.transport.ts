@@ -89,6 +89,10 @@ export class FaultInjectingTransport extends PulsarTransport {
     return this.#inner.admin;
   }
 
+  override listTopics(namespace: string): Promise<readonly string[]> {
+    return this.#inner.listTopics(namespace);
+  }
+
   /** How often a point was passed, failures included. */
   passed(point: FaultPoint): number {
     return this.#counts.get(point) ?? 0;

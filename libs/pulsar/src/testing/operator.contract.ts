@@ -35,6 +35,21 @@ export const operatorCases: readonly TransportCase[] = [
     },
   },
   {
+    title: 'the topics of a namespace are listed by their full names',
+    needs: 'topicLists',
+    async check(fixture) {
+      const [transport, one, other] = [await fixture.transport(), fixture.topic(), fixture.topic()];
+      const namespace = one.slice('persistent://'.length, one.lastIndexOf('/'));
+      const listed = async (): Promise<readonly string[]> =>
+        (await transport.listTopics(namespace)).filter((topic) => topic === one || topic === other);
+      assert.deepEqual(await listed(), []);
+      await (await produce(transport, one)).send(text('x'));
+      assert.deepEqual(await listed(), [one]);
+      await consume(transport, other);
+      assert.deepEqual(await listed(), [one, other].toSorted());
+    },
+  },
+  {
     title: 'a topic that is moved while it is in use loses nothing and keeps its order',
     needs: 'moves',
     async check(fixture) {

@@ -1,4 +1,5 @@
 import type { BrokerAdmin } from '../admin/broker-admin.js';
+import { PulsarError } from '../pulsar.errors.js';
 
 /** How a subscription shares its messages among consumers. */
 export type SubscriptionType = 'Exclusive' | 'Failover' | 'Shared' | 'Key_Shared';
@@ -157,6 +158,8 @@ export interface TransportCapabilities {
   readonly exactPermits: boolean;
   /** `sendTimeoutMs: 0` waits for as long as it takes. */
   readonly endlessSends: boolean;
+  /** The topics of a namespace can be listed. */
+  readonly topicLists: boolean;
   /** Received messages tell `producerName` and `sequenceId`; elsewhere they are `''` and −1. */
   readonly producerIdentity: boolean;
   /** Largest payload in bytes. */
@@ -187,6 +190,19 @@ export abstract class PulsarTransport {
   /** The broker's administration, where the transport itself has it. Default: none. */
   get admin(): BrokerAdmin | undefined {
     return undefined;
+  }
+
+  /**
+   * The full names of a namespace's topics, a partitioned one once.
+   *
+   * @param namespace `tenant/namespace`.
+   * @throws PulsarError of code `SMARTPULSE_PULSAR_UNSUPPORTED` without the capability `topicLists`.
+   */
+  async listTopics(namespace: string): Promise<readonly string[]> {
+    throw new PulsarError('SMARTPULSE_PULSAR_UNSUPPORTED', `The ${this.name} transport cannot list ${namespace}.`, {
+      kind: 'permanent',
+      remedy: 'Set adminUrl of PulsarModule.forRoot, or use pulsar://.',
+    });
   }
 
   /** Makes the connection, or fails within the connect timeout. */

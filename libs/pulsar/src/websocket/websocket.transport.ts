@@ -32,6 +32,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: false,
   keyedBatching: false,
   producerIdentity: false,
+  topicLists: false,
   exactPermits: false,
   endlessSends: true,
   maxPayloadBytes: MAX_PAYLOAD_BYTES,

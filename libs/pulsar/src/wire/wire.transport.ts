@@ -30,6 +30,7 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
   orderingKeys: true,
   keyedBatching: true,
   producerIdentity: true,
+  topicLists: true,
   exactPermits: true,
   endlessSends: true,
   // The broker's default; one with another limit says so when it connects, and what is above it is refused all the same.
@@ -81,6 +82,11 @@ export class WireTransport extends PulsarTransport {
   override async connect(): Promise<void> {
     this.#check(undefined);
     await this.#failingAs(undefined, () => this.#client.connect());
+  }
+
+  override async listTopics(namespace: string): Promise<readonly string[]> {
+    this.#check(undefined);
+    return this.#failingAs(undefined, () => this.#client.topics(namespace));
   }
 
   override async createProducer(options: TransportProducerOptions): Promise<TransportProducer> {

@@ -1,3 +1,4 @@
+import type { BrokerAdmin } from '../../admin/broker-admin.js';
 import type { VirtualClock } from '@smartpulse/resilience/testing';
 import type { InProcessBroker } from '../../in-process/in-process.broker.js';
 import { InProcessTransport } from '../../in-process/in-process.transport.js';
@@ -75,6 +76,14 @@ class RecordingTransport extends PulsarTransport {
   /** An app that compresses on its real broker starts here too. */
   get capabilities(): TransportCapabilities {
     return { ...this.#inner.capabilities, compression: ['none', 'lz4', 'zlib', 'zstd', 'snappy'] };
+  }
+
+  override get admin(): BrokerAdmin | undefined {
+    return this.#inner.admin;
+  }
+
+  override listTopics(namespace: string): Promise<readonly string[]> {
+    return this.#inner.listTopics(namespace);
   }
 
   override connect(): Promise<void> {
