@@ -4,7 +4,8 @@ import { explore } from './cache-explorer/search.js';
 
 // Two replicas, the store, the database and everything on its way between them, one key: every state within the bounds, each step of a cache and of
 // the server one of the real code (`VersionedCache`, `LocalView`, `EmbeddedCacheServer`), run once for each of its states and remembered. I1 to I6
-// are those of the random histories (`cache-model.spec.ts`).
+// are those of the random histories (`cache-model.spec.ts`). What is kept beyond its life and shown to who does not wait for a load (`staleAfterMs`) is held to I1 and I4 like
+// any other answer, and an eviction that has returned to I4 like a commit: nothing from before it is shown.
 const TIMEOUT_MS = 600_000;
 
 interface Complete {
@@ -151,6 +152,36 @@ const complete: readonly Complete[] = [
     atLeast: 850_000,
     bounds: { shape: 'row', commits: 2, readers: [['load'], ['get']], restoredBy: 2 },
   },
+  {
+    title: 'who does not wait for a load is shown what is kept, and a writer',
+    atLeast: 80_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'join'], []], ages: 1, writer: true },
+  },
+  {
+    title: 'who does not wait for a load is shown what is kept, an eviction',
+    atLeast: 190_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'join'], []], ages: 1, evictions: 1 },
+  },
+  {
+    title: 'who does not wait for a load is shown what is kept, loads on both replicas',
+    atLeast: 1_000_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'join'], ['load']], ages: 1 },
+  },
+  {
+    title: 'who does not wait for a load is shown what is kept, a line that is cut and mended',
+    atLeast: 30_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'join'], []], ages: 1, cuts: 1 },
+  },
+  {
+    title: 'who does not wait for a load, or whose loader fails, is shown what is kept, and a writer',
+    atLeast: 280_000,
+    bounds: { shape: 'row', commits: 1, readers: [['load', 'join'], []], ages: 1, failures: 1, writer: true },
+  },
+  {
+    title: 'who does not wait for a load is shown what is kept, a row that is deleted and created again',
+    atLeast: 110_000,
+    bounds: { shape: 'row', commits: 2, readers: [['load', 'join'], []], ages: 1, deletedBy: 1 },
+  },
   { title: 'three commits', atLeast: 160_000, bounds: { shape: 'row', commits: 3, readers: [['load'], []] } },
 ];
 
@@ -253,9 +284,18 @@ const twins: readonly (Bounds & { readonly without: NonNullable<Bounds['without'
     readers: [['load', 'load', 'get'], []],
   },
   {
+    without: 'who joins a load that takes long is shown what is kept now',
+    breaks: 'I4',
+    shape: 'row',
+    commits: 1,
+    readers: [['load', 'join'], []],
+    ages: 1,
+    writer: true,
+  },
+  {
     // An eviction whose answer is lost, or a set that arrives when its caller has gone.
     without: 'a set whose lease is gone is refused on an absent key',
-    breaks: 'I3',
+    breaks: 'I4',
     shape: 'row',
     commits: 1,
     readers: [['load'], []],

@@ -1,5 +1,7 @@
 import type { CacheRule, FieldRule } from '@smartpulse/redis-cache/testing';
 
+type Reader = 'get' | 'load' | 'join';
+
 /** What may happen in a search, and how often; everything else happens whenever it can. */
 export interface Bounds {
   /** `row`: changes refresh. `aggregate`: changes invalidate. `fields`: the key is a hash of two rows, and changes write fields; at most 2 commits. */
@@ -12,11 +14,13 @@ export interface Bounds {
   readonly commits: number;
   /** Commits of the first replica, which calls `committed()`, beside those of somebody else. */
   readonly writer?: boolean;
-  /** Calls at once on each of the two replicas, again and again. */
-  readonly readers: readonly [readonly ('get' | 'load')[], readonly ('get' | 'load')[]];
+  /** Calls at once on each of the two replicas, again and again. `join`: a load that begins while one runs for which others did not wait. */
+  readonly readers: readonly [readonly Reader[], readonly Reader[]];
   /** Times that the store's key ends its life. The first level forgets at any time. */
   readonly expiries?: number;
   readonly evictions?: number;
+  /** Times that the life of what a first level holds ends: it is kept for those who do not wait for the load that follows, which they do for no longer than a while (`staleAfterMs`). */
+  readonly ages?: number;
   /** Sets without a lease, of what the database held when they began. */
   readonly sets?: number;
   /** Loaders that throw. */

@@ -1,7 +1,7 @@
 import { type CacheCodec, joinFields, splitFields } from '@smartpulse/redis-cache';
 import type { SimulatedValue } from '@smartpulse/redis-cache/testing';
 import type { Bounds } from './bounds.js';
-import { NAMESPACE } from './replica.subject.js';
+import { NAMESPACE } from './namespaces.js';
 import { APPLIER, type ServerInput, STORED } from './server.subject.js';
 import { Truth } from './truth.js';
 

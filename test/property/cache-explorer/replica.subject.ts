@@ -4,7 +4,6 @@ import {
   type CacheNamespace,
   CacheStore,
   type ChangeReply,
-  defineCache,
   type EntryVersion,
   type GivenVersion,
   type InvalidationListener,
@@ -22,8 +21,8 @@ import {
 } from '@smartpulse/redis-cache';
 import type { Flight, LocalView, SharedLoad, SimulatedValue } from '@smartpulse/redis-cache/testing';
 import { Random } from '@smartpulse/resilience';
-import { VirtualClock } from '@smartpulse/resilience/testing';
 import { settled, type Subject } from './automaton.js';
+import { PatientClock } from './patient.clock.js';
 
 /** What a replica asks of the store, or its loader of the database. */
 export type Request =
@@ -64,13 +63,17 @@ export type ReplicaInput =
   | ({ readonly do: 'begin'; readonly slot: number } & Call)
   | { readonly do: 'reply'; readonly slot: number; readonly reply: Reply }
   | { readonly do: 'hear'; readonly message: InvalidationMessage | 'untrusted' | 'trusted' }
-  | { readonly do: 'expire' | 'tick' };
+  /** `age`: the life of what the first level holds is over, and it is kept. `tire`: whoever waits for a load has waited long enough. */
+  | { readonly do: 'expire' | 'tick' | 'age' | 'tire' };
 
 /** How a call ended. */
 export interface Ended {
   readonly slot: number;
-  /** What a reader was shown: `undefined`: none; a value of `undefined` is a negative entry. */
-  readonly hit: { readonly value: SimulatedValue | undefined; readonly stale: boolean } | undefined;
+  /**
+   * What a reader was shown: `undefined`: none; a value of `undefined` is a negative entry. `kept`: what the first level keeps beyond its life; `own`: what was read for it, although something later
+   * is known by now.
+   */
+  readonly hit: { readonly value: SimulatedValue | undefined; readonly shows: 'latest' | 'kept' | 'own' } | undefined;
   readonly failed: boolean;
 }
 
@@ -85,24 +88,17 @@ export interface ReplicaView {
   /** By slot; a call without a request waits for others. */
   readonly calls: readonly { readonly slot: number; readonly request: Request | undefined }[];
   readonly kept: { readonly value: SimulatedValue | undefined } | undefined;
+  /** The life of that is over. */
+  readonly aged: boolean;
   readonly trusted: boolean;
   readonly waiting: boolean;
+  /** Somebody waits for a load, for no longer than a while. */
+  readonly tires: boolean;
+  /** A load runs for which others did not wait. */
+  readonly tired: boolean;
 }
 
-const HOUR_MS = 3_600_000;
 const KEY = 'row';
-/** Nothing ends by time here, but those who wait ask again. */
-export const NAMESPACE = defineCache<SimulatedValue>({
-  name: 'model',
-  synced: true,
-  l1TtlMs: 24 * HOUR_MS,
-  l2TtlMs: 24 * HOUR_MS,
-  negativeTtlMs: 24 * HOUR_MS,
-  leaseMs: 600_000,
-  loadTimeoutMs: HOUR_MS,
-  waitTimeoutMs: HOUR_MS,
-  storeTimeoutMs: HOUR_MS,
-});
 const POLL_MS = 2_000;
 
 interface Running {
@@ -116,6 +112,10 @@ interface Running {
   load: SharedLoad<SimulatedValue> | undefined;
   /** It answers what another call answers. */
   joined: number | undefined;
+  /** Its caller did not wait for the load, which goes on. */
+  answered: boolean;
+  /** Its load has ended. */
+  over: boolean;
   // What a load remembers, told by what it did.
   loaders: number;
   rereads: number;
@@ -147,11 +147,13 @@ class NamedChance extends Random {
 export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, ReplicaOutput, ReplicaView> {
   readonly durable = false;
   readonly shared = true;
-  readonly #clock = new VirtualClock();
+  readonly #clock = new PatientClock();
   readonly #slots = new AsyncLocalStorage<Running>();
   readonly #running = new Map<number, Running>();
   readonly #view: LocalView<SimulatedValue>;
   readonly #cache: VersionedCache<SimulatedValue>;
+  /** What the first level holds beyond its life. */
+  #aged: ReturnType<LocalView<SimulatedValue>['inspect']>;
   #listener: InvalidationListener | undefined;
   #generation = 0;
   #ended: Ended[] = [];
@@ -168,6 +170,8 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
       clock: this.#clock,
       random: new NamedChance(() => this.#turn()),
       view: this.#view,
+      // The store keeps nothing beyond its life: what the first level does is what is looked at.
+      keepsOld: false,
     });
   }
 
@@ -206,6 +210,14 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
       case 'tick':
         await this.#clock.advance(POLL_MS);
         break;
+      case 'age':
+        this.#aged = this.#view.inspect(KEY);
+        break;
+      case 'tire':
+        this.#clock.tire();
+        // A cache that lacks a rule may remember what was found first: it is looked for at once, not when somebody comes.
+        this.#view.shared(KEY);
+        break;
     }
     await settled();
     // A copy: what ends because the run is over is no part of it.
@@ -227,8 +239,10 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
       running.flight && [running.flight.floor, running.flight.exclusive, running.flight.mayFill],
       running.generation === this.#generation,
       shared !== undefined && shared === running.load && [shared.stamp ?? null],
+      // What would be shown to who joins it.
+      [running.answered, running.load?.meanwhile && [running.load.meanwhile()?.value ?? null]],
     ]);
-    return JSON.stringify([entry && [entry.value ?? null, entry.version], this.#cache.trusted, calls]);
+    return JSON.stringify([entry && [entry.value ?? null, entry.version, this.#isAged], this.#cache.trusted, calls]);
   }
 
   view(): ReplicaView {
@@ -237,6 +251,9 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     return {
       calls: calls.map(({ slot, request }) => ({ slot, request })),
       kept: entry && { value: entry.value },
+      aged: this.#isAged,
+      tires: this.#clock.tires,
+      tired: this.#view.shared(KEY)?.meanwhile !== undefined,
       trusted: this.#cache.trusted,
       waiting: calls.some(({ request, joined }) => request === undefined && joined === undefined),
     };
@@ -315,6 +332,8 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
       generation: this.#generation,
       load: undefined,
       joined: undefined,
+      answered: false,
+      over: false,
       loaders: 0,
       rereads: 0,
       woken: false,
@@ -357,13 +376,16 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     let ended: Ended = { slot, hit: undefined, failed: true };
     try {
       const hit = await answer;
-      ended = { slot, hit: hit && { value: hit.value, stale: hit.stale }, failed: false };
+      ended = { slot, hit: hit && { value: hit.value, shows: showsOf(hit) }, failed: false };
     } catch (error) {
       if (!(error instanceof Error)) {
         throw error;
       }
     }
-    this.#running.delete(slot);
+    running.answered = running.load !== undefined && !running.over;
+    if (!running.answered) {
+      this.#running.delete(slot);
+    }
     this.#ended.push(ended);
   }
 
@@ -429,6 +451,10 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     return running;
   }
 
+  get #isAged(): boolean {
+    return this.#aged !== undefined && this.#aged === this.#view.inspect(KEY);
+  }
+
   #calls(): readonly Running[] {
     return [...this.#running.values()].toSorted((a, b) => a.slot - b.slot);
   }
@@ -439,6 +465,19 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     const share = view.share.bind(view);
     const accepts = view.accepts.bind(view);
     const flush = view.flush.bind(view);
+    const end = view.end.bind(view);
+    const live = view.entry.bind(view);
+    view.entry = (key, nowMs) => (this.#isAged ? undefined : live(key, nowMs));
+    view.end = (flight) => {
+      end(flight);
+      const running = [...this.#running.values()].find((one) => one.flight === flight);
+      if (running !== undefined) {
+        running.over = true;
+        if (running.answered) {
+          this.#running.delete(running.slot);
+        }
+      }
+    };
     view.begin = (key) => {
       const flight = begin(key);
       const running = this.#slots.getStore();
@@ -466,6 +505,13 @@ export class ReplicaSubject extends CacheStore implements Subject<ReplicaInput, 
     };
     return view;
   }
+}
+
+function showsOf({ stale, level }: CacheHit<SimulatedValue>): 'latest' | 'kept' | 'own' {
+  if (!stale) {
+    return 'latest';
+  }
+  return level === 'l1' ? 'kept' : 'own';
 }
 
 function isUsable(reply: Reply): boolean {

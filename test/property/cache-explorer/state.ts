@@ -7,7 +7,7 @@ function at(state: State, index: number): number {
   return state[index] ?? 0;
 }
 
-const BUDGETS = ['expiries', 'evictions', 'sets', 'failures', 'cuts', 'timeouts'] as const;
+const BUDGETS = ['expiries', 'evictions', 'sets', 'failures', 'cuts', 'timeouts', 'ages'] as const;
 type Budget = (typeof BUDGETS)[number];
 const BUDGET_PLACES: Readonly<Record<Budget, number>> = {
   expiries: 0,
@@ -16,6 +16,7 @@ const BUDGET_PLACES: Readonly<Record<Budget, number>> = {
   failures: 6,
   cuts: 8,
   timeouts: 10,
+  ages: 12,
 };
 const COMMITS_AT = 0;
 const DELIVERED_AT = 2;

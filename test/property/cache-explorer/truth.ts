@@ -2,7 +2,7 @@ import { type CacheNamespace, EntryVersion } from '@smartpulse/redis-cache';
 import type { EntryState } from '@smartpulse/redis-cache/embedded';
 import type { SimulatedValue } from '@smartpulse/redis-cache/testing';
 import type { Bounds } from './bounds.js';
-import { NAMESPACE } from './replica.subject.js';
+import { IMPATIENT_NAMESPACE, NAMESPACE } from './namespaces.js';
 import { APPLIER, applied, type ServerInput } from './server.subject.js';
 
 /** As long as what replicas write, so that lives tell nothing apart. */
@@ -11,11 +11,12 @@ const TTL_MS = 82_080_000;
 /** What the database holds after each commit, and how that looks in the cache. Contents are numbers of commits: 0 before the first one. */
 export class Truth {
   /** As replicas keep it. */
-  readonly namespace: CacheNamespace<SimulatedValue> = NAMESPACE;
+  readonly namespace: CacheNamespace<SimulatedValue>;
   readonly #stamps: readonly EntryVersion[];
 
   constructor(protected readonly bounds: Bounds) {
-    const { restoredBy = Infinity } = bounds;
+    const { restoredBy = Infinity, ages = 0 } = bounds;
+    this.namespace = ages > 0 ? IMPATIENT_NAMESPACE : NAMESPACE;
     this.#stamps = Array.from({ length: bounds.commits + 1 }, (_, index) =>
       index < restoredBy
         ? new EntryVersion(1n, BigInt(index + 10))

@@ -144,7 +144,7 @@ export class World {
     const readers = this.bounds.readers[r as 0 | 1];
     for (let slot = 0; slot < readers.length; slot++) {
       const call = readers[slot] ?? 'get';
-      if ((plan.used & (1 << slot)) === 0) {
+      if ((plan.used & (1 << slot)) === 0 && (call !== 'join' || plan.view.tired)) {
         this.#copy(state);
         this.#bases.set(
           r,
@@ -152,12 +152,12 @@ export class World {
           plan.view.trusted ? this.#bases.kept(r, 'shown') : 0,
           this.#bases.kept(r, 'committed'),
         );
-        const again = call === 'load' ? this.#tokensInUse(state, r, slot) : 0;
+        const again = call === 'get' ? 0 : this.#tokensInUse(state, r, slot);
         const token = tokenOf(r, slot, again);
         this.#input(
           r,
           again === 0 ? slot : 20 + again * 4 + slot,
-          () => (call === 'load' ? { do: 'begin', slot, call, token } : { do: 'begin', slot, call }),
+          () => (call === 'get' ? { do: 'begin', slot, call } : { do: 'begin', slot, call: 'load', token }),
           emit,
           () => `${name(r)}: ${call} ${slot} begins`,
         );
@@ -203,6 +203,28 @@ export class World {
         () => ({ do: 'expire' }),
         emit,
         () => `${name(r)}: first level forgets`,
+      );
+    }
+    const misc = counted(state);
+    if (plan.view.kept !== undefined && !plan.view.aged && misc.left('ages') > 0) {
+      this.#copy(state);
+      this.#next[MISC] = misc.spend('ages').bits;
+      this.#input(
+        r,
+        20,
+        () => ({ do: 'age' }),
+        emit,
+        () => `${name(r)}: a life in the first level ends`,
+      );
+    }
+    if (plan.view.tires) {
+      this.#copy(state);
+      this.#input(
+        r,
+        21,
+        () => ({ do: 'tire' }),
+        emit,
+        () => `${name(r)}: who waits for a load has waited long enough`,
       );
     }
     if (plan.view.waiting) {
@@ -385,6 +407,7 @@ export class World {
     if (misc.left('evictions') > 0 && (this.#used(state, 0) & (1 << USER)) === 0) {
       this.#copy(state);
       this.#next[MISC] = misc.spend('evictions').bits;
+      this.#bases.set(0, USER, 0, this.#truth.whole(misc.commits));
       this.#input(
         0,
         10,
@@ -478,8 +501,9 @@ export class World {
     }
     this.#next[REPLICA + r] = step.to;
     for (const { slot, failed, shown } of step.ended) {
-      if (slot === WRITER && !failed) {
-        this.#bases.raise(r, 'committed', this.#bases.of(r, WRITER, 'i4'));
+      if (slot >= WRITER && !failed) {
+        // What is shown from now on is not from before its commit, or before what it has evicted.
+        this.#bases.raise(r, 'committed', this.#bases.of(r, slot, 'i4'));
       } else if (shown !== undefined) {
         this.#checkShown(r, slot, shown);
       }
@@ -496,7 +520,7 @@ export class World {
     const ended = output.ended.map(({ slot, failed, hit }) => ({
       slot,
       failed,
-      shown: hit === undefined || hit.stale ? undefined : this.#truth.shown(hit.value),
+      shown: hit === undefined || hit.shows === 'own' ? undefined : this.#truth.shown(hit.value),
     }));
     (this.#steps[r][node] ??= [])[input] = { to, ended };
   }
