@@ -43,7 +43,10 @@ process.exit(0);
 /** Brings the jars or the image, and what makes starts quicker, so that what can be slow happens when it is convenient. Nothing runs afterwards. */
 async function pulsarFetch() {
   const { runtime } = await prepared();
-  const quicker = await archiveClasses(runtime);
+  const quicker = await archiveClasses(runtime).catch((error) => {
+    console.warn(`Its classes could not be prepared, so that each start takes longer: ${String(error)}`);
+    return false;
+  });
   console.log(`Pulsar can be started, on ${runtime.kind}${quicker ? ', with its classes prepared' : ''}.`);
 }
 
