@@ -170,7 +170,10 @@ export class PulsarConsumers implements OnApplicationBootstrap {
   ): Promise<PulsarPatternHandle> {
     const { connection, clock } = this.#parts;
     const pattern = resolvePattern(owner, registration, connection.namespace);
-    const { startup } = this.#resolve(owner, pattern.on(`persistent://${pattern.namespace}/topic`)[0]);
+    const { startup, deadLetter, retryTopic } = this.#resolve(
+      owner,
+      pattern.on(`persistent://${pattern.namespace}/topic`)[0],
+    );
     const { transport } = connection;
     if (!transport.capabilities.topicLists && !this.#admin.available) {
       throw new ConfigurationError(
@@ -187,7 +190,8 @@ export class PulsarConsumers implements OnApplicationBootstrap {
       intervalMs: pattern.intervalMs,
       list: async () =>
         transport.capabilities.topicLists ? transport.listTopics(namespace) : this.#admin.topics(namespace),
-      matches: pattern.matches,
+      matches: (topic) =>
+        pattern.matches(topic) && topic !== deadLetter?.topic && topic !== retryTopic && !this.#isAside(topic),
       // What was published before it was found is to be handled, too.
       subscribe: (topic, isLate) =>
         this.registerNamed(owner, handlerName, ...pattern.on(topic, isLate ? 'earliest' : undefined)),
@@ -199,6 +203,11 @@ export class PulsarConsumers implements OnApplicationBootstrap {
       await begun;
     }
     return subscription;
+  }
+
+  /** What some handler gave up or repeats goes there: no pattern is meant to bring it back by accident. */
+  #isAside(topic: string): boolean {
+    return this.all.some(({ deadLetterTopic, retryTopic }) => topic === deadLetterTopic || topic === retryTopic);
   }
 
   async #begin(pattern: PatternSubscription, isCertain: boolean): Promise<void> {

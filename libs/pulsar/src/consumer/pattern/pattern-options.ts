@@ -11,7 +11,7 @@ import type { Registration } from '../pulsar.consumers.js';
 export interface TopicsPattern<T> {
   /**
    * Every topic of the namespace whose own name it matches as a whole: `/orders-.+/` matches `orders-eu`, not `old-orders-eu`. Topics of dead letters and
-   * retries (`…-DLQ`, `…-RETRY`) are left out.
+   * retries are left out: those of all handlers of the app, and whatever ends in `-DLQ` or `-RETRY`.
    */
   readonly topicsPattern: RegExp;
   /** `tenant/namespace`. Default: the module's. */

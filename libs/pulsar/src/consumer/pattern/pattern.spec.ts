@@ -99,6 +99,29 @@ describe('a handler of the topics that a pattern matches', () => {
     expect(seen).toEqual([`${full('orders-us')}=again`]);
   });
 
+  it('never consumes what handlers have given up or will repeat, whatever that topic is called', async () => {
+    const app = await start();
+    for (const topic of ['orders-eu', 'orders-letters', 'orders-later', 'orders-others']) {
+      await app.publisher.publish(topic, 'before');
+    }
+    await app.consumers.register(
+      { topic: 'bills', subscription: 's', deadLetter: { topic: 'orders-others' } },
+      () => undefined,
+    );
+    const handle = await app.consumers.registerPattern(
+      {
+        topicsPattern: /orders-.+/,
+        subscription: 'billing',
+        deadLetter: { topic: 'orders-letters' },
+        retry: { mode: 'retry-topic', keyOrder: 'given-up', topic: 'orders-later' },
+      },
+      () => undefined,
+    );
+    expect(handle.topics).toEqual([full('orders-eu')]);
+    await handle.refresh();
+    expect(handle.topics).toEqual([full('orders-eu')]);
+  });
+
   it('goes on after a round that failed, and closes all its consumers with it', async () => {
     const { app, handle } = await following(['orders-eu'], { discoveryIntervalMs: 1_000 });
     await app.publisher.publish('orders-us', 'x');
