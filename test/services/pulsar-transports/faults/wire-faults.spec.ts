@@ -230,7 +230,7 @@ describe.runIf(runtime !== undefined)('the wire client while things fail', () =>
       read.push(Number(Buffer.from((await reader.next()).payload).toString('utf8')));
       if (read.length % 400 === 0) {
         proxy.cut();
-        // hasNext() asks the broker once the queue is empty, and is refused while there is none.
+        // Waits while there is no connection, as hasNext() does, which asks the broker once the queue is empty.
         read.push(Number(Buffer.from((await reader.next()).payload).toString('utf8')));
         await clock.sleep(100);
       }
