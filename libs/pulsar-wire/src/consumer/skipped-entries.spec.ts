@@ -192,4 +192,34 @@ describe('entries that a broker skips while everything is given back', () => {
     );
     expect(asks).toBeGreaterThan(500);
   });
+
+  it('are looked for in bounded memory: where nobody acknowledges, where the first alone is not, and where all is given back', () => {
+    const skipped = new SkippedEntries({
+      clock: new VirtualClock(),
+      isReceiving: () => false,
+      end: () => expect.unreachable(),
+      onSkipped: () => expect.unreachable(),
+    });
+    const come = (from: number, to: number, isAcknowledged: boolean): void => {
+      for (let entry = from; entry < to; entry++) {
+        const id = idOf(entry);
+        skipped.precede(id);
+        skipped.hold(id);
+        if (isAcknowledged) {
+          id.noteAcknowledged();
+          skipped.acknowledged();
+        }
+      }
+    };
+    come(0, 1, false);
+    come(1, 100_000, true);
+    expect(skipped.size).toBeLessThanOrEqual(1_025);
+    come(100_000, 200_000, false);
+    expect(skipped.size).toBe(8_192);
+    skipped.givenBack();
+    expect(skipped.size).toBe(8_192);
+    skipped.acknowledgedBefore(idOf(200_000));
+    expect(skipped.size).toBe(0);
+    skipped.reset();
+  });
 });

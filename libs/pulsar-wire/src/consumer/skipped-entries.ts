@@ -67,6 +67,11 @@ export class SkippedEntries {
     return this.#lastLedger < 0n;
   }
 
+  /** Entries that are remembered. */
+  get size(): number {
+    return this.#held.size + this.#owed.size;
+  }
+
   /** The broker begins with what is unacknowledged, and nothing is under way. */
   reset(): void {
     this.#timer?.cancel();
