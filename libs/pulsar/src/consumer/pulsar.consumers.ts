@@ -3,9 +3,10 @@ import { Clock, ConfigurationError, Random, type Timer } from '@smartpulse/resil
 import type { DocumentedHandler } from '../asyncapi/async-api-document.js';
 import { PulsarAdmin } from '../admin/pulsar.admin.js';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
+import { tryWithin } from '../connection/startup.js';
 import { PulsarPublisher } from '../producer/pulsar.publisher.js';
 import { PulsarClosedError } from '../pulsar.errors.js';
-import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
+import { PULSAR_OPTIONS, type ResolvedPulsarOptions, type StartupOptions } from '../pulsar.options.js';
 import { PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { ConsumerOptions, MessageHandler, PulsarConsumerHandle } from './consumer-options.js';
 import { BATCH_HANDLER_DEFAULTS, type BatchConsumerOptions, type BatchHandler } from './batch/batch-options.js';
@@ -193,12 +194,18 @@ export class PulsarConsumers implements OnApplicationBootstrap {
       matches: (topic) =>
         pattern.matches(topic) && topic !== deadLetter?.topic && topic !== retryTopic && !this.#isAside(topic),
       // What was published before it was found is to be handled, too.
-      subscribe: (topic, isLate) =>
-        this.registerNamed(owner, handlerName, ...pattern.on(topic, isLate ? 'earliest' : undefined)),
+      subscribe: async (topic, isLate) => {
+        const runner = this.#create(owner, handlerName, pattern.on(topic, isLate ? 'earliest' : undefined));
+        if (runner.autoStart) {
+          // Who waits for the start waits for the first round as a whole, and for no later one.
+          await this.#subscribe(runner);
+        }
+        return runner;
+      },
       onClosed: (closed) => this.#patterns.delete(closed),
     });
     this.#patterns.add(subscription);
-    const begun = this.#track(this.#begin(subscription, startup.policy !== 'continue'));
+    const begun = this.#track(this.#begin(subscription, startup));
     if (this.#bootstrapped) {
       await begun;
     }
@@ -210,11 +217,26 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     return this.all.some(({ deadLetterTopic, retryTopic }) => topic === deadLetterTopic || topic === retryTopic);
   }
 
-  async #begin(pattern: PatternSubscription, isCertain: boolean): Promise<void> {
+  async #begin(pattern: PatternSubscription, { policy, timeoutMs }: StartupOptions): Promise<void> {
     if (!this.#bootstrapped) {
       await this.#bootstrap.promise;
     }
-    await pattern.begin(isCertain);
+    const { clock, random } = this.#parts;
+    const attempts = {
+      clock,
+      random,
+      timeoutMs: policy === 'retry' ? timeoutMs : 0,
+      isWanted: () => policy === 'retry' && !this.#stopping,
+      onFailed: (error: unknown, attempt: number) =>
+        this.#logger.warn(`Attempt ${attempt} to find the topics of a pattern failed: ${String(error)}`),
+    };
+    try {
+      await pattern.begin(policy !== 'continue', (round) => tryWithin(attempts, round));
+    } catch (error) {
+      // Nobody has a handle of those that were made.
+      await pattern.close();
+      throw error;
+    }
   }
 
   /** The start of the app waits for it, if it is not over. */

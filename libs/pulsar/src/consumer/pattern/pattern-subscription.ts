@@ -27,31 +27,36 @@ export class PatternSubscription implements PulsarPatternHandle {
   readonly #consumers = new Map<string, PulsarConsumerHandle>();
   #timer: Timer | undefined;
   #round: Promise<void> | undefined;
-  #begun = false;
+  /** Those that the first list named: what another one names beside them has come since. */
+  #known: Set<string> | undefined;
+  #closing: Promise<void> | undefined;
   #stopped = false;
   #tooMany = 0;
 
   constructor(private readonly options: PatternSubscriptionOptions) {}
 
   get topics(): readonly string[] {
-    return [...this.#consumers.keys()];
+    return [...this.#consumers].filter(([, { state }]) => state.status !== 'closed').map(([topic]) => topic);
   }
 
   /**
    * The first round, which every topic that is there must come through; the others follow by themselves.
    *
    * @param isCertain `false`: a first round that fails is told of, and the next one tries again.
+   * @param attempt how the round is tried.
    */
-  async begin(isCertain: boolean): Promise<void> {
+  async begin(isCertain: boolean, attempt: (round: () => Promise<void>) => Promise<void>): Promise<void> {
+    if (this.#stopped) {
+      return;
+    }
     try {
-      await this.refresh();
+      await attempt(() => this.refresh());
     } catch (error) {
       if (isCertain || this.#stopped) {
         throw error;
       }
       this.#warn(error);
     }
-    this.#begun = true;
     this.options.logger.log(`${this.options.name}: its pattern matches ${this.#consumers.size} topics.`);
     this.#schedule();
   }
@@ -73,18 +78,26 @@ export class PatternSubscription implements PulsarPatternHandle {
     this.#timer = undefined;
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.stop();
     await Promise.allSettled([this.#round]);
-    const consumers = [...this.#consumers.values()];
-    this.#consumers.clear();
-    await Promise.all(consumers.map((consumer) => consumer.close()));
-    this.options.onClosed(this);
+    try {
+      await Promise.all([...this.#consumers.values()].map((consumer) => consumer.close()));
+    } finally {
+      this.#consumers.clear();
+      this.options.onClosed(this);
+    }
   }
 
   async #look(): Promise<void> {
     const there = (await this.options.list()).filter((topic) => this.options.matches(topic));
-    const gone = this.topics.filter((topic) => !there.includes(topic));
+    this.#known ??= new Set(there);
+    const gone = [...this.#consumers.keys()].filter((topic) => !there.includes(topic));
     const late = there.filter((topic) => !this.#consumers.has(topic));
     const found = late.slice(0, Math.max(0, MOST_TOPICS - this.#consumers.size + gone.length));
     this.#tellOfTooMany(late.length - found.length);
@@ -102,8 +115,9 @@ export class PatternSubscription implements PulsarPatternHandle {
     if (this.#stopped) {
       return;
     }
-    this.#consumers.set(topic, await this.options.subscribe(topic, this.#begun));
-    if (this.#begun) {
+    const isLate = this.#known?.has(topic) === false;
+    this.#consumers.set(topic, await this.options.subscribe(topic, isLate));
+    if (isLate) {
       this.options.logger.log(`${this.options.name}: ${topic} has come and is consumed.`);
     }
   }
@@ -112,6 +126,7 @@ export class PatternSubscription implements PulsarPatternHandle {
   async #leave(topic: string): Promise<void> {
     const consumer = this.#consumers.get(topic);
     this.#consumers.delete(topic);
+    this.#known?.delete(topic);
     this.options.logger.log(`${this.options.name}: ${topic} is gone.`);
     await consumer?.close();
   }

@@ -99,6 +99,36 @@ describe('a handler of the topics that a pattern matches', () => {
     expect(seen).toEqual([`${full('orders-us')}=again`]);
   });
 
+  it('begins where it is told with topics that were there before it could look, and closes what a failed start has made', async () => {
+    const app = await start();
+    for (const topic of ['orders-eu', 'orders-us']) {
+      await app.publisher.publish(topic, 'old');
+    }
+    const listing = app.transport.listTopics.bind(app.transport);
+    let isDown = true;
+    app.transport.listTopics = (namespace) =>
+      isDown ? Promise.reject(injectedFault('orders-eu')) : listing(namespace);
+    const seen: unknown[] = [];
+    const options = { topicsPattern: /orders-.+/, subscription: 's', initialPosition: 'latest' } as const;
+    const handle = await app.consumers.registerPattern<unknown>(
+      { ...options, startup: { policy: 'continue' }, discoveryIntervalMs: 1_000 },
+      (payload: unknown) => void seen.push(payload),
+    );
+    expect(handle.topics).toEqual([]);
+    isDown = false;
+    await app.clock.advance(1_000);
+    await app.publisher.publish('orders-us', 'new');
+    await app.clock.advance(100);
+    expect([handle.topics.length, seen]).toEqual([2, ['new']]);
+    await Promise.all([handle.close(), handle.close()]);
+    expect(app.app.get(PulsarRegistry).list()).toEqual([]);
+
+    app.transport.plan = ({ point, topic }) =>
+      point === 'subscribe' && topic === full('orders-us') ? injectedFault(topic) : undefined;
+    await expect(app.consumers.registerPattern(options, () => undefined)).rejects.toThrow('injected');
+    expect([app.app.get(PulsarRegistry).list(), app.consumers.subscribed]).toEqual([[], true]);
+  });
+
   it('never consumes what handlers have given up or will repeat, whatever that topic is called', async () => {
     const app = await start();
     for (const topic of ['orders-eu', 'orders-letters', 'orders-later', 'orders-others']) {
