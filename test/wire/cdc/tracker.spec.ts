@@ -132,7 +132,7 @@ describe('a Nest app on SQL Server change tracking', () => {
     );
   });
 
-  it('says what is missing when tracking ends, looks again each minute only, and goes on', async () => {
+  it('says that a table is not tracked any more, as something that somebody must change', async () => {
     const { source } = shop.replica();
     await source.describe(TABLE);
     await shop.app.query(`ALTER TABLE ${TABLE} DISABLE CHANGE_TRACKING`);
@@ -227,6 +227,7 @@ describe('a statement on SQL Server', () => {
     shop.database.role = 'readable secondary';
     const error: unknown = await source.state([TABLE]).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SecondaryReplicaError);
+    expect(source.failureOf(error)).toBe('configuration');
     const before = shop.server.acceptedConnections;
     shop.database.role = 'primary';
     await source.state([TABLE]);

@@ -49,6 +49,7 @@ export function anomaliesSuite(start: StartStock): void {
           `ALTER TABLE ${STOCK_TABLE} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)`,
         ],
       ],
+      ['got another column', 'schemaChanged', [`ALTER TABLE ${STOCK_TABLE} ADD extra int NULL`]],
       [
         'was dropped and made again',
         undefined,
@@ -76,6 +77,30 @@ export function anomaliesSuite(start: StartStock): void {
         const heard = follower.changes.filter(({ row }) => row?.['level'] === 7);
         expect(new Set(heard.map(({ primaryKey }) => primaryKey['id']))).toEqual(new Set([100, 101, 102, 103]));
       });
+    });
+
+    it('tells that its database does not track any more, and reads all anew in the next process once it does', async () => {
+      const both = async (what: string): Promise<void> => {
+        for (const table of [STOCK_TABLE, ENTRY_TABLE]) {
+          await shop.app.query(`ALTER TABLE ${table} ${what}`);
+        }
+      };
+      await write(1, 9, 1);
+      await follow(shop, async (_, registry) => {
+        await caughtUp(shop, registry);
+        await both('DISABLE CHANGE_TRACKING');
+        await shop.app.query('ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF');
+        await expect.poll(() => registry.get(STOCK_TABLE, 'follower')?.snapshot().failure, WAIT).toBe('configuration');
+      });
+      await write(3, 3, 7);
+      await shop.app.query(
+        'ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON)',
+      );
+      await both('ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)');
+      const changes = await follow(shop, async (_, registry) => caughtUp(shop, registry));
+      expect(changes.map(({ primaryKey, row }) => [primaryKey['id'], row?.['level']])).toEqual(
+        Array.from({ length: 9 }, (_, index) => [index + 1, index === 2 ? 7 : 1]),
+      );
     });
 
     it('can see any truncate but one: of a table since whose tracking began nothing was committed, which leaves all as it was', async () => {
