@@ -1,5 +1,5 @@
 import {
-  type EntryVersion,
+  EntryVersion,
   type FieldsStore,
   type InvalidationMessage,
   joinFields,
@@ -68,6 +68,62 @@ describe.each(programs)('hashes of fields on Redis $version', (program) => {
         ),
         { numRuns: RUNS },
       );
+    } finally {
+      await subject.close();
+    }
+  });
+
+  const isKeptByServer = Number.parseFloat(program.version) >= 7.4;
+  it(`frees a field ${isKeptByServer ? 'at the end of its own life' : 'no sooner than its hash, and shows it no longer than its life'}`, async () => {
+    const subject = await redisSubject(siteOf(server));
+    try {
+      const store = new RedisFieldsStore(subject.link);
+      const set = (counter: bigint, ttlMs: number | undefined, ...names: readonly string[]): Promise<unknown> =>
+        store.setFields({
+          key: 'lives',
+          fields: names.map((name) => ({ name, version: new EntryVersion(1n, counter), payload: '1', ttlMs })),
+          synced: false,
+          atomic: false,
+          maxFields: 9,
+          channel: CHANNEL,
+          source: 'a',
+          ttlMs: 60_000,
+          tombstoneTtlMs: LIFE_MS,
+        });
+      const stored = subject.link.stored('lives');
+      const there = async (): Promise<readonly unknown[]> => [
+        await subject.redis.hexists(stored, 'short'),
+        (await store.getFields('lives', ['short']))?.kind,
+      ];
+      await set(1n, undefined, 'eternal');
+      await set(2n, 300, 'short');
+      expect((await there())[0]).toBe(1);
+      if (isKeptByServer) {
+        const [short, eternal] = (await subject.redis.call(
+          'HPTTL',
+          stored,
+          'FIELDS',
+          2,
+          'short',
+          'eternal',
+        )) as number[];
+        expect(short).toBeGreaterThan(0);
+        expect(short).toBeLessThanOrEqual(300);
+        expect(eternal).toBe(-1);
+        await expect.poll(there).toEqual([0, 'fields']);
+        await set(3n, 300, 'short');
+        await set(4n, undefined, 'short');
+        expect(await subject.redis.call('HPTTL', stored, 'FIELDS', 1, 'short')).toEqual([-1]);
+      } else {
+        await expect
+          .poll(async () =>
+            JSON.stringify(await store.getFields('lives', ['short']), (_, part: unknown) =>
+              typeof part === 'bigint' ? String(part) : part,
+            ),
+          )
+          .not.toContain('"payload":"1"');
+        expect((await there())[0]).toBe(1);
+      }
     } finally {
       await subject.close();
     }

@@ -56,6 +56,7 @@ describe.runIf(version !== undefined)(`caches on Redis ${version} with sentinels
     const load = new ReaderLoad(replicas, { keys: 12 });
     await expect.poll(() => load.reads, WAIT).toBeGreaterThan(500);
     await expect.poll(() => writers.committed, WAIT).toBeGreaterThan(100);
+    const log = new GenerationLog(() => set.ask((redis) => redis.get(GENERATION)));
     await set.failover();
     await expect.poll(async () => (await set.master()).port, WAIT).not.toBe(before.port);
     // The old one goes on serving for a moment.
@@ -71,6 +72,7 @@ describe.runIf(version !== undefined)(`caches on Redis ${version} with sentinels
     await expect.poll(() => writers.committed, WAIT).toBeGreaterThan(committed + 100);
     await writers.stop();
     expect(writers.errors).toEqual([]);
+    expect((await log.end()).filter((one) => one !== first)).toHaveLength(1);
     // None was done twice; what the old one had acknowledged and not handed over is gone.
     const value = Number(await set.ask((redis) => redis.get('stock')));
     expect(value).toBeLessThanOrEqual(writers.committed + writers.ambiguous);

@@ -16,6 +16,9 @@ const enum Item {
 export class BatchEntry {
   readonly #items: Uint8Array;
   #remaining: number;
+  #isDone = false;
+  /** The first delivery of the entry. */
+  #first: BatchEntry | undefined;
   /** One for each time that it came, as long as something remains. */
   readonly #loans: Loan[] = [];
 
@@ -31,6 +34,16 @@ export class BatchEntry {
   /** Items not acknowledged yet; the entry itself may be acknowledged at 0 and no earlier. */
   get remaining(): number {
     return this.#remaining;
+  }
+
+  /** One delivery of the entry was wholly acknowledged. */
+  get isDone(): boolean {
+    return this.#remaining === 0 || (this.#first ?? this).#isDone;
+  }
+
+  /** The entry was delivered before, and items of that delivery may be acknowledged still. */
+  comesAgain(earlier: BatchEntry): void {
+    this.#first = earlier.#first ?? earlier;
   }
 
   /** The application holds none of its items: each is acknowledged or given back. */
@@ -53,6 +66,7 @@ export class BatchEntry {
     this.#items[index] = Item.Acknowledged;
     this.#remaining--;
     if (this.#remaining === 0) {
+      (this.#first ?? this).#isDone = true;
       this.#loans.splice(0).forEach((loan) => loan.giveBack());
     }
     return true;

@@ -6,8 +6,10 @@ import type { Loan } from './loan.js';
 export class HandedOutId extends MessageId {
   /** What became of its neighbours; undefined for a message that is no part of a batch. */
   readonly batch: BatchEntry | undefined;
-  /** A message that is no part of a batch is acknowledged. */
+  /** A message that is no part of a batch is acknowledged, by whatever delivery of it. */
   #acknowledged = false;
+  /** The first delivery of the message. */
+  #first: HandedOutId | undefined;
 
   constructor(
     ledgerId: bigint,
@@ -27,12 +29,21 @@ export class HandedOutId extends MessageId {
 
   /** Nothing of its entry is left to be acknowledged. */
   get isEntryDone(): boolean {
-    return this.batch === undefined ? this.#acknowledged : this.batch.remaining === 0;
+    return this.batch === undefined ? (this.#first ?? this).#acknowledged : this.batch.isDone;
   }
 
   /** The consumer's own note, of a message that is no part of a batch: it is done with. Tells the broker nothing. */
   noteAcknowledged(): void {
-    this.#acknowledged = true;
+    (this.#first ?? this).#acknowledged = true;
     this.loan?.giveBack();
+  }
+
+  /** The consumer's own note: the entry was delivered before by `earlier`, and may be acknowledged by that still. */
+  noteEarlier(earlier: HandedOutId): void {
+    if (this.batch === undefined) {
+      this.#first = earlier.#first ?? earlier;
+    } else if (earlier.batch !== undefined) {
+      this.batch.comesAgain(earlier.batch);
+    }
   }
 }

@@ -43,6 +43,8 @@ export class SkippedEntries {
   readonly #held = new Fifo<HandedOutId>();
   /** Of those that were given back the ones that have not come again. They stand behind all that is held. */
   readonly #owed = new Fifo<HandedOutId>();
+  /** As the entry that has just come again was delivered before. */
+  #earlier: HandedOutId | undefined;
   #arrivals = 0;
   #lastLedger = -1n;
   #lastEntry = -1n;
@@ -112,9 +114,8 @@ export class SkippedEntries {
     }
     this.#isBusy = true;
     const { first } = this.#owed;
-    if (first !== undefined && first.ledgerId === entry.ledgerId && first.entryId === entry.entryId) {
-      this.#owed.shift();
-    }
+    const isOwed = first !== undefined && first.ledgerId === entry.ledgerId && first.entryId === entry.entryId;
+    this.#earlier = isOwed ? this.#owed.shift() : undefined;
     if (this.#isNew(entry)) {
       this.#learn(entry);
       this.#lastLedger = entry.ledgerId;
@@ -129,6 +130,9 @@ export class SkippedEntries {
       this.#arrivals = 0;
       const held = this.#held.takeAll();
       held.filter((one) => !one.isEntryDone).forEach((one) => this.#held.push(one));
+    }
+    if (id !== undefined && this.#earlier !== undefined) {
+      id.noteEarlier(this.#earlier);
     }
     if (id !== undefined && this.#held.size < MOST_HELD) {
       this.#held.push(id);
