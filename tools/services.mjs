@@ -5,6 +5,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { installMissingPackages } from './system-packages.mjs';
 
 // The sources import one another by the names that they have when they are built.
 registerHooks({
@@ -33,6 +34,12 @@ const known = Object.keys(services);
 const unknown = names.filter((name) => !known.includes(name));
 if (!['up', 'down', 'fetch'].includes(action) || unknown.length > 0) {
   fail(`Usage: npm run services:up|down|fetch [${known.join('|')}]`);
+}
+if (action === 'fetch' && process.env.REQUIRE_SERVICES === '1') {
+  const { still, command } = installMissingPackages();
+  if (still.length > 0) {
+    fail(`The service suites need what is not here and could not be installed: ${command}`);
+  }
 }
 for (const name of names.length > 0 ? names : known) {
   await services[name][action]();

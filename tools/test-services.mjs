@@ -78,6 +78,10 @@ function run(projects, filters, flags = []) {
   return spawnSync('vitest', ['run', ...named, ...flags, ...filters, ...options], { stdio: 'inherit' }).status ?? 1;
 }
 
+// On a fresh machine nothing is here yet: what can be had is brought first.
+if (required && spawnSync('npm', ['run', '--silent', 'services:fetch'], { stdio: 'inherit' }).status !== 0) {
+  process.exit(1);
+}
 // Some suites start the built apps. They build, too, where they are run by themselves; two at once would write the same files.
 if (spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' }).status !== 0) {
   process.exit(1);
