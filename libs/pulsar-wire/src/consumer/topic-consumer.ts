@@ -1,7 +1,6 @@
 import type { ClientContext } from '../client/client-context.js';
 import { ConnectionError, RequestTimeoutError, toWireError, WireClosedError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
-import { Fifo } from '../collections/fifo.js';
 import { type Attachable, Attachment } from '../connection/attachment.js';
 import { BrokerRefusedError, endsAttachment, REFUSAL } from '../connection/broker-error.js';
 import type { Connection } from '../connection/connection.js';
@@ -22,10 +21,10 @@ import { endOf, idData, seekCommand, sendAck, startOf, subscribeCommand } from '
 import type { ConsumerOptions } from './consumer.options.js';
 import { chunkRefusal } from './chunk.js';
 import { CursorPlace, type SeekTarget } from './cursor-place.js';
+import { type DeliveryPort, DeliveryQueue } from './delivery-queue.js';
 import { EntryReader } from './entry-reader.js';
 import type { HandedOutId } from './handed-out-id.js';
 import type { PartitionConsumer, PartitionListener } from './partitioned-consumer.js';
-import { PermitWindow } from './permit-window.js';
 import type { ReceivedMessage } from './received-message.js';
 import { LISTENER_FAILED_DELAY_MS, nackDelayMs, RedeliveryTimers } from './redelivery-timers.js';
 import { SkippedEntries, type SkippedEntriesPort } from './skipped-entries.js';
@@ -38,7 +37,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   readonly #id: number;
   readonly #attachment: Attachment;
   readonly #retries = new Retries();
-  readonly #window: PermitWindow;
+  readonly #queue: DeliveryQueue;
   readonly #place: CursorPlace;
   readonly #skipped: SkippedEntries | undefined;
   readonly #reader: EntryReader;
@@ -47,8 +46,6 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   readonly #timers: RedeliveryTimers;
   readonly #timeouts: AckTimeouts | undefined;
   readonly #ordered: boolean;
-  readonly #waiting = new Fifo<ReceivedMessage>();
-  #draining = false;
   #connection: Connection | undefined;
   /** Counts redeliveries of everything: what an ordered subscription sent before the last one is stale. */
   #epoch = 0;
@@ -69,7 +66,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#id = context.nextId();
     const type = options.type ?? 'Exclusive';
     this.#ordered = type === 'Exclusive' || type === 'Failover';
-    this.#window = new PermitWindow(options.prefetchBytes);
+    this.#queue = new DeliveryQueue(options.prefetchBytes, this.#delivery());
     this.#place = new CursorPlace(context.clock, options.durable ?? true, startOf(options));
     this.#reader = new EntryReader({
       topic,
@@ -86,7 +83,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
 
   /** Messages received and not handed out: what a batch brought beyond the permits. */
   get queued(): number {
-    return this.#waiting.size;
+    return this.#queue.size;
   }
 
   /** Subscribes. @throws {@link WireError} */
@@ -100,12 +97,11 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   }
 
   permit(count: number): void {
-    this.#window.allow(wholeNumber('permit', count, 1, 0x7fff_ffff));
-    this.#drain();
+    this.#queue.permit(wholeNumber('permit', count, 1, 0x7fff_ffff));
   }
 
   handOut(): void {
-    this.#drain();
+    this.#queue.drain();
   }
 
   ack(id: HandedOutId): Promise<void> {
@@ -130,7 +126,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     }
     this.#clearTimers();
     this.#reader.reset();
-    this.#clearQueue();
+    this.#queue.clear();
     this.#skipped?.givenBack();
     this.#epoch++;
     this.#connection?.send('redeliverUnacknowledgedMessages', {
@@ -138,7 +134,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
       messageIds: [],
       consumerEpoch: this.#ordered ? this.#epoch : undefined,
     });
-    this.#drain();
+    this.#queue.drain();
   }
 
   async seek(target: SeekTarget): Promise<void> {
@@ -149,7 +145,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
     this.#clearTimers();
     this.#reader.reset();
-    this.#clearQueue();
+    this.#queue.clear();
     try {
       await connection.request('seek', (requestId) => seekCommand(this.#id, requestId, target), 'success');
       this.#place.sought(target);
@@ -162,7 +158,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     } finally {
       // The broker took the registration away before it answered; where it did not, what it sends now is what was sought.
       this.#seeking = false;
-      this.#drain();
+      this.#queue.drain();
     }
   }
 
@@ -218,8 +214,8 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#connection = connection;
     this.#seeking = false;
     this.#acks.attached((ackType, positions) => sendAck(connection, this.#id, ackType, positions));
-    const permits = this.#window.allowed;
-    this.#drain();
+    const permits = this.#queue.allowed;
+    this.#queue.drain();
     this.context.emit({ type: 'consumer-attached', topic: this.topic, permits });
   }
 
@@ -259,19 +255,23 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     try {
       entry = decodeEntry(bytes, start, end);
     } catch (error) {
-      this.#window.charged(1);
+      this.#queue.charged(1);
       if (!this.#comesTooEarly(header)) {
         this.#dropCorrupt(header, error);
       }
       return;
     }
     this.#attachment.proven();
-    this.#window.charged(this.#reader.charged(header, entry));
+    this.#queue.charged(this.#reader.charged(header, entry));
     if (!this.#comesTooEarly(header) && !this.#isForOthers(header, entry)) {
       try {
         const maxBytes = this.#connection?.maxMessageBytes ?? 0;
         const { messages, settled } = this.#reader.read(header, entry, maxBytes, this.#place.after, memory);
-        this.#enqueue(messages);
+        for (const message of messages) {
+          if (!this.#place.isTooEarly(message)) {
+            this.#queue.push(message);
+          }
+        }
         if (settled) {
           this.#acknowledge(header);
         } else {
@@ -281,7 +281,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
         this.#dropCorrupt(header, error);
       }
     }
-    this.#drain();
+    this.#queue.drain();
   }
 
   /** It was sent before everything was given back or sought, or entries in front of it were skipped: it comes again. */
@@ -310,7 +310,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
       messageIds: [idData(header)],
       validationError: error.validationError,
     });
-    this.#drain();
+    this.#queue.drain();
   }
 
   #report({ ledgerId, entryId }: MessageHeader, cause: unknown): void {
@@ -320,38 +320,6 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   #acknowledge(header: MessageHeader): void {
     // Nobody waits for it; the message comes again when it fails.
     this.#acks.addSingle(header.ledgerId, header.entryId).catch((cause: unknown) => this.#report(header, cause));
-  }
-
-  /** Hands out what is allowed, then tells the broker what it may send. A listener that permits from inside does not nest. */
-  #drain(): void {
-    if (this.#draining) {
-      return;
-    }
-    this.#draining = true;
-    while (this.#window.allowed > 0 && this.#closing === undefined && this.listener.isReady?.() !== false) {
-      const message = this.#waiting.shift();
-      if (message === undefined) {
-        break;
-      }
-      this.#window.handedOut();
-      this.#handOut(message);
-    }
-    this.#draining = false;
-    if (this.#connection !== undefined && this.#closing === undefined && !this.#seeking) {
-      const due = this.#window.takeDue(this.#waiting.size);
-      if (due > 0) {
-        this.#connection.send('flow', { consumerId: this.#id, messagePermits: due });
-      }
-    }
-  }
-
-  #enqueue(messages: readonly ReceivedMessage[]): void {
-    for (const message of messages) {
-      if (!this.#place.isTooEarly(message)) {
-        this.#waiting.push(message);
-        this.#window.queued(message.payload.byteLength);
-      }
-    }
   }
 
   #handOut(message: ReceivedMessage): void {
@@ -385,10 +353,19 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     });
   }
 
+  #delivery(): DeliveryPort {
+    return {
+      isTaking: () => this.#closing === undefined && this.listener.isReady?.() !== false,
+      handOut: (message) => this.#handOut(message),
+      isAsking: () => this.#connection !== undefined && this.#closing === undefined && !this.#seeking,
+      ask: (messagePermits) => this.#connection?.send('flow', { consumerId: this.#id, messagePermits }),
+    };
+  }
+
   #redelivery(): SkippedEntriesPort {
     return {
       clock: this.context.clock,
-      isReceiving: () => this.#connection !== undefined && this.#closing === undefined && this.#window.atBroker > 0,
+      isReceiving: () => this.#connection !== undefined && this.#closing === undefined && this.#queue.isAwaiting,
       end: () => this.#endOfTopic(),
       onSkipped: (again, cause) => {
         this.context.emit({ type: 'entries-skipped', topic: this.topic, cause });
@@ -427,9 +404,8 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
 
   #forgetReceived(): void {
     this.#skipped?.reset();
-    this.#window.detached();
+    this.#queue.detached();
     this.#reader.reset();
-    this.#clearQueue();
   }
 
   #clearTimers(): void {
@@ -437,15 +413,9 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
     this.#timeouts?.clear();
   }
 
-  #clearQueue(): void {
-    for (const { payload } of this.#waiting.takeAll()) {
-      this.#window.dropped(payload.byteLength);
-    }
-  }
-
   async #close(): Promise<void> {
     this.#clearTimers();
-    this.#clearQueue();
+    this.#queue.clear();
     if (this.#connection !== undefined) {
       // With a broker that does not come back they would be on their way for ever.
       const limit = this.context.clock.setTimer(this.context.operationTimeoutMs, () =>

@@ -1,4 +1,4 @@
-import type { Clock } from '@smartpulse/resilience';
+import { backoffDelayMs, type BackoffOptions, type Clock, type Random } from '@smartpulse/resilience';
 import { PulsarError } from '../pulsar.errors.js';
 
 interface Pause {
@@ -7,9 +7,8 @@ interface Pause {
   readonly error: PulsarError;
 }
 
-/** After the second refusal in a row; doubled by each further one. */
-const FIRST_MS = 100;
-const LONGEST_MS = 5_000;
+/** From the second refusal in a row. Without jitter: the first publish after it asks again, and those come when they come. */
+const BACKOFF: BackoffOptions = Object.freeze({ initialMs: 100, multiplier: 2, maxMs: 5_000, jitter: 'none' });
 
 /**
  * Producers that the broker refuses again and again are not asked for by each publish: an app that publishes 1,000 times a second to a topic that it
@@ -23,6 +22,7 @@ export class CreationBackoff {
   /** @param max how many are remembered. */
   constructor(
     private readonly clock: Clock,
+    private readonly random: Random,
     private readonly max: number,
   ) {}
 
@@ -37,7 +37,7 @@ export class CreationBackoff {
       return;
     }
     const failures = (this.#pauses.get(key)?.failures ?? 0) + 1;
-    const pauseMs = failures === 1 ? 0 : Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 2, 31));
+    const pauseMs = failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures - 1, this.random);
     this.made(key);
     const [oldest] = this.#pauses.keys();
     if (oldest !== undefined && this.#pauses.size >= this.max) {

@@ -1,4 +1,4 @@
-import { VirtualClock } from '@smartpulse/resilience/testing';
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { array, assert, asyncProperty, constantFrom, integer, nat, oneof, record } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PulsarError } from '../pulsar.errors.js';
@@ -111,6 +111,7 @@ class World {
       maxUses: () => 5,
       idleMs: 250,
       clock: this.clock,
+      random: new SeededRandom(),
       create: ({ topic: name }) => this.#create(name, this.#creation),
       onClosed: (name) => void this.closedTold.push(name),
       onCloseFailed: (name, error) => void this.broken.push(`tells that ${name} could not be closed: ${String(error)}`),

@@ -1,4 +1,4 @@
-import { VirtualClock } from '@smartpulse/resilience/testing';
+import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { describe, expect, it } from 'vitest';
 import { PulsarError } from '../pulsar.errors.js';
 import type { MessageId, TransportProducer, TransportProducerOptions } from '../transport/pulsar.transport.js';
@@ -37,6 +37,7 @@ function poolOf(max: number, idleMs = 1_000, maxUses = 1_000) {
     maxUses: () => maxUses,
     idleMs,
     clock,
+    random: new SeededRandom(),
     create: async ({ topic }: TransportProducerOptions) => {
       log.push(`create ${topic}`);
       if (topic === 'unreachable') {

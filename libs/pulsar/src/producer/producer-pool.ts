@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@smartpulse/resilience';
+import type { Clock, Random, Timer } from '@smartpulse/resilience';
 import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import type { TransportProducer, TransportProducerOptions } from '../transport/pulsar.transport.js';
 import { CreationBackoff } from './creation-backoff.js';
@@ -13,6 +13,7 @@ export interface ProducerPoolOptions {
   readonly maxUses: (topic: string) => number;
   readonly idleMs: number;
   readonly clock: Clock;
+  readonly random: Random;
   readonly create: (options: TransportProducerOptions) => Promise<TransportProducer>;
   /** Told of each producer that is gone, closed or not. */
   readonly onClosed?: (topic: string) => void;
@@ -101,7 +102,7 @@ export class ProducerPool {
 
   constructor(options: ProducerPoolOptions) {
     this.#options = options;
-    this.#backoff = new CreationBackoff(options.clock, options.max);
+    this.#backoff = new CreationBackoff(options.clock, options.random, options.max);
   }
 
   /** Producers in the pool. */

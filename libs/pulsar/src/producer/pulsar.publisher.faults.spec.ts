@@ -53,7 +53,7 @@ class Ledger {
       producer: { batching, batchMaxDelayMs: 20, maxPendingMessages: 3, poolMax: 2, poolIdleMs: 50 },
     });
     const connection = new PulsarConnection(options, clock, this.#random);
-    this.publisher = new PulsarPublisher(connection, options, clock, new PulsarTelemetry());
+    this.publisher = new PulsarPublisher(connection, options, clock, new PulsarTelemetry(), this.#random);
     this.transport.plan = (question) => this.#plan(question);
   }
 

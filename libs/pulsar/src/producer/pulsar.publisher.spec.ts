@@ -25,7 +25,7 @@ function open(producer: PulsarModuleOptions['producer'] = { batching: false }, s
     clock,
     broker,
     transport,
-    publisher: new PulsarPublisher(connection, options, clock, new PulsarTelemetry()),
+    publisher: new PulsarPublisher(connection, options, clock, new PulsarTelemetry(), random),
   };
 }
 const TOPIC = 'persistent://public/default/t';

@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { Clock } from '@smartpulse/resilience';
+import { Clock, Random } from '@smartpulse/resilience';
 import { PulsarConnection } from '../connection/pulsar.connection.js';
 import { DEAD_LETTER_SUBSCRIPTION, LetterKeeper } from '../dead-letters/letter-keeper.js';
 import { type EventContract, topicOf } from '../event/define-event.js';
@@ -59,6 +59,7 @@ export class PulsarPublisher {
     @Inject(PULSAR_OPTIONS) options: ResolvedPulsarOptions,
     @Inject(Clock) clock: Clock,
     @Inject(PulsarTelemetry) telemetry: PulsarTelemetry,
+    @Inject(Random) random: Random,
   ) {
     this.#connection = connection;
     this.#clock = clock;
@@ -69,6 +70,7 @@ export class PulsarPublisher {
       maxUses: (topic) => this.#producers.of(topic).maxUses,
       idleMs: options.producer.poolIdleMs,
       clock,
+      random,
       create: async (producer) => {
         await connection.ready();
         const made = await connection.transport.createProducer(producer);

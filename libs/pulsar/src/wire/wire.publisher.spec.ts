@@ -48,6 +48,7 @@ describe('a publisher on the wire client', () => {
       options,
       clock,
       new PulsarTelemetry(),
+      random,
     );
   });
 
