@@ -89,6 +89,7 @@ export {
   ConnectionError,
   InvalidWireOptionError,
   RequestTimeoutError,
+  SeekIncompleteError,
   SendTimeoutError,
   TokenSupplierError,
   UnexpectedWireError,

@@ -176,6 +176,37 @@ export class UnsupportedOperationError extends WireError {
   }
 }
 
+/** Some partitions of a topic were not moved by a seek; the others are where they were sought. Seek again. */
+export class SeekIncompleteError extends WireError {
+  static readonly code = 'SMARTPULSE_WIRE_SEEK_INCOMPLETE';
+  readonly code = SeekIncompleteError.code;
+
+  /**
+   * @param partitions those that were not moved, by their numbers.
+   * @param cause what the first of them said; its kind is that of the whole.
+   * @param details `ambiguous`: some may have been moved all the same.
+   */
+  constructor(
+    readonly topic: string,
+    readonly partitions: readonly number[],
+    cause: WireError,
+    details: { readonly ambiguous?: boolean } = {},
+  ) {
+    const which = `${partitions.length === 1 ? 'Partition' : 'Partitions'} ${partitions.join(', ')} of ${topic}`;
+    super(`${which} ${partitions.length === 1 ? 'was' : 'were'} not moved: ${cause.message}`, {
+      kind: cause.kind,
+      remedy: 'The others are where they were sought: seek again.',
+      ...details,
+      cause,
+    });
+  }
+
+  /** Whether `error` is one of these. */
+  static is(error: unknown): error is SeekIncompleteError {
+    return WireError.hasCode(error, SeekIncompleteError.code);
+  }
+}
+
 /** The function that supplies the token failed. */
 export class TokenSupplierError extends WireError {
   static readonly code = 'SMARTPULSE_WIRE_TOKEN_SUPPLIER';

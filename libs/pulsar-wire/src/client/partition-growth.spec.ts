@@ -98,6 +98,64 @@ describe('a topic that gets more partitions', () => {
     expect(broker.consumers).toBe(2);
   });
 
+  /** The broker answers the consumers that leave for good only when it is told to. */
+  function slowLeave(): () => void {
+    const answers: (() => void)[] = [];
+    broker.script('unsubscribe', (_connection, _fields, handle) => answers.push(handle) > 0);
+    return () => {
+      broker.unscript('unsubscribe');
+      answers.forEach((answer) => answer());
+    };
+  }
+
+  const subscriptions = (): readonly string[] =>
+    [...broker.topics].filter(([, { subscriptions: on }]) => on.size > 0).map(([name]) => name);
+
+  it('is not subscribed to on the new ones while its consumer leaves for good', async () => {
+    const consumer = await subscribe();
+    const answer = slowLeave();
+    await clock.advance(ROUND_MS - 10_000);
+    const leaving = consumer.unsubscribe();
+    partitions[TOPIC] = 3;
+    await clock.advance(20_000);
+    answer();
+    await finish(leaving);
+    await round();
+
+    expect(broker.all('subscribe')).toHaveLength(1);
+    expect(subscriptions()).toEqual([]);
+  });
+
+  it('is left on the new ones, too, that its consumer was about to take on when it was told to leave for good', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    const held: (() => void)[] = [];
+    broker.script('subscribe', (_connection, _fields, handle) => held.push(handle) > 0);
+    await clock.advance(ROUND_MS);
+    expect(held).toHaveLength(2);
+    const leaving = consumer.unsubscribe();
+    await clock.settle();
+    broker.unscript('subscribe');
+    held.forEach((go) => go());
+    await finish(leaving);
+
+    expect(broker.consumers).toBe(0);
+    expect(subscriptions()).toEqual([]);
+  });
+
+  it('is taken on by the next round where its consumer was refused to leave for good', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 2;
+    broker.script('unsubscribe', (connection, { requestId }) => {
+      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
+      return true;
+    });
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+    await round();
+
+    expect(broker.consumers).toBe(2);
+  });
+
   it('is left alone when its consumer is closed, or nobody is to ask', async () => {
     const consumer = await subscribe();
     await finish(consumer.close());

@@ -7,6 +7,8 @@ export interface Growing {
   /** Partitions that it has. */
   readonly size: number;
   readonly closed: boolean;
+  /** It takes on no more partitions for now. */
+  readonly isLeaving?: boolean | undefined;
   /** Takes on the partitions from {@link size} to `count`. */
   grow(count: number): Promise<void>;
 }
@@ -62,7 +64,7 @@ export class PartitionGrowth {
         this.#watched.delete(growing);
         return;
       }
-      if (count > size) {
+      if (count > size && growing.isLeaving !== true) {
         await growing.grow(count);
         this.emit({ type: 'partitions-added', topic, partitions: count });
       }

@@ -277,7 +277,7 @@ export class PulsarClient {
           this.#openConsumer(how, partitionTopic(topic, partition), whole.listenerOf(partition)),
         ),
       );
-    await whole.add(await open(0, count, each));
+    await whole.add(open(0, count, each));
     // What a new partition holds was published after the subscription was made, all of it.
     const fromItsStart: ConsumerOptions = {
       ...each,
@@ -326,7 +326,8 @@ function growing<T>(
     readonly topic: string;
     readonly size: number;
     readonly closed: boolean;
-    add(more: readonly T[]): Promise<void>;
+    readonly isLeaving?: boolean;
+    add(more: Promise<readonly T[]>): Promise<void>;
   },
   open: (from: number, to: number) => Promise<readonly T[]>,
 ): Growing {
@@ -340,7 +341,10 @@ function growing<T>(
     get closed() {
       return whole.closed;
     },
-    grow: async (count) => whole.add(await open(whole.size, count)),
+    get isLeaving() {
+      return whole.isLeaving;
+    },
+    grow: (count) => whole.add(open(whole.size, count)),
   };
 }
 

@@ -106,7 +106,8 @@ export interface WireConsumer {
   /**
    * Moves the subscription behind a message, or to what was published at a time (milliseconds since 1970).
    *
-   * @throws {@link WireError}; {@link ConnectionError} while a lost connection is made anew.
+   * @throws {@link WireError}; {@link ConnectionError} while a lost connection is made anew. Of a topic with partitions each is told, and
+   *   {@link SeekIncompleteError} names those that were not moved.
    */
   seek(target: SeekTarget): Promise<void>;
   /**

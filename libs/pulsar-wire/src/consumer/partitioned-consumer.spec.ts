@@ -1,8 +1,10 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ClientEvent } from '../client/client.options.js';
+import { SeekIncompleteError } from '../client/client.errors.js';
 import type { PulsarClient } from '../client/pulsar-client.js';
 import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
+import { MessageId } from '../protocol/message-id/message-id.js';
 import { FakeBroker } from '../testing/fake-broker.js';
 import type { ConsumerOptions, WireConsumer } from './consumer.options.js';
 import type { ReceivedMessage } from './received-message.js';
@@ -105,6 +107,42 @@ describe('a consumer of a topic with partitions', () => {
     await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
 
     expect(broker.consumers).toBe(0);
+  });
+
+  it('moves every partition that can be moved before it says which refused, and what the first of them said', async () => {
+    await publish('ab');
+    const consumer = await subscribe({ type: 'Failover' });
+    consumer.permit(100);
+    await pass(100);
+    expect(messages).toHaveLength(6);
+    const held: (() => void)[] = [];
+    const partitionOf = new Map(broker.all('subscribe').map(({ consumerId, topic }) => [consumerId, topic.at(-1)]));
+    broker.script('seek', (connection, { consumerId, requestId }, handle) => {
+      const partition = partitionOf.get(consumerId);
+      if (partition === '0') {
+        held.push(handle);
+      } else {
+        connection.send('error', { requestId, error: 1, message: `not partition ${partition}` });
+      }
+      return true;
+    });
+    let settled = false;
+    const seeking = consumer.seek(MessageId.earliest).finally(() => (settled = true));
+    const refused = expect(seeking).rejects.toMatchObject({
+      code: SeekIncompleteError.code,
+      partitions: [1, 2],
+      kind: 'transient',
+      cause: expect.objectContaining({ answer: 'not partition 1' }),
+      message: expect.stringContaining('1, 2'),
+    });
+    await pass(100);
+    expect(settled).toBe(false);
+    held.forEach((go) => go());
+    await pass(1_000);
+    await refused;
+
+    // What was sought comes again from the partition that moved; the others begin with what is unacknowledged.
+    expect(texts().filter((text) => text.startsWith('0'))).toEqual(['0a', '0b', '0a', '0b']);
   });
 
   it('gives back the message whose listener threw, and goes on with all others', async () => {

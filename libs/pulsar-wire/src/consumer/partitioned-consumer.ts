@@ -1,4 +1,4 @@
-import { UnsupportedOperationError } from '../client/client.errors.js';
+import { SeekIncompleteError, toWireError, UnsupportedOperationError } from '../client/client.errors.js';
 import { wholeNumber } from '../client/client.options.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import { InvalidMessageIdError } from '../pulsar-wire.errors.js';
@@ -47,6 +47,10 @@ export class PartitionedConsumer implements WireConsumer {
   /** The partition that is asked first the next time. */
   #first = 0;
   #closed = false;
+  /** New partitions that are being subscribed to, until they are taken on or given up. */
+  #joining: Promise<unknown> | undefined;
+  /** Its subscription is being deleted. */
+  #leaving: Promise<void> | undefined;
 
   constructor(
     readonly topic: string,
@@ -86,8 +90,20 @@ export class PartitionedConsumer implements WireConsumer {
     return this.#closed;
   }
 
-  /** Consumers of the partitions behind those that it has, by their numbers. */
-  async add(consumers: readonly PartitionConsumer[]): Promise<void> {
+  /** While it leaves for good no partition is to be taken on: the subscription would stay on that one. */
+  get isLeaving(): boolean {
+    return this.#leaving !== undefined;
+  }
+
+  /** Takes on consumers of the partitions behind those that it has, by their numbers, as soon as they are subscribed. */
+  add(opening: Promise<readonly PartitionConsumer[]>): Promise<void> {
+    const joining = this.#join(opening);
+    this.#joining = Promise.allSettled([joining]);
+    return joining;
+  }
+
+  async #join(opening: Promise<readonly PartitionConsumer[]>): Promise<void> {
+    const consumers = await opening;
     if (this.#closed) {
       await Promise.all(consumers.map((consumer) => consumer.close()));
       return;
@@ -131,8 +147,19 @@ export class PartitionedConsumer implements WireConsumer {
         'Seek by publish time, or to MessageId.earliest or MessageId.latest.',
       );
     }
-    await Promise.all(this.#partitions.map(({ consumer }) => consumer.seek(target)));
+    const results = await Promise.allSettled(this.#partitions.map(({ consumer }) => consumer.seek(target)));
     this.#share();
+    const failures = results.flatMap((result, partition) =>
+      result.status === 'rejected' ? [{ partition, error: toWireError(result.reason) }] : [],
+    );
+    if (failures[0] !== undefined) {
+      throw new SeekIncompleteError(
+        this.topic,
+        failures.map(({ partition }) => partition),
+        failures[0].error,
+        { ambiguous: failures.some(({ error }) => error.ambiguous) },
+      );
+    }
   }
 
   async lastMessageIds(): Promise<readonly MessageId[]> {
@@ -148,7 +175,13 @@ export class PartitionedConsumer implements WireConsumer {
     await this.#closeAll();
   }
 
-  async unsubscribe(): Promise<void> {
+  unsubscribe(): Promise<void> {
+    this.#leaving ??= this.#leave().finally(() => (this.#leaving = undefined));
+    return this.#leaving;
+  }
+
+  async #leave(): Promise<void> {
+    await this.#joining;
     const results = await Promise.allSettled(this.#partitions.map(({ consumer }) => consumer.unsubscribe()));
     const failure = results.find((result) => result.status === 'rejected');
     if (results.some((result) => result.status === 'fulfilled')) {

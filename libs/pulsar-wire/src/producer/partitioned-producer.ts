@@ -36,8 +36,9 @@ export class PartitionedProducer implements WireProducer {
     return this.partitions.length;
   }
 
-  /** Producers of the partitions behind those that it has, by their numbers: keys are spread anew from here on. */
-  async add(producers: readonly WireProducer[]): Promise<void> {
+  /** Takes on producers of the partitions behind those that it has, by their numbers: keys are spread anew from here on. */
+  async add(opening: Promise<readonly WireProducer[]>): Promise<void> {
+    const producers = await opening;
     if (this.#closed) {
       await Promise.all(producers.map((producer) => producer.close()));
       return;

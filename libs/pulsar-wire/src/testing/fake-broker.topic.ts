@@ -87,6 +87,15 @@ export class FakeTopic {
   /** @param deduplication a frame whose first sequence id is not above the last stored one of its producer is dropped whole. */
   constructor(private readonly deduplication: boolean) {}
 
+  /** Deletes a subscription with its cursor. */
+  forget(subscription: FakeSubscription): void {
+    for (const [name, one] of this.subscriptions) {
+      if (one === subscription) {
+        this.subscriptions.delete(name);
+      }
+    }
+  }
+
   /** The last sequence id of a producer's name, −1 when there is none. */
   lastSequenceId(producerName: string): bigint {
     return this.#highest.get(producerName) ?? -1n;

@@ -19,10 +19,14 @@ export interface FakeBrokerOptions {
   readonly proxy?: boolean;
 }
 
-/** Handles a command instead of the broker; `false`: the broker handles it all the same. */
-export type Script<N extends CommandName> = (connection: FakeConnection, fields: CommandFields<N>) => boolean;
+/** Handles a command instead of the broker; `false`: the broker handles it all the same. `handle` lets it do so later. */
+export type Script<N extends CommandName> = (
+  connection: FakeConnection,
+  fields: CommandFields<N>,
+  handle: () => void,
+) => boolean;
 
-type AnyScript = (connection: FakeConnection, command: Command) => boolean;
+type AnyScript = (connection: FakeConnection, command: Command, handle: () => void) => boolean;
 
 interface FakeProducer {
   readonly connection: FakeConnection;
@@ -108,9 +112,9 @@ export class FakeBroker {
 
   /** Replaces what the broker does with a command, until {@link unscript}. */
   script<N extends CommandName>(name: N, script: Script<N>): void {
-    this.#scripts.set(name, (connection, command) => {
+    this.#scripts.set(name, (connection, command, handle) => {
       const fields = connection.all(name).at(-1);
-      return command.name === name && fields !== undefined && script(connection, fields);
+      return command.name === name && fields !== undefined && script(connection, fields, handle);
     });
   }
 
@@ -187,9 +191,13 @@ export class FakeBroker {
   }
 
   #onCommand(connection: FakeConnection, command: Command, frame: Buffer): void {
-    if (this.#scripts.get(command.name)?.(connection, command) === true) {
-      return;
+    const handle = (): void => this.#handle(connection, command, frame);
+    if (this.#scripts.get(command.name)?.(connection, command, handle) !== true) {
+      handle();
     }
+  }
+
+  #handle(connection: FakeConnection, command: Command, frame: Buffer): void {
     // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- what clients do not send is not answered
     switch (command.name) {
       case 'connect':
@@ -308,6 +316,9 @@ export class FakeBroker {
       }
       case 'closeConsumer':
       case 'unsubscribe':
+        if (command.name === 'unsubscribe') {
+          this.topic(consumer.topic).forget(subscription);
+        }
         this.#consumers.delete(keyOf(connection, id, this.connections));
         subscription.redeliver([], false);
         connection.send('success', { requestId: command.fields.requestId });
