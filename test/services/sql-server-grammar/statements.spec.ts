@@ -11,9 +11,11 @@ interface Sent {
   readonly sql: string;
 }
 
-/** The page of all statements of change capture. */
-function ofThePage(): readonly Sent[] {
-  const page = readFileSync(join(root, 'docs/guides/sql-server-statements.md'), 'utf8');
+/** The pages of all statements of change capture, and of the store that remembers messages. */
+function ofThePages(): readonly Sent[] {
+  const page = ['sql-server-statements.md', 'sql-server-dedupe-statements.md']
+    .map((file) => readFileSync(join(root, 'docs/guides', file), 'utf8'))
+    .join('\n');
   return [...page.matchAll(/^### (.+)\n[\s\S]*?```sql\n([\s\S]*?)```/gm)].map(([, from = '', sql = '']) => ({
     from,
     sql,
@@ -46,7 +48,7 @@ if (!search.available) {
 describe.skipIf(!search.available)('the grammar of Transact-SQL', () => {
   const problemsIn = async (sql: string): Promise<readonly string[]> =>
     search.available ? search.value.problemsIn(sql) : [];
-  const sent = [...ofThePage(), ...ofTheApps()];
+  const sent = [...ofThePages(), ...ofTheApps()];
 
   afterAll(async () => {
     if (search.available) {

@@ -2,10 +2,27 @@ import { SystemClock } from '@smartpulse/resilience';
 import { SeededRandom } from '@smartpulse/resilience/testing';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Permission } from '../../support/sql-server/engine/security/grants.js';
 import { SqlServerEngine } from '../../support/sql-server/engine/sql-server.engine.js';
 import { startTestSqlServer, type TestSqlServer } from '../../support/sql-server/start-sql-server.js';
 import { StatementLog } from '../../support/sql-server/statement-log.js';
-import { AppsOnSqlServer } from '../../support/sql-server/suites/apps.js';
+import { type AppLogins, AppsOnSqlServer } from '../../support/sql-server/suites/apps.js';
+
+/** As docs/guides/sql-server-statements.md says: by what is granted on the database (''), a schema or an object. */
+const RIGHTS: Readonly<Record<keyof AppLogins, Readonly<Record<string, readonly Permission[]>>>> = {
+  migrator: { '': ['ALTER', 'CREATE TABLE', 'CREATE SCHEMA', 'SELECT', 'INSERT'] },
+  forecasts: {
+    'dbo.forecast': ['SELECT', 'INSERT', 'UPDATE', 'VIEW CHANGE TRACKING'],
+    'dbo.forecast_outbox': ['SELECT', 'INSERT', 'DELETE', 'VIEW CHANGE TRACKING'],
+    'dbo.production_forecast_migrations': ['SELECT'],
+    smartpulse: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  },
+  notifications: {
+    'dbo.notification': ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+    'dbo.known_value': ['SELECT', 'INSERT', 'UPDATE'],
+    'dbo.notification_service_migrations': ['SELECT'],
+  },
+};
 
 describe('what the apps send to SQL Server', () => {
   const log = new StatementLog();
@@ -14,9 +31,22 @@ describe('what the apps send to SQL Server', () => {
 
   beforeAll(async () => {
     const engine = new SqlServerEngine({ clock: new SystemClock(), random: new SeededRandom(1) });
-    engine.createDatabase('apps');
+    const { grants } = engine.createDatabase('apps');
+    for (const [login, rights] of Object.entries(RIGHTS)) {
+      engine.addLogin(login, 'any');
+      for (const [on, permissions] of Object.entries(rights)) {
+        const [schema, object] = on.split('.');
+        const securable = on === '' ? {} : { schema, ...(object === undefined ? {} : { object }) };
+        permissions.forEach((permission) => grants.grant(login, permission, securable));
+      }
+    }
     server = await startTestSqlServer({ engine, faults: log });
-    apps = await AppsOnSqlServer.start(`mssql://sa:any@${server.host}:${server.port}/apps?encrypt=false`);
+    const as = (login: string) => `mssql://${login}:any@${server.host}:${server.port}/apps?encrypt=false`;
+    apps = await AppsOnSqlServer.start(as('sa'), {
+      migrator: as('migrator'),
+      forecasts: as('forecasts'),
+      notifications: as('notifications'),
+    });
   });
 
   afterAll(async () => {
@@ -24,7 +54,8 @@ describe('what the apps send to SQL Server', () => {
     await server?.stop();
   });
 
-  it('serves everything that they do', () => apps.doEverything());
+  it('serves everything that they do, to logins that have the rights of the page and no others', () =>
+    apps.doEverything());
 
   it.each([
     ['migrations', ['production-forecast-migrations', 'notification-service-migrations']],

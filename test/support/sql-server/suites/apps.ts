@@ -26,6 +26,13 @@ function quarter(minutes: number, value: number, length = 15): object {
 
 type App = Awaited<ReturnType<typeof createProductionForecastApp>>;
 
+/** As whom the apps come into the database. */
+export interface AppLogins {
+  readonly migrator: string;
+  readonly forecasts: string;
+  readonly notifications: string;
+}
+
 /** Both apps on one SQL Server, and whatever they do with it. */
 export class AppsOnSqlServer {
   private constructor(
@@ -36,23 +43,30 @@ export class AppsOnSqlServer {
     private readonly closers: readonly (() => Promise<void> | void)[],
   ) {}
 
-  /** @param url of an empty database. */
-  static async start(url: string): Promise<AppsOnSqlServer> {
+  /**
+   * @param url of an empty database.
+   * @param logins URLs of the same database by which others come into it. Default: all by `url`.
+   */
+  static async start(url: string, logins: Partial<AppLogins> = {}): Promise<AppsOnSqlServer> {
     const clock = new SystemClock();
     const broker = new InProcessBroker({ clock });
     const cacheServer = new EmbeddedCacheServer({ clock });
-    const database = { url };
+    const migrator = { url: logins.migrator ?? url };
     const opened = await ForecastDatabase.open({
       name: 'apps',
-      server: database,
+      server: migrator,
       migrate: true,
       cache: undefined,
       clock,
     });
-    await migrateNotificationDatabase(database);
+    await migrateNotificationDatabase(migrator);
+    const database = { url: logins.forecasts ?? url };
+    // As an app looks that may not migrate.
+    await (await ForecastDatabase.open({ name: 'apps', server: database, cache: undefined, clock })).close();
     const beside = await new DataSource(sqlServerDataSource({ name: 'beside', url, entities: [] })).initialize();
     const silent = { signals: false, logger: false } as const;
-    const notifications = await createNotificationServiceApp({ database, broker, clock }, silent);
+    const ofNotifications = { url: logins.notifications ?? url };
+    const notifications = await createNotificationServiceApp({ database: ofNotifications, broker, clock }, silent);
     await notifications.listen(0, '127.0.0.1');
     const forecasts = await createProductionForecastApp({ database, broker, cacheServer, clock }, silent);
     await forecasts.listen(0, '127.0.0.1');

@@ -73,7 +73,11 @@ SELECT * FROM "apps".."notification_service_migrations" "notification_service_mi
 
 SELECT * FROM "apps".."production_forecast_migrations" "production_forecast_migrations" ORDER BY "id" DESC
 
+SELECT OBJECT_ID(@0) AS id
+
 SELECT SCHEMA_NAME() AS "schema_name"
+
+SELECT name FROM "production_forecast_migrations"
 
 set ansi_nulls on
 set ansi_null_dflt_on on

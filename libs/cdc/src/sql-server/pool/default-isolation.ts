@@ -1,3 +1,5 @@
+import { lowerIsolation } from '../statements/on-data-source.js';
+
 /** What is used of a request of tedious. */
 export interface DriverRequest {
   readonly callback: (error: Error | null | undefined, ...more: readonly unknown[]) => void;
@@ -18,7 +20,7 @@ export interface TransactingConnection {
 
 /** As tedious numbers isolation levels. */
 const [NO_CHANGE, READ_COMMITTED] = [0, 2];
-const LOWER = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED';
+const LOWER = lowerIsolation().sql;
 
 /**
  * Gives a pooled connection back its default isolation. SQL Server leaves a session at the level of its last transaction, a reset of the

@@ -11,6 +11,7 @@ import { adoptFork, raiseEpoch, readStamp } from './epochs.js';
 import { quoteName, quoteTable } from './identifier.js';
 import { askForLease, leaveReplicas, releaseLease, renewLeases, takeLease } from './leases.js';
 import { describeTable, examineDatabase, lookAtSource, repeatLook } from './look-at-source.js';
+import { findMigrations, lowerIsolation, readMigrations } from './on-data-source.js';
 import { type ReadableTable, readChanges, readRows } from './read-changes.js';
 import type { SqlServerStatement } from './statement.js';
 
@@ -320,6 +321,28 @@ const TAGGED: Listed = {
   },
 };
 
+const ON_DATA_SOURCES: readonly Listed[] = [
+  {
+    title: 'Lower the isolation',
+    when: 'On a connection of `sqlServerDataSource` that a transaction of another isolation level had: before the next statement outside of a transaction.',
+    needs: 'no right',
+    statement: lowerIsolation(),
+  },
+  {
+    title: 'Find the migrations',
+    when: 'By `pendingSqlServerMigrations`, on a connection of its own.',
+    needs: '`SELECT` on the table of migrations: one that may not be seen looks as if none had run',
+    statement: findMigrations('migrations'),
+  },
+  {
+    title: 'Read the migrations',
+    when: 'By `pendingSqlServerMigrations`, where there is such a table.',
+    needs: '`SELECT` on the table of migrations',
+    statement: readMigrations('"migrations"'),
+  },
+  TAGGED,
+];
+
 function listed({ title, when, needs, statement }: Listed): string {
   const types = statement.parameters.map(({ name, type }) => `\`@${name} ${type}\``).join(', ');
   return [
@@ -338,8 +361,9 @@ function listed({ title, when, needs, statement }: Listed): string {
 
 const PAGE = `# Every statement for SQL Server
 
-All text that \`@smartpulse/cdc/sql-server\` sends, as it sends it, with the rights that it needs. The list is written by
-\`libs/cdc/src/sql-server/statements/statements.spec.ts\`, so a statement that changes shows here. A grammar of
+All text that \`@smartpulse/cdc/sql-server\` writes and sends, as it sends it, with the rights that it needs. The list is written by
+\`libs/cdc/src/sql-server/statements/statements.spec.ts\`, so a statement that changes shows here, and no text for the server may stand anywhere else
+(\`test/architecture/sql-texts.spec.ts\`). The statements of \`SqlDedupeStore\` have [a page of their own](sql-server-dedupe-statements.md). A grammar of
 Transact-SQL that others wrote parses each of them (\`npm run test:services -- sql-server-grammar\`); what it does not know of them stands in \`test/support/sql-server/grammar/constructs.ts\`.
 
 Names of tables are checked and quoted, names of columns come from the catalogue and are quoted, everything else is a parameter.
@@ -358,9 +382,22 @@ ${PREPARING.map(listed).join('\n')}
 What the doctor prints, and \`enable\` runs.
 
 ${MENDING.map(listed).join('\n')}
-## Marking who wrote
+## On an app's data source
 
-${listed(TAGGED)}`;
+${ON_DATA_SOURCES.map(listed).join('\n')}
+## What TypeORM and the driver send
+
+Their texts are made by them, of an app's entities, queries and migrations. Those of the sample apps stand in \`test/wire/apps/forms\`, each form once, as a server has heard them; a form that is new fails a test, and so does one that
+needs a right which is not named here:
+
+- \`migrations.sql\`, of both apps with \`DATABASE_MIGRATE=1\`: \`CREATE TABLE\`, \`CREATE SCHEMA\`, \`ALTER\`, \`SELECT\` and \`INSERT\` on the database. \`ALTER\` is for change tracking and snapshots, and covers what the database holds.
+- \`production-forecast.sql\`: \`SELECT\`, \`INSERT\` and \`UPDATE\` on \`dbo.forecast\`, \`SELECT\`, \`INSERT\` and \`DELETE\` on \`dbo.forecast_outbox\`, \`VIEW CHANGE TRACKING\` on both, and what [the bookkeeping](#bookkeeping) needs.
+- \`notification-service.sql\`: \`SELECT\`, \`INSERT\`, \`UPDATE\` and \`DELETE\` on \`dbo.notification\`, \`SELECT\`, \`INSERT\` and \`UPDATE\` on \`dbo.known_value\`.
+- \`demo.sql\`, around a run of the demo: \`CREATE ANY DATABASE\` on the server; a run owns the database that it has made.
+
+Without \`DATABASE_MIGRATE=1\` each app looks at its start whether it was migrated, which needs \`SELECT\` on its table of migrations. What the driver sets at the start of every connection
+(\`set ansi_nulls on\` and its kin) and \`SELECT SCHEMA_NAME()\` need no right.
+`;
 
 describe('the statements for SQL Server', () => {
   it('are those of the page that lists them', async () => {

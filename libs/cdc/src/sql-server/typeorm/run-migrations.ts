@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { findMigrations, readMigrations } from '../statements/on-data-source.js';
 import type { SqlServerDataSourceOptions } from './data-source-options.js';
 import { openSqlServerDataSource } from './open-data-source.js';
 
@@ -30,11 +31,15 @@ export function runSqlServerMigrations(options: SqlServerDataSourceOptions): Pro
 export function pendingSqlServerMigrations(options: SqlServerDataSourceOptions): Promise<readonly string[]> {
   return onOwnConnection(options, async (dataSource) => {
     const table = dataSource.driver.buildTableName(options.migrationsTableName ?? 'migrations');
-    const [found] = await dataSource.query<{ id: number | null }[]>('SELECT OBJECT_ID(@0) AS id', [table]);
+    const find = findMigrations(table);
+    const [found] = await dataSource.query<{ id: number | null }[]>(
+      find.sql,
+      find.parameters.map(({ value }) => value),
+    );
     const ran =
       found === undefined || found.id === null
         ? []
-        : await dataSource.query<{ name: string }[]>(`SELECT name FROM ${dataSource.driver.escape(table)}`);
+        : await dataSource.query<{ name: string }[]>(readMigrations(dataSource.driver.escape(table)).sql);
     const names = new Set(ran.map(({ name }) => name));
     return dataSource.migrations
       .map((migration) => migration.name ?? migration.constructor.name)
