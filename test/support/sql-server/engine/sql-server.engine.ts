@@ -13,6 +13,7 @@ import {
 import { EngineFaults } from './faults/engine-faults.js';
 import { BatchCache } from './sql/parse/batch-cache.js';
 import { EngineSession } from './sql/run/engine.session.js';
+import { PreparedTexts } from './sql/run/prepared-texts.js';
 import { type ServerContext, type ServerProduct, SessionState } from './sql/session-state.js';
 import { Database } from './storage/database.js';
 import { TransactionManager } from './storage/transaction-manager.js';
@@ -65,6 +66,7 @@ export class SqlServerEngine implements SqlEngine {
       transactions: new TransactionManager(clock),
       faults: this.faults,
       batches,
+      prepared: new PreparedTexts(),
       databases: () => [...this.#databases.values()],
       findDatabase: (wanted) => this.#databases.get(wanted.toLowerCase()),
       createDatabase: (wanted) => void this.createDatabase(wanted),

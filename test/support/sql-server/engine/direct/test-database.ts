@@ -56,6 +56,7 @@ export class TestDatabase {
   /** A secondary answers 22117 to change tracking and refuses writes. */
   set role(role: DatabaseRole) {
     this.database.role = role;
+    this.transactions.nextSequence();
   }
 
   set allowSnapshotIsolation(allowed: boolean) {

@@ -2,6 +2,7 @@ import { type Random } from '@smartpulse/resilience';
 import { type SqlIsolation, type SqlMessage, type SqlValue } from '../../seam.js';
 import { type EngineFaults } from '../faults/engine-faults.js';
 import { type BatchCache } from './parse/batch-cache.js';
+import { type PreparedTexts } from './run/prepared-texts.js';
 import { type Database } from '../storage/database.js';
 import { type TransactionManager } from '../storage/transaction-manager.js';
 import { type Transaction } from '../storage/transaction.js';
@@ -28,6 +29,7 @@ export interface ServerContext {
   readonly endSessions: (database: string, but: SessionState) => void;
   readonly faults: EngineFaults;
   readonly batches: BatchCache;
+  readonly prepared: PreparedTexts;
 }
 
 /** Who is connected, and what SET has changed. */

@@ -3,6 +3,7 @@ import { Grants } from '../security/grants.js';
 import { type Change } from '../tracking/change.js';
 import { DatabaseTracking } from '../tracking/database-tracking.js';
 import { type TableTracking } from '../tracking/table-tracking.js';
+import { remembering } from '../values/remembering.js';
 import { type Row } from './row-slot.js';
 import { Table, type TableDefinition } from './table.js';
 import { type TransactionManager } from './transaction-manager.js';
@@ -67,11 +68,7 @@ export class Database {
 
   /** `name`, `schema.name`, with or without brackets. */
   findByName(written: string): Table | undefined {
-    const parts = [...written.matchAll(/\[((?:[^\]]|\]\])*)\]|"((?:[^"]|"")*)"|([^.[\]"]+)/g)].map(
-      ([, bracketed, quoted, plain]) =>
-        bracketed?.replaceAll(']]', ']') ?? quoted?.replaceAll('""', '"') ?? plain ?? '',
-    );
-    const [name = '', schema = 'dbo', database = this.name] = parts.toReversed();
+    const [name = '', schema = 'dbo', database = this.name] = partsOf(written).toReversed();
     return database.toLowerCase() === this.name.toLowerCase() ? this.find(schema, name) : undefined;
   }
 
@@ -107,7 +104,10 @@ export class Database {
     table.schemaSequence = this.#transactions.nextSequence();
     table.modifiedAtMs = this.#transactions.clock.now();
     this.#tables.set(key, table);
-    transaction.willUndo(() => void this.#tables.delete(key));
+    transaction.willUndo(() => {
+      this.#tables.delete(key);
+      this.#transactions.nextSequence();
+    });
     return table;
   }
 
@@ -119,7 +119,11 @@ export class Database {
     }
     this.#transactions.locks.acquire(transaction, table, 'X');
     this.#tables.delete(key);
-    transaction.willUndo(() => void this.#tables.set(key, table));
+    this.#transactions.nextSequence();
+    transaction.willUndo(() => {
+      this.#tables.set(key, table);
+      this.#transactions.nextSequence();
+    });
   }
 
   trackedLogs(): readonly (readonly [TableTracking, readonly Change[]])[] {
@@ -183,3 +187,10 @@ export const AS_SYSTEM = { sessionId: 0, isolation: 'read committed', deadlockPr
 function keyOf(schema: string, name: string): string {
   return `${schema.toLowerCase()}.${name.toLowerCase()}`;
 }
+
+/** The parts of a name, as they are without brackets and quotes. */
+const partsOf = remembering((written: string): readonly string[] =>
+  [...written.matchAll(/\[((?:[^\]]|\]\])*)\]|"((?:[^"]|"")*)"|([^.[\]"]+)/g)].map(
+    ([, bracketed, quoted, plain]) => bracketed?.replaceAll(']]', ']') ?? quoted?.replaceAll('""', '"') ?? plain ?? '',
+  ),
+);

@@ -1,3 +1,4 @@
+import { remembering } from './remembering.js';
 import { type ValueType } from './value-type.js';
 
 /** A moment taken apart: days and ticks of 100 ns, so that nothing is lost to floating point. */
@@ -18,7 +19,7 @@ const PATTERN =
   /^\s*(?:(\d{4})-?(\d{2})-?(\d{2}))?(?:(?:[T ]|^)\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:\d{2})?\s*$/i;
 
 /** @returns `undefined` when the text is no date or time. A time alone falls on 1900-01-01. */
-export function parseMoment(text: string): Moment | undefined {
+export const parseMoment = remembering((text: string): Moment | undefined => {
   const match = PATTERN.exec(text);
   if (match === null || (match[1] === undefined && match[4] === undefined)) {
     return undefined;
@@ -38,7 +39,7 @@ export function parseMoment(text: string): Moment | undefined {
     ticks: seconds * TICKS_PER_SECOND + BigInt(fraction.padEnd(7, '0').slice(0, 7)),
     offsetMinutes: zone === undefined || /z/i.test(zone) ? 0 : offsetOf(zone),
   };
-}
+});
 
 /** Moves by ticks; days follow. */
 export function addTicks(moment: Moment, ticks: bigint): Moment {
@@ -92,10 +93,10 @@ function dateAndTime({ day, ticks }: Moment, scale: number): string {
   return `${dateText(day)} ${timeText(ticks, scale)}`;
 }
 
-export function dateText(day: number): string {
+export const dateText = remembering((day: number): string => {
   const date = new Date(day * DAY_MS);
   return `${String(date.getUTCFullYear()).padStart(4, '0')}-${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}`;
-}
+});
 
 function timeText(ticks: bigint, scale: number): string {
   const seconds = Number(ticks / TICKS_PER_SECOND);

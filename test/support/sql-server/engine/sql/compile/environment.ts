@@ -25,6 +25,11 @@ export class Environment {
     return type;
   }
 
+  /** The same, of another session. */
+  of(session: SessionState): Environment {
+    return new Environment(session, this.variables, this.tableVariables, this.commonTables);
+  }
+
   /** The same, and with common tables that later ones and the query can name. */
   withCommonTables(tables: readonly CommonTable[]): Environment {
     return tables.reduce<Environment>((environment, table) => environment.#withCommonTable(table), this);

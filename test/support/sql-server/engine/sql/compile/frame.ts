@@ -44,8 +44,8 @@ export type Test = (frame: Frame) => boolean | null;
 
 export function newFrame(run: Run, sources: number, parent?: Frame): Frame {
   return {
-    rows: Array.from({ length: sources }, () => null),
-    places: Array.from({ length: sources }, () => undefined),
+    rows: Array.from<Row | null>({ length: sources }).fill(null),
+    places: Array.from<PlacedRow | undefined>({ length: sources }),
     parent,
     run,
     memory: new Map(),

@@ -6,12 +6,12 @@ import { textOf } from '../../values/convert.js';
 import { nvarchar } from '../../values/value-type.js';
 import { otherDatabase } from '../compile/resolve-table.js';
 import { type Environment } from '../compile/environment.js';
-import { newFrame, type Run } from '../compile/frame.js';
-import { type Statement } from '../parse/ast.js';
+import { newFrame, type Run, type Test } from '../compile/frame.js';
+import { type Condition, type Statement } from '../parse/ast.js';
 import { type SessionState } from '../session-state.js';
 import { type Answer, conditionOf, type FlowKind, type Plan, planOf, valueOf } from './plan.js';
 import { type BatchPlans } from './prepared-texts.js';
-import { type Outcome, procedureOf, type TextRunner } from './procedures.js';
+import { type Caller, type Outcome, procedureOf, type Say, type TextRunner } from './procedures.js';
 import { type SessionTransaction } from './session-transaction.js';
 
 /** Errors of a row after which SQL Server adds that the statement has ended. */
@@ -40,15 +40,16 @@ const FLOW: ReadonlySet<string> = new Set<FlowKind>([
 type Step = Exclude<Statement, { readonly kind: FlowKind }>;
 
 /** Runs the statements of one batch; waits for locks between attempts, and decides what an error ends. */
-export class BatchRunner {
+export class BatchRunner implements Caller {
   constructor(
-    private readonly session: SessionState,
+    readonly session: SessionState,
     private readonly transactions: SessionTransaction,
     private readonly environment: Environment,
     private readonly plans: BatchPlans,
     private readonly variables: Map<string, SqlValue>,
     private readonly signal: AbortSignal,
-    private readonly runText: TextRunner,
+    readonly say: Say,
+    readonly runText: TextRunner,
   ) {}
 
   /**
@@ -72,10 +73,15 @@ export class BatchRunner {
     }
   }
 
-  async *run(statements: readonly Statement[], guarded = false): AsyncGenerator<SqlReply, Outcome> {
+  /** One statement of the batch. */
+  run(statement: Statement): Promise<Outcome> {
+    return this.#run([statement], false);
+  }
+
+  async #run(statements: readonly Statement[], guarded: boolean): Promise<Outcome> {
     for (const statement of statements) {
       this.signal.throwIfAborted();
-      const outcome = yield* this.#guard(statement, guarded);
+      const outcome = await this.#guard(statement, guarded);
       if (outcome !== 'done') {
         return outcome;
       }
@@ -84,20 +90,20 @@ export class BatchRunner {
   }
 
   /** What is left over when the batch has ended: a transaction that can only be rolled back is. */
-  *finish(): Generator<SqlReply> {
+  finish(): void {
     if (this.session.transaction?.doomed === true) {
       const message = 'Uncommittable transaction is detected at the end of the batch. The transaction is rolled back.';
-      yield errorReply(fault(3998, 16, 1, message));
-      yield* this.transactions.abandon();
+      this.say(errorReply(fault(3998, 16, 1, message)));
+      this.transactions.abandon().forEach(this.say);
     }
   }
 
   #checkOne(statement: Statement): void {
     if (statement.kind === 'if') {
-      this.#later(() => conditionOf(statement.condition, this.environment));
+      this.#later(() => this.#condition(statement.condition));
       this.check(statement.otherwise === undefined ? [statement.chosen] : [statement.chosen, statement.otherwise]);
     } else if (statement.kind === 'while') {
-      this.#later(() => conditionOf(statement.condition, this.environment));
+      this.#later(() => this.#condition(statement.condition));
       this.check([statement.body]);
     } else if (statement.kind === 'block') {
       this.check(statement.statements);
@@ -121,19 +127,20 @@ export class BatchRunner {
   }
 
   #plan(statement: Step): Plan {
-    const metadata = this.session.server.transactions.metadataSequence;
-    const known = this.plans.get(statement);
-    if (known?.metadata === metadata) {
-      return known.plan;
-    }
-    const plan = planOf(statement, this.environment);
-    this.plans.set(statement, { plan, metadata });
-    return plan;
+    return this.plans.of(statement, this.#metadata, () => planOf(statement, this.environment));
   }
 
-  async *#guard(statement: Statement, guarded: boolean): AsyncGenerator<SqlReply, Outcome> {
+  #condition(condition: Condition): Test {
+    return this.plans.of(condition, this.#metadata, () => conditionOf(condition, this.environment));
+  }
+
+  get #metadata(): bigint {
+    return this.session.server.transactions.metadataSequence;
+  }
+
+  async #guard(statement: Statement, guarded: boolean): Promise<Outcome> {
     try {
-      const outcome = yield* this.#execute(statement, guarded);
+      const outcome = await this.#execute(statement, guarded);
       if (!isFlow(statement)) {
         this.session.lastError = 0;
       }
@@ -146,79 +153,79 @@ export class BatchRunner {
       if (guarded && told.details.class < 20 && !LATER.has(told.details.number)) {
         throw told;
       }
-      return yield* this.#fail(told);
+      return this.#fail(told);
     }
   }
 
   /** An error outside of any TRY. */
-  *#fail(error: SqlServerFault): Generator<SqlReply, Outcome> {
+  #fail(error: SqlServerFault): Outcome {
     const { session } = this;
     session.lastError = error.details.number;
     session.lastRowCount = 0n;
-    yield errorReply(error);
+    this.say(errorReply(error));
     if (error instanceof EngineFault) {
       for (const one of error.followedBy) {
-        yield errorReply((one as EngineFault).at(error.details.line));
+        this.say(errorReply((one as EngineFault).at(error.details.line)));
       }
     }
     const consequence = consequenceOf(error, session);
     if (TERMINATING.has(error.details.number)) {
       const message = { number: 3621, state: 0, class: 0, message: 'The statement has been terminated.' };
-      yield { kind: 'info', message: { ...message, line: error.details.line } };
+      this.say({ kind: 'info', message: { ...message, line: error.details.line } });
     }
     if (consequence === 'transaction') {
-      yield* this.transactions.abandon();
+      this.transactions.abandon().forEach(this.say);
     }
-    yield { kind: 'done', rows: undefined };
+    this.say({ kind: 'done', rows: undefined });
     return consequence === 'statement' ? 'done' : 'aborted';
   }
 
-  async *#execute(statement: Statement, guarded: boolean): AsyncGenerator<SqlReply, Outcome> {
+  async #execute(statement: Statement, guarded: boolean): Promise<Outcome> {
     if (isStep(statement)) {
       const { replies, count } = await this.#step(statement);
       this.session.lastRowCount = BigInt(count ?? 0);
-      yield* replies;
-      yield { kind: 'done', rows: this.session.noCount ? undefined : count };
+      replies.forEach(this.say);
+      this.say({ kind: 'done', rows: this.session.noCount ? undefined : count });
       return 'done';
     }
     switch (statement.kind) {
       case 'if': {
         const chosen = (await this.#test(statement)) ? statement.chosen : statement.otherwise;
-        return chosen === undefined ? 'done' : yield* this.#guard(chosen, guarded);
+        return chosen === undefined ? 'done' : await this.#guard(chosen, guarded);
       }
       case 'while':
-        return yield* this.#loop(statement, guarded);
+        return await this.#loop(statement, guarded);
       case 'block':
-        return yield* this.run(statement.statements, guarded);
+        return await this.#run(statement.statements, guarded);
       case 'try':
-        return yield* this.#try(statement, guarded);
+        return await this.#try(statement, guarded);
       case 'begin':
       case 'commit':
       case 'rollback':
       case 'save':
-        yield* this.#control(statement);
-        yield { kind: 'done', rows: undefined };
+        this.#control(statement);
+        this.say({ kind: 'done', rows: undefined });
         return 'done';
       case 'execute':
       case 'executeText':
-        return yield* this.#call(statement);
+        return await this.#call(statement);
       case 'use': {
         const previous = this.session.database.name;
         this.session.database = otherDatabase(statement.database, this.session);
-        yield { kind: 'database', name: this.session.database.name, previous };
-        yield { kind: 'done', rows: undefined };
+        this.say({ kind: 'database', name: this.session.database.name, previous });
+        this.say({ kind: 'done', rows: undefined });
         return 'done';
       }
       case 'print': {
         const value = await this.#attempt((run) => valueOf(statement.value, this.environment)(run));
         const text = value === null ? '' : textOf(value, nvarchar('max'));
-        yield { kind: 'info', message: { number: 0, state: 1, class: 0, message: text, line: statement.line } };
-        yield { kind: 'done', rows: undefined };
+        this.say({ kind: 'info', message: { number: 0, state: 1, class: 0, message: text, line: statement.line } });
+        this.say({ kind: 'done', rows: undefined });
         return 'done';
       }
       case 'throw':
       case 'raiserror':
-        return yield* this.#raise(statement);
+        return await this.#raise(statement);
       case 'return':
       case 'break':
       case 'continue':
@@ -283,13 +290,13 @@ export class BatchRunner {
   }
 
   #test(statement: Statement & { readonly kind: 'if' | 'while' }): Promise<boolean> {
-    return this.#attempt((run) => conditionOf(statement.condition, this.environment)(newFrame(run, 0)) === true);
+    return this.#attempt((run) => this.#condition(statement.condition)(newFrame(run, 0)) === true);
   }
 
-  async *#loop(statement: Statement & { readonly kind: 'while' }, guarded: boolean): AsyncGenerator<SqlReply, Outcome> {
+  async #loop(statement: Statement & { readonly kind: 'while' }, guarded: boolean): Promise<Outcome> {
     while (await this.#test(statement)) {
       this.signal.throwIfAborted();
-      const outcome = yield* this.#guard(statement.body, guarded);
+      const outcome = await this.#guard(statement.body, guarded);
       if (outcome === 'break') {
         return 'done';
       }
@@ -300,10 +307,10 @@ export class BatchRunner {
     return 'done';
   }
 
-  async *#try(statement: Statement & { readonly kind: 'try' }, guarded: boolean): AsyncGenerator<SqlReply, Outcome> {
+  async #try(statement: Statement & { readonly kind: 'try' }, guarded: boolean): Promise<Outcome> {
     const { session } = this;
     try {
-      return yield* this.run(statement.body, true);
+      return await this.#run(statement.body, true);
     } catch (error) {
       if (!(error instanceof SqlServerFault)) {
         throw error;
@@ -315,21 +322,21 @@ export class BatchRunner {
       session.caught = error.details;
       session.lastError = error.details.number;
       try {
-        return yield* this.run(statement.handler, guarded);
+        return await this.#run(statement.handler, guarded);
       } finally {
         session.caught = outer;
       }
     }
   }
 
-  *#control(statement: Statement & { readonly kind: 'begin' | 'commit' | 'rollback' | 'save' }): Generator<SqlReply> {
+  #control(statement: Statement & { readonly kind: 'begin' | 'commit' | 'rollback' | 'save' }): void {
     const name = this.#transactionName(statement.name);
     if (statement.kind === 'begin') {
-      yield* this.transactions.begin(name);
+      this.transactions.begin(name).forEach(this.say);
     } else if (statement.kind === 'commit') {
-      yield* this.transactions.commit();
+      this.transactions.commit().forEach(this.say);
     } else if (statement.kind === 'rollback') {
-      yield* this.transactions.rollback(name);
+      this.transactions.rollback(name).forEach(this.say);
     } else {
       this.transactions.save(name ?? '');
     }
@@ -341,24 +348,24 @@ export class BatchRunner {
     return value === null || value === undefined ? undefined : textOf(value, nvarchar(32));
   }
 
-  async *#call(statement: Statement & { readonly kind: 'execute' | 'executeText' }): AsyncGenerator<SqlReply, Outcome> {
+  async #call(statement: Statement & { readonly kind: 'execute' | 'executeText' }): Promise<Outcome> {
     const depth = this.session.depth;
     if (statement.kind === 'executeText') {
       const sql = await this.#attempt((run) => valueOf(statement.sql, this.environment)(run));
-      const outcome = yield* this.runText(String(sql ?? ''), new Map());
+      const outcome = await this.runText(String(sql ?? ''), new Map());
       return outcome === 'aborted' ? 'aborted' : 'done';
     }
     const args = await this.#attempt((run) =>
       statement.args.map(({ name, value }) => ({ name, value: valueOf(value, this.environment)(run) })),
     );
-    const outcome = yield* procedureOf(statement.name)(args, this.session, this.runText);
+    const outcome = await procedureOf(statement.name)(args, this);
     if (outcome !== 'aborted' && this.session.depth !== depth) {
       throw transactionCountMismatch(depth, this.session.depth);
     }
     return outcome === 'aborted' ? 'aborted' : 'done';
   }
 
-  async *#raise(statement: Statement & { readonly kind: 'throw' | 'raiserror' }): AsyncGenerator<SqlReply, Outcome> {
+  async #raise(statement: Statement & { readonly kind: 'throw' | 'raiserror' }): Promise<Outcome> {
     const values = await this.#attempt((run) => statement.args.map((one) => valueOf(one, this.environment)(run)));
     if (statement.kind === 'throw') {
       const { caught } = this.session;
@@ -373,8 +380,8 @@ export class BatchRunner {
       throw fault(50_000, Number(severity), Number(state), text);
     }
     const told = { number: 50_000, state: Number(state), class: Number(severity), message: text };
-    yield { kind: 'info', message: { ...told, line: statement.line } };
-    yield { kind: 'done', rows: undefined };
+    this.say({ kind: 'info', message: { ...told, line: statement.line } });
+    this.say({ kind: 'done', rows: undefined });
     return 'done';
   }
 }

@@ -16,25 +16,26 @@ import { type Statement } from '../parse/ast.js';
 import { parseDeclarations } from '../parse/parse-declarations.js';
 import { type SessionState } from '../session-state.js';
 import { BatchRunner, errorReply } from './batch.runner.js';
-import { PreparedTexts } from './prepared-texts.js';
+import { BatchPlans } from './prepared-texts.js';
 import { type Outcome } from './procedures.js';
 import { SessionTransaction } from './session-transaction.js';
 
 const MOST_PARAMETERS = 2_100;
 
+/** What a text answers, some replies at a time. */
+type Replies<T = void> = AsyncGenerator<readonly SqlReply[], T>;
+
 /** The server side of a connection. */
 export class EngineSession implements SqlSession {
   readonly #transaction: SessionTransaction;
-  readonly #prepared: PreparedTexts;
   #ended: 'open' | 'killed' | 'closed' = 'open';
-  readonly #end = new AbortController();
+  readonly #running = new Set<AbortController>();
 
   constructor(
     readonly state: SessionState,
     private readonly onClose: (session: EngineSession) => void,
   ) {
     this.#transaction = new SessionTransaction(state);
-    this.#prepared = new PreparedTexts(state);
   }
 
   /** Whether it was neither closed nor killed. */
@@ -42,24 +43,24 @@ export class EngineSession implements SqlSession {
     return this.#ended === 'open';
   }
 
-  async *execute(request: SqlRequest): AsyncGenerator<SqlReply> {
-    yield* this.#guarded(this.#request(request), request.signal);
+  execute(request: SqlRequest): AsyncGenerator<SqlReply> {
+    return this.#guarded(this.#request(request), request.signal);
   }
 
-  async *begin(isolation: SqlIsolation | undefined, name?: string): AsyncGenerator<SqlReply> {
-    yield* this.#control(() => this.#transaction.begin(name, isolation));
+  begin(isolation: SqlIsolation | undefined, name?: string): AsyncGenerator<SqlReply> {
+    return this.#control(() => this.#transaction.begin(name, isolation));
   }
 
-  async *commit(): AsyncGenerator<SqlReply> {
-    yield* this.#control(() => this.#transaction.commit());
+  commit(): AsyncGenerator<SqlReply> {
+    return this.#control(() => this.#transaction.commit());
   }
 
-  async *rollback(name?: string): AsyncGenerator<SqlReply> {
-    yield* this.#control(() => this.#transaction.rollback(name === '' ? undefined : name));
+  rollback(name?: string): AsyncGenerator<SqlReply> {
+    return this.#control(() => this.#transaction.rollback(name === '' ? undefined : name));
   }
 
-  async *save(name: string): AsyncGenerator<SqlReply> {
-    yield* this.#control(() => {
+  save(name: string): AsyncGenerator<SqlReply> {
+    return this.#control(() => {
       this.#transaction.save(name);
       return [];
     });
@@ -83,21 +84,35 @@ export class EngineSession implements SqlSession {
     if (this.#ended === 'open') {
       this.#ended = how;
       this.#transaction.abandon();
-      this.#end.abort(killed());
+      this.#running.forEach((request) => request.abort(killed()));
       this.onClose(this);
     }
   }
 
-  async *#request({ sql, parameters, signal }: SqlRequest): AsyncGenerator<SqlReply> {
+  async *#request({ sql, parameters, signal }: SqlRequest): Replies {
     if (parameters.length > MOST_PARAMETERS) {
       throw tooManyParameters();
     }
     const variables = new Map<string, SqlValue>(parameters.map(({ name, value }) => [keyOf(name), value]));
     const types = new Map<string, ValueType>(parameters.map(({ name, type }) => [keyOf(name), type]));
-    yield* this.#text(sql, variables, types, AbortSignal.any([signal, this.#end.signal]));
+    const request = new AbortController();
+    const abort = (): void => request.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#running.add(request);
+    if (!this.isOpen) {
+      request.abort(killed());
+    } else if (signal.aborted) {
+      abort();
+    }
+    try {
+      yield* this.#text(sql, variables, types, request.signal);
+    } finally {
+      this.#running.delete(request);
+      signal.removeEventListener('abort', abort);
+    }
     for (const { name, type, output } of parameters) {
       if (output) {
-        yield { kind: 'output', name, type, value: variables.get(keyOf(name)) ?? null };
+        yield [{ kind: 'output', name, type, value: variables.get(keyOf(name)) ?? null }];
       }
     }
   }
@@ -107,14 +122,14 @@ export class EngineSession implements SqlSession {
     variables: Map<string, SqlValue>,
     types: Map<string, ValueType>,
     signal: AbortSignal,
-  ): AsyncGenerator<SqlReply, Outcome> {
+  ): Replies<Outcome> {
     // Before the batch adds its own variables to them.
     const declared = new Map(types);
-    const known = this.#prepared.find(sql, declared);
-    const { environment, plans } = known ?? {
-      environment: new Environment(this.state, types, new Map<string, Table>()),
-      plans: new Map(),
-    };
+    const { prepared, batches } = this.state.server;
+    const known = prepared.find(this.state, sql, declared);
+    const environment = new Environment(this.state, known?.variables ?? types, new Map<string, Table>());
+    const plans = known?.plans ?? new BatchPlans();
+    const said: SqlReply[] = [];
     const runner = new BatchRunner(
       this.state,
       this.#transaction,
@@ -122,45 +137,74 @@ export class EngineSession implements SqlSession {
       plans,
       variables,
       signal,
-      (text, given, declarations) => this.#text(text, given, parseDeclarations(declarations ?? ''), signal),
+      (reply) => void said.push(reply),
+      async (text, given, declarations) => {
+        const replies = this.#text(text, given, parseDeclarations(declarations ?? ''), signal);
+        for (;;) {
+          const next = await replies.next();
+          if (next.done === true) {
+            return next.value;
+          }
+          said.push(...next.value);
+        }
+      },
     );
     let statements: readonly Statement[];
     try {
-      statements = known?.statements ?? this.state.server.batches.parse(sql);
-      runner.check(statements);
+      statements = known?.statements ?? batches.parse(sql);
+      if (known === undefined) {
+        runner.check(statements);
+      }
     } catch (error) {
       if (!(error instanceof EngineFault)) {
         throw error;
       }
       this.state.lastError = error.details.number;
-      yield errorReply(error);
-      yield { kind: 'done', rows: undefined };
+      yield [errorReply(error), { kind: 'done', rows: undefined }];
       return 'aborted';
     }
-    this.#prepared.keep(sql, declared, { statements, environment, plans });
-    const outcome = yield* runner.run(statements);
-    yield* runner.finish();
+    if (known === undefined) {
+      prepared.keep(this.state, sql, declared, { statements, environment, plans });
+    }
+    let outcome: Outcome = 'done';
+    for (const statement of statements) {
+      try {
+        outcome = await runner.run(statement);
+      } catch (error) {
+        yield said;
+        throw error;
+      }
+      if (outcome !== 'done') {
+        break;
+      }
+      if (said.length > 0) {
+        yield said.splice(0);
+      }
+    }
+    runner.finish();
+    yield said;
     return outcome;
   }
 
-  async *#control(work: () => readonly SqlReply[]): AsyncGenerator<SqlReply> {
-    yield* this.#guarded(
-      (async function* (): AsyncGenerator<SqlReply> {
-        yield* work();
-        yield { kind: 'done', rows: undefined };
+  #control(work: () => readonly SqlReply[]): AsyncGenerator<SqlReply> {
+    return this.#guarded(
+      (async function* (): Replies {
+        yield [...work(), { kind: 'done', rows: undefined }];
       })(),
       new AbortController().signal,
     );
   }
 
   /** Errors become replies; after an attention nothing more is said. */
-  async *#guarded(replies: AsyncGenerator<SqlReply>, signal: AbortSignal): AsyncGenerator<SqlReply> {
+  async *#guarded(replies: Replies, signal: AbortSignal): AsyncGenerator<SqlReply> {
     if (this.#ended === 'killed') {
       yield errorReply(killed());
       return;
     }
     try {
-      yield* replies;
+      for await (const some of replies) {
+        yield* some;
+      }
     } catch (error) {
       if (signal.aborted) {
         yield* this.#interrupted();

@@ -60,7 +60,7 @@ export type FlowKind =
 export function planOf(statement: Exclude<StatementBody, { readonly kind: FlowKind }>, environment: Environment): Plan {
   if (isDefinition(statement)) {
     return (run) => {
-      define(statement, run, environment);
+      define(statement, run, environment.of(run.session));
       return NOTHING;
     };
   }
@@ -202,10 +202,10 @@ function settingPlan(
   >,
   environment: Environment,
 ): Plan {
-  const { session } = environment;
   switch (statement.kind) {
     case 'setIsolation':
-      return ({ session: { transaction } }) => {
+      return ({ session }) => {
+        const { transaction } = session;
         if (
           statement.level === 'snapshot' &&
           transaction !== undefined &&
@@ -218,7 +218,7 @@ function settingPlan(
         return NOTHING;
       };
     case 'setOption':
-      return () => {
+      return ({ session }) => {
         const on = statement.value.toUpperCase() === 'ON';
         session.xactAbort = statement.names.includes('XACT_ABORT') ? on : session.xactAbort;
         session.noCount = statement.names.includes('NOCOUNT') ? on : session.noCount;
@@ -226,9 +226,13 @@ function settingPlan(
       };
     case 'setIdentityInsert': {
       const table = requireTable(statement.table, environment);
-      session.identityInsert = statement.on ? table.qualifiedName.toLowerCase() : undefined;
-      return () => {
+      const set = ({ session }: Pick<Run, 'session'>): void => {
         session.identityInsert = statement.on ? table.qualifiedName.toLowerCase() : undefined;
+      };
+      // What the batch says after it is compiled for it.
+      set(environment);
+      return (run) => {
+        set(run);
         return NOTHING;
       };
     }
@@ -236,6 +240,7 @@ function settingPlan(
     default: {
       const value = valueOf(statement.value, environment);
       return (run) => {
+        const { session } = run;
         const number = Number(value(run));
         if (statement.name === 'LOCK_TIMEOUT') {
           session.lockTimeoutMs = number;

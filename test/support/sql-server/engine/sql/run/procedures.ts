@@ -15,16 +15,19 @@ export interface Argument {
 export type Outcome = 'done' | 'break' | 'continue' | 'return' | 'aborted';
 
 /** Runs a text that was made at run time: EXEC('…'), sp_executesql. */
-export type TextRunner = (
-  sql: string,
-  variables: Map<string, SqlValue>,
-  declarations?: string,
-) => AsyncGenerator<SqlReply, Outcome>;
-type Procedure = (
-  args: readonly Argument[],
-  session: SessionState,
-  runText: TextRunner,
-) => AsyncGenerator<SqlReply, Outcome>;
+export type TextRunner = (sql: string, variables: Map<string, SqlValue>, declarations?: string) => Promise<Outcome>;
+
+/** Takes what a statement answers. */
+export type Say = (reply: SqlReply) => void;
+
+/** What a procedure works with. */
+export interface Caller {
+  readonly session: SessionState;
+  readonly say: Say;
+  readonly runText: TextRunner;
+}
+
+type Procedure = (args: readonly Argument[], caller: Caller) => Promise<Outcome> | Outcome;
 
 /** @throws 2812 */
 export function procedureOf(name: Name): Procedure {
@@ -36,38 +39,38 @@ export function procedureOf(name: Name): Procedure {
 }
 
 const PROCEDURES: Readonly<Record<string, Procedure>> = {
-  async *sp_executesql([text, declarations, ...values], _session, runText) {
+  sp_executesql([text, declarations, ...values], { runText }) {
     const given = new Map(values.map(({ name, value }) => [(name ?? '').toLowerCase(), value]));
-    return yield* runText(String(text?.value ?? ''), given, String(declarations?.value ?? ''));
+    return runText(String(text?.value ?? ''), given, String(declarations?.value ?? ''));
   },
-  async *sp_databases(_args, session) {
-    yield {
+  sp_databases(_args, { session, say }) {
+    say({
       kind: 'columns',
       columns: [
         { name: 'DATABASE_NAME', type: nvarchar(128) },
         { name: 'DATABASE_SIZE', type: { name: 'int', nullable: true } },
         { name: 'REMARKS', type: nvarchar(254) },
       ],
-    };
+    });
     const databases = session.server.databases();
     for (const { name } of databases) {
-      yield { kind: 'row', values: [name, 8_192n, null] };
+      say({ kind: 'row', values: [name, 8_192n, null] });
     }
-    yield { kind: 'done', rows: databases.length };
+    say({ kind: 'done', rows: databases.length });
     return 'done';
   },
-  async *sp_flush_ct_internal_table_on_demand(_args, session) {
+  sp_flush_ct_internal_table_on_demand(_args, { session, say }) {
     cleanUpExpired(session.database, session.server.transactions.clock.now());
-    yield { kind: 'done', rows: undefined };
+    say({ kind: 'done', rows: undefined });
     return 'done';
   },
-  async *sp_flush_commit_table_on_demand(_args, session) {
+  sp_flush_commit_table_on_demand(_args, { session, say }) {
     const least = session.database.tables.flatMap(({ tracking }) =>
       tracking === undefined ? [] : [tracking.cleanupVersion],
     );
     const upTo = least.reduce((a, b) => (b < a ? b : a), least[0] ?? 0n);
     cleanUp(session.database, upTo);
-    yield { kind: 'done', rows: undefined };
+    say({ kind: 'done', rows: undefined });
     return 'done';
   },
 };
