@@ -16,6 +16,7 @@ const alone = [
   'test/services/**/{faults,cluster,sentinel,outage,drain,modes}.spec.ts',
   'test/services/**/*-{faults,cluster}.spec.ts',
   'test/services/pulsar-transports/{broker,wire-client}/*.spec.ts',
+  'test/services/pulsar-transports/{wire,websocket,native}.spec.ts',
   'test/services/redis/{channel,messaging-sets,outside-copy,pressure}.spec.ts',
 ];
 const onServers = { testTimeout: 300_000, hookTimeout: 300_000 };

@@ -1,46 +1,39 @@
-import { brokerFixture, pulsarTransportContract } from '@smartpulse/pulsar/testing';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
-import { runContract } from '@smartpulse/resilience/testing';
-import { afterAll, beforeAll, describe, it } from 'vitest';
 import { WebSocketTransport } from '@smartpulse/pulsar/websocket';
+import { runContract } from '@smartpulse/resilience/testing';
+import { pulsarTransportContract } from '@smartpulse/pulsar/testing';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
-import { PulsarStandalone } from '../../support/pulsar/standalone.js';
-import { brokerControl, OPERATOR_ACTS } from './broker-control.js';
+import { BrokerWorld, type TransportUnderTest, WORLD_ACTS } from './broker-world.js';
 
-const clock = new SystemClock();
-const random = new SystemRandom();
+const parts = { clock: new SystemClock(), random: new SystemRandom() };
 const runtime = await runtimeForTests();
-let pulsar: PulsarStandalone;
+let world: BrokerWorld;
 
-const transport = (url = 'ws://127.0.0.1'): WebSocketTransport =>
-  new WebSocketTransport(
-    { url, token: undefined, tls: undefined, connectTimeoutMs: 10_000, operationTimeoutMs: 10_000 },
-    { clock, random },
-  );
+const WEBSOCKET: TransportUnderTest = {
+  make: ({ url, token, tls }, limits) => new WebSocketTransport({ url, token, tls, ...limits }, parts),
+  plain: (pulsar) => pulsar.webSocketUrl,
+  encrypted: (pulsar) => pulsar.tls.webSocketUrl,
+  deduplication: false,
+};
+const { capabilities } = WEBSOCKET.make(
+  { url: 'ws://127.0.0.1' },
+  { connectTimeoutMs: 1_000, operationTimeoutMs: 1_000 },
+);
 
 describe.runIf(runtime !== undefined)('on a real broker', () => {
   beforeAll(async () => {
     if (runtime !== undefined) {
-      pulsar = await PulsarStandalone.start(runtime);
+      world = await BrokerWorld.of(runtime, WEBSOCKET);
     }
   });
   afterAll(async () => {
-    await pulsar?.stop();
+    await world?.[Symbol.asyncDispose]();
   });
 
   runContract(
     { describe, it },
     'PulsarTransport: websocket',
-    pulsarTransportContract(
-      () =>
-        brokerFixture({
-          clock,
-          random,
-          create: () => transport(pulsar.webSocketUrl),
-          broker: brokerControl(pulsar.admin),
-        }),
-      transport().capabilities,
-      OPERATOR_ACTS,
-    ),
+    pulsarTransportContract(() => world.fixture(), capabilities, WORLD_ACTS),
   );
 });

@@ -1,41 +1,39 @@
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import { WireTransport } from '@smartpulse/pulsar/wire';
 import { runContract } from '@smartpulse/resilience/testing';
-import { brokerFixture, pulsarTransportContract } from '@smartpulse/pulsar/testing';
+import { pulsarTransportContract } from '@smartpulse/pulsar/testing';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { brokerControl, OPERATOR_ACTS } from './broker-control.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
-import { PulsarStandalone } from '../../support/pulsar/standalone.js';
+import { BrokerWorld, type TransportUnderTest, WORLD_ACTS } from './broker-world.js';
 
-const clock = new SystemClock();
-const random = new SystemRandom();
+const parts = { clock: new SystemClock(), random: new SystemRandom() };
 const runtime = await runtimeForTests();
-let pulsar: PulsarStandalone;
+let world: BrokerWorld;
 
-const wire = (url = 'pulsar://127.0.0.1'): WireTransport =>
-  new WireTransport(
-    { url, token: undefined, tls: undefined, connectTimeoutMs: 10_000, operationTimeoutMs: 10_000 },
-    { clock, random },
-  );
+const WIRE: TransportUnderTest = {
+  make: ({ url, token, tls }, limits) => new WireTransport({ url, token, tls, ...limits }, parts),
+  plain: (pulsar) => pulsar.serviceUrl,
+  encrypted: (pulsar) => pulsar.tls.serviceUrl,
+  resends: true,
+};
+const { capabilities } = WIRE.make(
+  { url: 'pulsar://127.0.0.1' },
+  { connectTimeoutMs: 1_000, operationTimeoutMs: 1_000 },
+);
 
 describe.runIf(runtime !== undefined)('on a real broker', () => {
   beforeAll(async () => {
     if (runtime !== undefined) {
-      pulsar = await PulsarStandalone.start(runtime, { deduplication: true });
+      world = await BrokerWorld.of(runtime, WIRE);
     }
   });
   afterAll(async () => {
-    await pulsar?.stop();
+    await world?.[Symbol.asyncDispose]();
   });
 
   runContract(
     { describe, it },
     'PulsarTransport: wire',
-    pulsarTransportContract(
-      () =>
-        brokerFixture({ clock, random, create: () => wire(pulsar.serviceUrl), broker: brokerControl(pulsar.admin) }),
-      wire().capabilities,
-      OPERATOR_ACTS,
-    ),
+    pulsarTransportContract(() => world.fixture(), capabilities, WORLD_ACTS),
   );
 });

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '@smartpulse/resilience';
 import type { PulsarTransport } from '../transport/pulsar.transport.js';
-import type { BrokerControl, PulsarTransportFixture } from './transport-fixture.js';
+import type { AccessControl, BrokerControl, PulsarTransportFixture } from './transport-fixture.js';
 
 /** What a {@link brokerFixture} is made of. */
 export interface BrokerFixtureOptions {
@@ -13,6 +13,10 @@ export interface BrokerFixtureOptions {
   readonly namespace?: string | undefined;
   /** Default: none. */
   readonly broker?: BrokerControl | undefined;
+  /** See {@link PulsarTransportFixture.resends}. */
+  readonly resends?: boolean | undefined;
+  /** Default: none. */
+  readonly access?: AccessControl | undefined;
 }
 
 /** A fixture over a broker that runs elsewhere: time is real, topics have names that nobody had before. */
@@ -23,6 +27,8 @@ export function brokerFixture(options: BrokerFixtureOptions): PulsarTransportFix
   let topics = 0;
   return {
     ...(options.broker === undefined ? {} : { broker: options.broker }),
+    resends: options.resends,
+    ...(options.access === undefined ? {} : { access: options.access }),
     transport: async () => {
       const transport = create();
       transports.push(transport);

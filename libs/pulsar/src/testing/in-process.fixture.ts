@@ -6,8 +6,11 @@ import type { PulsarTransport } from '../transport/pulsar.transport.js';
 import type { OperatorAct } from './subscription.contract.js';
 import type { PulsarTransportFixture } from './transport-fixture.js';
 
-/** What the operator of an {@link inProcessFixture} can do. */
-export const IN_PROCESS_ACTS: readonly OperatorAct[] = ['moves', 'ends'];
+/**
+ * What the operator of an {@link inProcessFixture} can do. There is no connection to cut or to encrypt, and whoever has the broker's object is let in; it ends with its
+ * process.
+ */
+export const IN_PROCESS_ACTS: readonly OperatorAct[] = ['moves', 'ends', 'deletes'];
 
 /** A fixture over a new {@link InProcessBroker} on a virtual clock. */
 export function inProcessFixture(
@@ -21,7 +24,11 @@ export function inProcessFixture(
   const transports: PulsarTransport[] = [];
   let topics = 0;
   return {
-    broker: { terminate: (topic) => broker.terminate(topic), unload: (topic) => broker.unload(topic) },
+    broker: {
+      remove: async (topic) => broker.deleteTopic(topic),
+      terminate: (topic) => broker.terminate(topic),
+      unload: (topic) => broker.unload(topic),
+    },
     transport: async () => {
       const transport = wrap(new InProcessTransport(broker), { broker, clock });
       transports.push(transport);

@@ -9,7 +9,14 @@ export { brokerFixture, type BrokerFixtureOptions } from './broker.fixture.js';
 export { dedupeStoreContract, type DedupeStoreSubject } from './dedupe-store.contract.js';
 export { IN_PROCESS_ACTS, inProcessFixture } from './in-process.fixture.js';
 export { pulsarTransportContract } from './pulsar-transport.contract.js';
-export type { BrokerControl, PulsarTransportFixture } from './transport-fixture.js';
+export { Traffic, type TrafficOptions } from './traffic.js';
+export type {
+  AccessControl,
+  AccessWay,
+  BrokerControl,
+  PulsarTransportFixture,
+  TokenHolder,
+} from './transport-fixture.js';
 export type { OperatorAct } from './subscription.contract.js';
 export { type FakeNativeLog, fakeNativeModule } from './native-client.fake.js';
 export {

@@ -6,11 +6,26 @@ import { consume, eventually, names, produce, type PulsarTransportFixture, text,
 /** What a case may need of a transport: a type of subscription, a capability, or the controls of an operator. */
 export type TransportNeed = SubscriptionType | BooleanCapability | OperatorAct;
 
+/** What there may be in the world of a fixture, and what the case that needs it is told where there is not. */
+export const WITHOUT_ACT = Object.freeze({
+  partitions: 'nobody makes partitions here',
+  moves: 'nobody moves topics here',
+  ends: 'nobody terminates topics here',
+  deletes: 'nobody deletes topics here',
+  tenants: 'the broker does not know which namespaces exist',
+  missing: 'there is no place where topics are not made by themselves',
+  cuts: 'there are no connections to cut here',
+  restarts: 'the broker cannot be killed and started again here',
+  tokens: 'the broker does not ask who is there',
+  roles: 'the broker does not know who may what',
+  tls: 'there is no TLS here',
+});
+
 /**
- * What a fixture's operator can do: make partitions, move a topic, end it, delete it; `tenants`: the broker knows which namespaces exist; `missing`: there is a place
- * where topics are not made by themselves.
+ * What a fixture's world has: an operator who makes partitions, moves a topic, ends it, deletes it, cuts connections, kills the broker and starts it again; `tenants`: the
+ * broker knows which namespaces exist; `missing`: there is a place where topics are not made by themselves; `tokens`, `roles`, `tls`: the ways in of `access`.
  */
-export type OperatorAct = 'partitions' | 'moves' | 'ends' | 'deletes' | 'tenants' | 'missing';
+export type OperatorAct = keyof typeof WITHOUT_ACT;
 
 type BooleanCapability = {
   [K in keyof TransportCapabilities]: TransportCapabilities[K] extends boolean ? K : never;

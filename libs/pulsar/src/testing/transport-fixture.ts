@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { PulsarErrorCode } from '../pulsar.errors.js';
+import type { PulsarToken } from '../pulsar.options.js';
 import type {
   IncomingMessage,
   OutgoingMessage,
@@ -23,6 +25,39 @@ export interface BrokerControl {
   missing?(): Promise<string>;
   /** Makes a topic that {@link missing} named. */
   create?(topic: string): Promise<void>;
+  /** Ends every connection at once, without a word, whatever is on its way. */
+  cut?(): Promise<void>;
+  /** Ends the broker without warning; what it acknowledged stays. */
+  kill?(): Promise<void>;
+  /** Starts one that was killed; resolves when it serves again. */
+  restart?(): Promise<void>;
+}
+
+/**
+ * Who holds a token: `owner` may do everything, `producer` may publish to {@link AccessControl.topic} and not consume, `stranger` may do nothing. The
+ * others are no tokens of the broker's any more, or never were.
+ */
+export type TokenHolder = 'owner' | 'producer' | 'stranger' | 'forged' | 'expired';
+
+/** A way in to a broker that asks who is there. */
+export interface AccessWay {
+  readonly token?: PulsarToken | undefined;
+  /**
+   * `trusted`: over TLS, with the authority of the broker's certificate; `unknown authority`: without it; `wrong name`: by an address that is not in the certificate.
+   * Default: `plain`.
+   */
+  readonly line?: 'plain' | 'trusted' | 'unknown authority' | 'wrong name' | undefined;
+}
+
+/** The ways in to a broker that asks who is there. */
+export interface AccessControl {
+  token(holder: TokenHolder): string;
+  /** A transport that goes this way, not connected. */
+  transport(way: AccessWay): PulsarTransport;
+  /** The full name of a topic that nothing was published to. */
+  topic(): string;
+  /** What the transport makes of a token that is not accepted, where it is not told why. Default: `SMARTPULSE_PULSAR_AUTHENTICATION`. */
+  readonly notLetIn?: PulsarErrorCode | undefined;
 }
 
 /** What the contract suite needs of the adapter under test; made anew for every case. */
@@ -35,8 +70,15 @@ export interface PulsarTransportFixture {
   advance(ms: number): Promise<void>;
   /** Closes everything that the fixture made. */
   close(): Promise<void>;
+  /**
+   * Sends that were on their way when a connection ended are sent again by the transport itself, and stored once by a broker that deduplicates: none is refused. Default:
+   * they may be refused, as perhaps stored.
+   */
+  readonly resends?: boolean | undefined;
   /** The broker's own controls; without them the cases that need an operator are skipped by name. */
   readonly broker?: BrokerControl;
+  /** Without it the cases about tokens, roles and TLS are skipped by name. */
+  readonly access?: AccessControl;
   /** Timers that are still set after {@link close}; only for a virtual clock. */
   pendingTimers?(): number;
 }
