@@ -86,3 +86,30 @@ describe('a connection that a transaction of another isolation level had', () =>
     expect(sent.texts.slice(-3)).toEqual([LOWER, LOWER, READ]);
   });
 });
+
+describe('a connection on which the poll of many tables failed before its end', () => {
+  it('has the default settings again for whatever borrows it next, and pays for that once', async () => {
+    const capture = shop.pool();
+    const sql = `SET XACT_ABORT ON;
+SET LOCK_TIMEOUT 5000;
+SET TRANSACTION ISOLATION LEVEL SNAPSHOT;
+SELECT level FROM dbo.stock;
+SET LOCK_TIMEOUT -1;`;
+    const poll = { name: 'poll', sql, parameters: [], isBatch: true };
+    const settings = { name: 'look', sql: 'SELECT @@LOCK_TIMEOUT AS waits', parameters: [] };
+    try {
+      expect(await capture.run(settings)).toEqual([[[-1]]]);
+      shop.engine.faults.deadlock({ matches: /FROM dbo\.stock/ });
+      await expect(capture.run(poll)).rejects.toMatchObject({ number: 1205 });
+      // A statement under snapshot would fail with 3952 now.
+      shop.database.allowSnapshotIsolation = false;
+      sent.texts = [];
+      expect(await capture.run(settings)).toEqual([[[-1]]]);
+      expect(await capture.run({ ...poll, sql: READ })).toEqual([[]]);
+      expect(await capture.run(settings)).toEqual([[[-1]]]);
+      expect(sent.texts).toEqual([expect.stringMatching(/^SET XACT_ABORT OFF;/), settings.sql, READ, settings.sql]);
+    } finally {
+      await capture.close();
+    }
+  });
+});

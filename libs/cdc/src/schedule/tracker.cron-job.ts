@@ -21,7 +21,7 @@ export class TrackerCronJob extends CronJob {
     );
     super(
       `${seconds.join(',')} * * * * *`,
-      () => tracker.pollNow(),
+      () => tracker.nudge(),
       undefined,
       false,
       undefined,

@@ -1,6 +1,11 @@
 import type { Clock, Timer } from '@smartpulse/resilience';
 import type { ChangeSource, SourceState } from './change.source.js';
 
+/** What a look saw, and when it began, by the wall clock: it saw whatever was committed until then. */
+export interface Look extends SourceState {
+  readonly askedAtMs: number;
+}
+
 /** Who waits for its next poll, and may as well be told by a look that another one makes. */
 export interface LookRider {
   readonly table: string;
@@ -11,9 +16,9 @@ export interface LookRider {
    *
    * @returns the next wait in milliseconds, or `null` when the ride is over: there is something to do.
    */
-  readonly take: (seen: SourceState) => number | null;
+  readonly take: (seen: Look) => number | null;
   /** The ride is over, but for {@link SharedLook.ride}'s end: with the look that ended it, which may have failed. */
-  readonly over: (state: Promise<SourceState>) => void;
+  readonly over: (state: Promise<Look>) => void;
 }
 
 interface Ride {
@@ -34,7 +39,7 @@ export class SharedLook {
   readonly #clock: Clock;
   readonly #tables = new Set<string>();
   readonly #rides = new Set<Ride>();
-  #next: Promise<SourceState> | undefined;
+  #next: Promise<Look> | undefined;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
@@ -44,7 +49,7 @@ export class SharedLook {
   }
 
   /** The state of at least `table`, read after this call. */
-  at(table: string): Promise<SourceState> {
+  at(table: string): Promise<Look> {
     this.#tables.add(table);
     this.#next ??= this.#look();
     return this.#next;
@@ -99,7 +104,7 @@ export class SharedLook {
     this.#arm();
   }
 
-  async #look(): Promise<SourceState> {
+  async #look(): Promise<Look> {
     // Trackers that were woken together ask one microtask after another.
     await Promise.resolve();
     const now = this.#clock.monotonic();
@@ -108,7 +113,10 @@ export class SharedLook {
     this.#tables.clear();
     this.#next = undefined;
     // A source that throws instead of rejecting fails for those aboard, too.
-    const state = (async () => this.#source.state([...new Set(tables)]))();
+    const state = (async () => {
+      const askedAtMs = this.#clock.now();
+      return { ...(await this.#source.state([...new Set(tables)])), askedAtMs };
+    })();
     for (const ride of aboard) {
       ride.fromMs = Number.POSITIVE_INFINITY;
       ride.dueMs = Number.POSITIVE_INFINITY;
@@ -124,7 +132,7 @@ export class SharedLook {
     return state;
   }
 
-  #tell(aboard: readonly Ride[], next: (rider: LookRider) => number | null, state: Promise<SourceState>): void {
+  #tell(aboard: readonly Ride[], next: (rider: LookRider) => number | null, state: Promise<Look>): void {
     const now = this.#clock.monotonic();
     for (const ride of aboard) {
       // What happened meanwhile may have ended its ride.

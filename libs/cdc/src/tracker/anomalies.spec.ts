@@ -4,7 +4,7 @@ import { PortContractError, TableNotFoundError, TableNotTrackedError } from '../
 import { CdcHealthProbe } from '../cdc.health-probe.js';
 import type { ResyncReason } from '../sink/change.sink.js';
 import type { FailureKind } from '../source/change.source.js';
-import { LAB_TABLE, TrackerLab } from '../testing/index.js';
+import { LAB_TABLE, RecordingSink, TrackerLab } from '../testing/index.js';
 import type { ChangeTracker } from './change-tracker.js';
 import type { TrackerOptions } from './tracker.options.js';
 
@@ -66,6 +66,41 @@ describe('what can go wrong between a database and its reader', () => {
     await lab.caughtUp(tracker);
     expect(tracker.snapshot().failure).toBeNull();
     expect(new CdcHealthProbe(registry).check().status).toBe('up');
+    await tracker.stop();
+  });
+
+  it('A2: goes on at once when somebody who has mended it asks for a poll, or for a resync, and not by the hints of writers', async () => {
+    const { lab, tracker, registry } = await following();
+    const state = lab.source.state.bind(lab.source);
+    const attemptAt = async (ask: () => void): Promise<boolean> => {
+      failWith(lab, new TableNotTrackedError(LAB_TABLE, 'db'), 'configuration');
+      await lab.clock.until(() => tracker.snapshot().failure === 'configuration');
+      lab.source.state = state;
+      ask();
+      await lab.clock.advance(1_000);
+      const goesOn = tracker.snapshot().failure === null;
+      await lab.caughtUp(tracker);
+      return goesOn;
+    };
+
+    expect(await attemptAt(() => registry.pollNow(LAB_TABLE))).toBe(true);
+    let resync = Promise.resolve();
+    expect(await attemptAt(() => void (resync = tracker.resync()))).toBe(true);
+    await resync;
+    expect(await attemptAt(() => lab.pollSignal.nudge([LAB_TABLE]))).toBe(false);
+    await tracker.stop();
+  });
+
+  it('asks a server that wants to be left alone not sooner for being polled', async () => {
+    const { lab, tracker } = await following();
+    const state = lab.source.state.bind(lab.source);
+    failWith(lab, new Error('busy'), 'overload');
+    await lab.clock.until(() => tracker.state.kind === 'failing');
+    lab.source.state = state;
+    tracker.pollNow();
+    await lab.clock.advance(1_000);
+    expect(tracker.state.kind).toBe('failing');
+    await lab.caughtUp(tracker);
     await tracker.stop();
   });
 
@@ -160,6 +195,47 @@ describe('what can go wrong between a database and its reader', () => {
     }
     await tracker.stop();
     await other.stop();
+  });
+
+  it('A6: takes no look from before it lost its lease for a database that was set back', async () => {
+    const lab = new TrackerLab();
+    lab.write(1, 2, 3);
+    const registry = lab.registry();
+    const pace = { minIntervalMs: 500, maxIntervalMs: 500 };
+    const tracker = lab.track({ ...pace, heartbeatIntervalMs: 5_000 }, registry);
+    const beside = lab.track({ ...pace, table: 'dbo.other', sink: new RecordingSink() }, registry);
+    const announce = lab.sink.announce.bind(lab.sink);
+    let toldAtMs = 0;
+    lab.sink.announce = async (event, handOff) => {
+      await announce(event, handOff);
+      toldAtMs = lab.clock.monotonic();
+    };
+    tracker.start();
+    await lab.caughtUp(tracker);
+    const held = lab.leadership.held[0];
+    beside.start();
+    await lab.clock.until(() => beside.state.kind === 'streaming');
+    let lost = 0;
+    // It has just been told of a look by which it has a heartbeat to send, and not begun with it.
+    beside.observePolls(() => {
+      if (lost === 0 && lab.clock.monotonic() - toldAtMs >= 4_500) {
+        lost += 1;
+        lab.leadership.revoke(held);
+      }
+    });
+    await lab.clock.until(() => lost === 1);
+    const next = lab.track(pace);
+    next.start();
+    await lab.clock.until(() => next.state.kind === 'streaming');
+    lab.write(4);
+    await lab.caughtUp(next);
+    await next.stop();
+    await lab.caughtUp(tracker);
+
+    expect(tracker.snapshot().counts.resyncs).toEqual({ firstStart: 1 });
+    expect(lab.source.epoch).toBe(1n);
+    await tracker.stop();
+    await beside.stop();
   });
 
   it('A7: reads the table anew when a copy elsewhere knows of another epoch, though the counter has grown past the position', async () => {

@@ -5,8 +5,8 @@ import type { CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { Lease, Leadership } from '../leadership/leadership.js';
 import type { PollSignal } from '../poll/poll-signal.js';
 import type { ResyncReason } from '../sink/change.sink.js';
-import type { ChangeSource, FailureKind, SourceState } from '../source/change.source.js';
-import { SharedLook } from '../source/shared-look.js';
+import type { ChangeSource, FailureKind } from '../source/change.source.js';
+import { type Look, SharedLook } from '../source/shared-look.js';
 import { Deferred } from './deferred.js';
 import { FailureStreak } from './failure-streak.js';
 import { hearNudges } from './hear-nudges.js';
@@ -15,6 +15,7 @@ import { PauseGate } from './pause-gate.js';
 import { PollPace } from './poll-pace.js';
 import { progressOf } from './progress.js';
 import { RetentionWatch } from './retention-watch.js';
+import { Rest } from './rest.js';
 import { retryDelayMs } from './retry-delay.js';
 import { FencedSignal, type StepResult, TableFeed } from './table-feed.js';
 import { type ErrorTally, TrackerTally } from './tracker-tally.js';
@@ -65,6 +66,7 @@ export class ChangeTracker {
   readonly #pace: PollPace;
   readonly #tally = new TrackerTally();
   readonly #gate = new PauseGate();
+  readonly #waits: Rest;
   readonly #desk: LeaseDesk;
   readonly #retention: RetentionWatch;
   #onPoll: PollListener | undefined;
@@ -79,7 +81,7 @@ export class ChangeTracker {
   #lastError: Error | undefined;
   #resync: Deferred | undefined;
   /** A look that another tracker began while this one waited. */
-  #looked: Promise<SourceState> | undefined;
+  #looked: Promise<Look> | undefined;
 
   /** @param look what it shares with the other trackers of its registry. */
   constructor(options: ResolvedTrackerOptions, parts: TrackerParts, look = new SharedLook(parts.source, parts.clock)) {
@@ -88,6 +90,7 @@ export class ChangeTracker {
     this.#look = look;
     this.#pace = new PollPace(options, parts.random);
     this.#logger = new Logger(`${ChangeTracker.name} ${options.consumer}:${options.table}`);
+    this.#waits = new Rest(parts.clock);
     this.#retention = new RetentionWatch(this.#logger);
     this.#desk = new LeaseDesk(
       parts.leadership,
@@ -186,8 +189,17 @@ export class ChangeTracker {
     return !run.left && !run.cutting.signal.aborted;
   }
 
-  /** A poll follows at once, or right after the running one. Calls coalesce; without the lease it does nothing. */
+  /**
+   * A poll follows at once, or right after the running one. Calls coalesce; without the lease it does nothing. Of the waits after an error it
+   * ends that for somebody to mend something; the others give a server time.
+   */
   pollNow(): void {
+    this.nudge();
+    this.#waits.wake();
+  }
+
+  /** As {@link pollNow}, by whoever only knows that there may be something new: it ends no wait after an error. */
+  nudge(): void {
     this.#tally.nudges += 1;
     this.#pace.nudge();
   }
@@ -218,6 +230,7 @@ export class ChangeTracker {
       this.#resync = new Deferred();
       feed.want(reason);
       this.#pace.nudge();
+      this.#waits.wake();
     }
     await this.#resync.promise;
   }
@@ -255,7 +268,7 @@ export class ChangeTracker {
 
   async #live(run: Run): Promise<void> {
     const { signal } = run.stopping;
-    const unsubscribe = hearNudges(this.#parts.pollSignal, this.table, () => this.pollNow(), this.#logger);
+    const unsubscribe = hearNudges(this.#parts.pollSignal, this.table, () => this.nudge(), this.#logger);
     try {
       await this.#begin(run);
       for (let attempts = 0; !signal.aborted;) {
@@ -269,7 +282,7 @@ export class ChangeTracker {
             attempts += 1;
             this.#aged = undefined;
             this.#idle = { kind: 'waitingForLease', attempts };
-            await this.#nap(backoffDelayMs(this.#options.leaseRetry, attempts, this.#parts.random), signal);
+            await this.#waits.nap(backoffDelayMs(this.#options.leaseRetry, attempts, this.#parts.random), signal);
           }
           continue;
         }
@@ -277,7 +290,7 @@ export class ChangeTracker {
         await this.#lead(lease, run);
         if (!signal.aborted) {
           this.#idle = { kind: 'waitingForLease', attempts };
-          await this.#nap(backoffDelayMs(this.#options.leaseRetry, 1, this.#parts.random), signal);
+          await this.#waits.nap(backoffDelayMs(this.#options.leaseRetry, 1, this.#parts.random), signal);
         }
       }
     } finally {
@@ -393,7 +406,7 @@ export class ChangeTracker {
     if (step.result === 'behind') {
       this.#retention.see(this.snapshot().retentionUsed);
       // Lets others run between two pages, and the lease's loss be seen.
-      await this.#nap(0, rest);
+      await this.#waits.nap(0, rest);
       return;
     }
     this.#caughtUp(step.moved);
@@ -467,7 +480,7 @@ export class ChangeTracker {
       );
     }
     this.#retention.see(this.snapshot().retentionUsed);
-    await this.#nap(retryInMs, signal);
+    await this.#waits[kind === 'configuration' ? 'napUntilWoken' : 'nap'](retryInMs, signal);
   }
 
   /** A source that fails at telling failures apart knows nothing of this one. */
@@ -483,16 +496,5 @@ export class ChangeTracker {
   #recovered(): void {
     this.#failure = undefined;
     this.#streak.end();
-  }
-
-  /** Sleeps; an abort ends the sleep and is no error. */
-  async #nap(delayMs: number, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#parts.clock.sleep(delayMs, signal);
-    } catch (error) {
-      if (!signal.aborted) {
-        throw error;
-      }
-    }
   }
 }

@@ -134,4 +134,45 @@ describe('the age of a position', () => {
     const stored = await lab.checkpoints.load({ consumer: 'lab', source: 'db', table: LAB_TABLE });
     expect(lab.clock.now() - (stored?.upToDateAtMs ?? 0)).toBeLessThanOrEqual(6 * 60_000);
   });
+
+  it('is that of the question, not of the answer: what was committed while a page was under way is not in it', async () => {
+    const lab = dayLab();
+    const tracker = await follows(lab);
+    const readPage = lab.source.readPage.bind(lab.source);
+    lab.source.readPage = async (request) => {
+      const page = await readPage(request);
+      await lab.clock.sleep(5_000, request.signal);
+      return page;
+    };
+    lab.write(4);
+    await lab.caughtUp(tracker);
+
+    expect(tracker.snapshot().caughtUpAgoMs).toBeGreaterThanOrEqual(5_000);
+    const stored = await lab.checkpoints.load({ consumer: 'lab', source: 'db', table: LAB_TABLE });
+    expect(lab.clock.now() - (stored?.upToDateAtMs ?? 0)).toBeGreaterThanOrEqual(5_000);
+    await tracker.stop();
+  });
+
+  it.each([
+    ['its own, for a heartbeat', 100],
+    ['the one that it waited for', 3_600_000],
+  ])('is that of the question where a look finds nothing to do: %s', async (_look, heartbeatIntervalMs) => {
+    const lab = dayLab();
+    const tracker = await follows(lab, { heartbeatIntervalMs });
+    const state = lab.source.state.bind(lab.source);
+    lab.source.state = async (tables) => {
+      const seen = await state(tables);
+      await lab.clock.sleep(5_000);
+      return seen;
+    };
+    await lab.clock.advance(120_000);
+    const ages: number[] = [];
+    for (let look = 0; look < 240; look++) {
+      await lab.clock.advance(500);
+      ages.push(tracker.snapshot().caughtUpAgoMs ?? Number.NaN);
+    }
+
+    expect(Math.min(...ages)).toBeGreaterThanOrEqual(5_000);
+    await tracker.stop();
+  });
 });

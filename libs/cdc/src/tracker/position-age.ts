@@ -36,9 +36,9 @@ export class PositionAge {
     }
   }
 
-  /** The position is the database's version now. */
-  confirm(): void {
-    this.#atMs = this.#clock.now();
+  /** The position was the database's version at `atMs`, when who saw it had asked: an answer may be under way for long. */
+  confirm(atMs: number): void {
+    this.#atMs = atMs;
   }
 
   /** Whether what is stored says too little of a position that is up to date. */

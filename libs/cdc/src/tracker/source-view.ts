@@ -1,7 +1,7 @@
 import type { Clock } from '@smartpulse/resilience';
 import { TableNotTrackedError } from '../cdc.errors.js';
-import type { ChangeSource, SourceState } from '../source/change.source.js';
-import type { SharedLook } from '../source/shared-look.js';
+import type { ChangeSource } from '../source/change.source.js';
+import type { Look, SharedLook } from '../source/shared-look.js';
 import type { Seen } from './judge.js';
 import type { Tenure } from './outlet.js';
 import type { ResolvedTrackerOptions } from './tracker.options.js';
@@ -47,11 +47,12 @@ export class SourceView {
    * @param looked a look that was begun already.
    * @throws TableNotTrackedError and its kin, or what the source throws.
    */
-  async look(looked?: Promise<SourceState>): Promise<Seen> {
+  async look(looked?: Promise<Look>): Promise<Seen & Pick<Look, 'askedAtMs'>> {
     const { source, look } = this.#viewed;
     const { table } = this.#options;
     const { signal } = this.#tenure;
-    const { epoch, currentVersion, tables, retentionMs = null } = await untilAborted(looked ?? look.at(table), signal);
+    const seen = await untilAborted(looked ?? look.at(table), signal);
+    const { epoch, currentVersion, tables, retentionMs = null, askedAtMs } = seen;
     this.retentionMs = retentionMs;
     const state = tables.get(table);
     if (state === undefined || state === null) {
@@ -61,7 +62,7 @@ export class SourceView {
     }
     this.currentVersion = currentVersion;
     this.#definition = state.definition;
-    return { epoch, currentVersion, table: state };
+    return { epoch, currentVersion, table: state, askedAtMs };
   }
 
   /** What a look told of the columns makes another description due, or time does. */

@@ -2,8 +2,8 @@ import type { Clock } from '@smartpulse/resilience';
 import { CheckpointExpiredError, EpochNotRaisedError, ResyncRequiredError } from '../cdc.errors.js';
 import type { Checkpoint, CheckpointPhase, CheckpointStore } from '../checkpoint/checkpoint.store.js';
 import type { LostPosition, ResyncReason } from '../sink/change.sink.js';
-import type { ChangePage, ChangeSource, SourceState } from '../source/change.source.js';
-import type { SharedLook } from '../source/shared-look.js';
+import type { ChangePage, ChangeSource } from '../source/change.source.js';
+import type { Look, SharedLook } from '../source/shared-look.js';
 import { type Circumstances, judge, positionOf, type Seen, seenIn } from './judge.js';
 import { type Position, positionAfter, tieDepthAfter } from './keyset.js';
 import { Outlet, type Tenure } from './outlet.js';
@@ -145,7 +145,7 @@ export class TableFeed {
    * @param looked a look that began after the last step, in place of one of its own.
    * @throws what the ports throw, {@link FencedSignal}, or the tenure's abort reason.
    */
-  async step(looked?: Promise<SourceState>): Promise<StepResult> {
+  async step(looked?: Promise<Look>): Promise<StepResult> {
     const checkpoint = this.#checkpoint ?? (await this.#open());
     if (checkpoint === undefined) {
       return { result: 'behind', moved: true };
@@ -189,11 +189,7 @@ export class TableFeed {
     return stored;
   }
 
-  async #stream(
-    checkpoint: Checkpoint,
-    position: Position,
-    looked: Promise<SourceState> | undefined,
-  ): Promise<StepResult> {
+  async #stream(checkpoint: Checkpoint, position: Position, looked: Promise<Look> | undefined): Promise<StepResult> {
     const pageSize = this.#pageLimit.rows;
     if (!this.#pageWasFull) {
       // At once: trackers whose time has come together look together, however long it takes to describe their tables.
@@ -204,7 +200,7 @@ export class TableFeed {
         return this.#lose(reason, checkpoint);
       }
       if (position.cursor === null && seen.currentVersion === position.version) {
-        this.#age.confirm();
+        this.#age.confirm(seen.askedAtMs);
         if (this.#age.isToBeStored(this.#view.retentionMs)) {
           await this.#keep({ ...checkpoint, upToDateAtMs: this.#age.atMs });
         }
@@ -266,7 +262,7 @@ export class TableFeed {
   }
 
   /** Takes a look that another one made, where it finds nothing to do: no version moved, nothing is asked for, nothing is due. */
-  restsAt({ epoch, currentVersion, tables, retentionMs = null }: SourceState): boolean {
+  restsAt({ epoch, currentVersion, tables, retentionMs = null, askedAtMs }: Look): boolean {
     const checkpoint = this.#checkpoint;
     const table = tables.get(this.#options.table) ?? null;
     if (checkpoint?.phase.kind !== 'streaming' || table === null || this.#wanted !== undefined || this.#pageWasFull) {
@@ -281,7 +277,7 @@ export class TableFeed {
       !this.#age.isToBeStored(retentionMs) &&
       this.#judge(checkpoint, { version, cursor }, { epoch, currentVersion, table }) === null;
     if (rests) {
-      this.#age.confirm();
+      this.#age.confirm(askedAtMs);
       this.#view.currentVersion = currentVersion;
       this.#view.retentionMs = retentionMs;
     }

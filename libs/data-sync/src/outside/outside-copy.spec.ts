@@ -136,6 +136,27 @@ describe('DoubledCheckpointStore', () => {
     expect(await epoch()).toBe(raised);
   });
 
+  it('gives the copy the further place of a table where an earlier attempt fails later', async () => {
+    const save = outside.save.bind(outside);
+    const down = new Error('There is no connection.');
+    let failLate = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      failLate = () => reject(down);
+    });
+    const other = (version: bigint): Checkpoint => ({ ...at(1n, version), table: 'dbo.other' });
+    outside.save = ({ table }) => (table === KEY.table ? late : Promise.reject(down));
+    const slow = store.save(at(1n, 3n), 1n);
+    await store.save(other(1n), 1n);
+    await store.save(at(1n, 5n), 1n);
+    failLate();
+    await slow;
+    outside.save = save;
+    await store.save(other(2n), 1n);
+
+    await expect.poll(() => outside.load(KEY)).toEqual(at(1n, 5n));
+    await expect.poll(() => outside.load({ ...KEY, table: 'dbo.other' })).toEqual(other(2n));
+  });
+
   it('leaves a database alone that has begun a later epoch by itself', async () => {
     await store.save(at(1n, 5n), 1n);
     await source.raiseEpoch(1n, 50n);

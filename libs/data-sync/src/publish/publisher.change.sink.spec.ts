@@ -194,6 +194,24 @@ describe('ChangePublisher', () => {
     expect(errors).toEqual([expect.stringMatching(/dbo\.stock at version 9: it is kept as a dead letter/)]);
   });
 
+  it('does so for a row that no message can carry, where there is no room for its key either', async () => {
+    const { sink, publisher } = setUp(100);
+    Logger.overrideLogger(false);
+    try {
+      const outcomes = await sink.accept([change(3, 6n, { row: { id: 3, level: Number.NaN } })], handOff());
+      expect(outcomes).toMatchObject([{ status: 'poison', error: { name: 'UnencodableValueError' } }]);
+    } finally {
+      Logger.overrideLogger(['log', 'warn', 'error', 'fatal']);
+    }
+    const [message] = publisher.messages.filter(({ topic }) => topic === 'stock-changes');
+
+    expect(message?.payload.byteLength).toBe(2);
+    expect(readPropertyStamp(message?.properties ?? {}, message?.key)).toMatchObject({
+      key: 'k1',
+      stamp: { epoch: 1n, version: 6n },
+    });
+  });
+
   it('loses no change and keeps the order of each key, however small the messages are', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -7,6 +7,7 @@ import { SqlServerDriverMissingError } from '../sql-server.errors.js';
 import type { SqlServerParameter, SqlServerParameterType, SqlServerStatement } from '../statements/statement.js';
 import { addressOf, type SqlServerTarget } from './connection-target.js';
 import { LoginWatch } from './login-watch.js';
+import { restoreAfterFailure } from './settings-after-failure.js';
 import { PACKET_BYTES, sendAtOnce } from './send-at-once.js';
 import { type SqlServerAnswer, SqlServerPool, type SqlServerRow } from './sql-server.pool.js';
 
@@ -158,6 +159,7 @@ export class MssqlPool extends SqlServerPool {
       beforeConnect: (connection) => {
         this.#logins.watch(connection);
         sendAtOnce(connection);
+        restoreAfterFailure(connection);
       },
       options: {
         encrypt: target.encrypt ?? true,

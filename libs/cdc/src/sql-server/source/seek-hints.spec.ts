@@ -83,6 +83,22 @@ describe('the hint to seek', () => {
     expect(await hints.read(TABLE, async (forceSeek) => forceSeek)).toBe(true);
   });
 
+  it('stays where a page fails with an error that no table knows: it says nothing of the hint, and nothing is sent twice', async () => {
+    const hints = new SeekHints('auto');
+    await expect(hints.read(TABLE, () => Promise.reject(timeout))).rejects.toBe(timeout);
+    const unknown = failed('unrecognised', 4711);
+    const sent: boolean[] = [];
+    const page = async (forceSeek: boolean): Promise<void> => {
+      sent.push(forceSeek);
+      if (sent.length === 1) {
+        throw unknown;
+      }
+    };
+    await expect(hints.read(TABLE, page)).rejects.toBe(unknown);
+    await hints.read(TABLE, page);
+    expect(sent).toEqual([true, true]);
+  });
+
   it.each([true, false])('is as the option says, whatever takes too long: %s', async (option) => {
     expect(await read(new SeekHints(option), 4, () => true)).toBe((option ? 's!' : 'n!').repeat(4));
   });

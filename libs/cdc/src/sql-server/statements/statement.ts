@@ -15,7 +15,8 @@ export interface SqlServerStatement {
   readonly sql: string;
   readonly parameters: readonly SqlServerParameter[];
   /**
-   * Sent as a batch, which spares the server `sp_executesql`. What it sets stays on the connection, so it sets everything back. Default `false`.
+   * Sent as a batch, which spares the server `sp_executesql`. What it sets stays on the connection, so it sets everything back at its end; after an error
+   * before that, {@link restoreSettings} does. Default `false`.
    */
   readonly isBatch?: boolean | undefined;
 }
@@ -33,6 +34,18 @@ export function session(isolation: 'READ COMMITTED' | 'SNAPSHOT', { lockTimeoutM
   return `SET XACT_ABORT ON;
 SET LOCK_TIMEOUT ${Math.trunc(lockTimeoutMs)};
 SET TRANSACTION ISOLATION LEVEL ${isolation};`;
+}
+
+/** What a connection begins with, for one on which a batch did not come to its end. */
+export function restoreSettings(): SqlServerStatement {
+  return {
+    name: 'restoreSettings',
+    sql: `SET XACT_ABORT OFF;
+SET LOCK_TIMEOUT -1;
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;`,
+    parameters: [],
+    isBatch: true,
+  };
 }
 
 /** A parameter of text. */

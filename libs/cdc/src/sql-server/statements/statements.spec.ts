@@ -13,7 +13,7 @@ import { askForLease, leaveReplicas, releaseLease, renewLeases, takeLease } from
 import { describeTable, examineDatabase, lookAtSource, repeatLook } from './look-at-source.js';
 import { findMigrations, lowerIsolation, readMigrations } from './on-data-source.js';
 import { type ReadableTable, readChanges, readRows } from './read-changes.js';
-import type { SqlServerStatement } from './statement.js';
+import { restoreSettings, type SqlServerStatement } from './statement.js';
 
 const LIMITS = { lockTimeoutMs: 5_000 };
 const SCHEMA = 'smartpulse';
@@ -119,6 +119,12 @@ const READING: readonly Listed[] = [
       SCHEMA,
       LIMITS,
     ),
+  },
+  {
+    title: 'Restore the settings',
+    when: 'On a connection on which that look failed before its end: before the next statement.',
+    needs: 'no right',
+    statement: restoreSettings(),
   },
   {
     title: 'Describe a table',
