@@ -39,8 +39,19 @@ const TRANSIENT: ReadonlySet<string> = new Set([
   'UnknownError',
 ]);
 const GONE: ReadonlySet<string> = new Set(['AlreadyClosed', 'ProducerNotInitialized', 'ConsumerNotInitialized']);
-/** A send that ends so may have been stored: it was on the way. */
-const LEFT_IN_DOUBT: ReadonlySet<string> = new Set(['TimeOut', 'Disconnected', 'AlreadyClosed', 'ProducerFenced']);
+/**
+ * A send that ends so may have been stored. It was on the way; or the client, which sends again by itself and does not tell, found its topic ended, full or taken after a
+ * lost connection, and refused everything that it had sent before.
+ */
+const LEFT_IN_DOUBT: ReadonlySet<string> = new Set([
+  'TimeOut',
+  'Disconnected',
+  'AlreadyClosed',
+  'ProducerFenced',
+  'TopicTerminated',
+  'ProducerBlockedQuotaExceededError',
+  'ProducerBlockedQuotaExceededException',
+]);
 const BACKPRESSURE: ReadonlySet<string> = new Set(['ProducerQueueIsFull', 'MemoryBufferIsFull']);
 
 /** Errors of the official client are texts, `Failed to send message: TimeOut`; the last word is all that they tell. */

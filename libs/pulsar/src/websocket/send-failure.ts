@@ -3,10 +3,11 @@ import { brokerFailure, type BrokerFailureCode, type BrokerFailureDetails } from
 
 /** The exceptions that the broker's side names, with what they mean; an unknown one may have come after the message was stored. */
 const MEANINGS: readonly (readonly [text: RegExp, code: BrokerFailureCode, details: BrokerFailureDetails])[] = [
-  [/TopicTerminated/, 'SMARTPULSE_PULSAR_TOPIC_TERMINATED', {}],
+  // The broker's side is a client of its own, which sends again by itself and does not tell: where it finds its topic ended or full after a lost connection, it refuses
+  // everything that was on its way, stored or not.
+  [/TopicTerminated/, 'SMARTPULSE_PULSAR_TOPIC_TERMINATED', { ambiguous: true }],
   [/QueueIsFull|MemoryBufferIsFull/, 'SMARTPULSE_PULSAR_BROKER', { kind: 'backpressure' }],
-  [/QuotaExceeded/, 'SMARTPULSE_PULSAR_BACKLOG_QUOTA', {}],
-  // The broker's side sends again by itself: what it sent before another producer came may be stored.
+  [/QuotaExceeded/, 'SMARTPULSE_PULSAR_BACKLOG_QUOTA', { ambiguous: true }],
   [/Fenced/, 'SMARTPULSE_PULSAR_PRODUCER_FENCED', { ambiguous: true }],
   [/IncompatibleSchema/, 'SMARTPULSE_PULSAR_INCOMPATIBLE_SCHEMA', {}],
   [/Authorization/, 'SMARTPULSE_PULSAR_AUTHORIZATION', {}],

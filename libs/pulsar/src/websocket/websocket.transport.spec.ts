@@ -134,7 +134,7 @@ describe('WebSocketTransport', () => {
       }),
     );
     expect((await second).toString()).toBe('Qg==');
-    await expect(first).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_TOPIC_TERMINATED', ambiguous: false });
+    await expect(first).rejects.toMatchObject({ code: 'SMARTPULSE_PULSAR_TOPIC_TERMINATED', ambiguous: true });
     expect(producer.pending).toBe(0);
   });
 
