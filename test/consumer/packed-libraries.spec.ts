@@ -75,6 +75,21 @@ describe('a fresh Nest app that installs the packed libraries', () => {
     });
   });
 
+  it('has the command that looks at a database, which says what it lacks where nobody told it which one', async () => {
+    const { DATABASE_URL: _, ...env } = process.env;
+    const answer = await run('npx', ['--no-install', 'smartpulse-cdc', 'doctor', 'dbo.stock'], {
+      cwd: join(folder, 'app'),
+      env,
+    }).then(
+      () => undefined,
+      (error: { readonly code: number; readonly stdout: string; readonly stderr: string }) => error,
+    );
+
+    expect(answer?.code).toBe(2);
+    expect(answer?.stdout).toContain('DATABASE_URL: it is not set; expected mssql://user:password@host:1433/database');
+    expect(answer?.stderr).toBe('');
+  });
+
   it('runs the first example of the README and stops on SIGTERM', async () => {
     const child = spawn(process.execPath, ['dist/first-example.js'], { cwd: join(folder, 'app') });
     let output = '';

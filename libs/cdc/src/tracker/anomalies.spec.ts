@@ -104,7 +104,7 @@ describe('what can go wrong between a database and its reader', () => {
     await tracker.stop();
   });
 
-  it('A3: tells a missing table from one that is not tracked', async () => {
+  it('A3: has a table that no look finds described, and says what the source says of it', async () => {
     const { lab, tracker } = await following();
     lab.source.track(LAB_TABLE, false);
     lab.source.describe = () => Promise.reject(new TableNotFoundError(LAB_TABLE, 'db'));
@@ -358,7 +358,7 @@ describe('what can go wrong between a database and its reader', () => {
     await tracker.stop();
   });
 
-  it('A14: does not hammer a secondary, and says that somebody must change something', async () => {
+  it('A14: waits long for what the source calls a matter of configuration, a secondary say', async () => {
     const { lab, tracker } = await following();
     failWith(lab, new Error('secondary'), 'configuration');
     await lab.clock.until(() => tracker.state.kind === 'failing');

@@ -1,6 +1,7 @@
 import { Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { CdcModule, CdcRegistry, OnTableChange, type RowChange } from '@smartpulse/cdc';
+import type { SqlServerCdcOptions } from '@smartpulse/cdc/sql-server';
 import { STOCK_TABLE } from '@smartpulse/cdc/testing';
 import { ResilienceModule } from '@smartpulse/resilience';
 import { expect } from 'vitest';
@@ -19,13 +20,18 @@ export class Follower {
   }
 }
 
-/** One app on the database, until `work` is through; answers what it heard. */
+/**
+ * One app on the database, until `work` is through; answers what it heard.
+ *
+ * @param options of its part of change capture: the login that it comes by, say.
+ */
 export async function follow(
   shop: StockDatabase,
   work: (follower: Follower, registry: CdcRegistry) => Promise<void>,
+  options: Partial<SqlServerCdcOptions> = {},
 ): Promise<readonly RowChange[]> {
   @Module({
-    imports: [ResilienceModule.forRoot(), CdcModule.forRoot(shop.replica())],
+    imports: [ResilienceModule.forRoot(), CdcModule.forRoot(shop.replica(options))],
     providers: [Follower],
   })
   class AppModule {}

@@ -61,7 +61,7 @@ const KEY_FROM = PAGE_COLUMNS.length;
  * Changes of SQL Server's Change Tracking. A page and its rows come from one short snapshot, by a keyset cursor inside the version, so a
  * transaction of any size is read in bounded memory and no row of it is skipped; what the server cannot tell any more is told as such.
  *
- * Made by `sqlServer(…)`.
+ * Made by `sqlServerCdc(…)`.
  */
 export class SqlServerChangeTrackingSource extends ChangeSource {
   readonly #logger = new Logger(SqlServerChangeTrackingSource.name);
