@@ -49,7 +49,11 @@ const GROUPS = [
       'in-process, module, no meter provider',
     ],
   },
-  { name: 'wire', messages: 100_000, subjects: ['wire, bare', 'wire, module'] },
+  {
+    name: 'wire',
+    messages: 100_000,
+    subjects: ['wire, bare', 'wire, module', 'wire, module, no meter provider'],
+  },
   { name: 'WebSocket', messages: 10_000, subjects: ['WebSocket, bare', 'WebSocket, module'] },
 ] as const;
 /** Published and handled at the same time, because Redis keeps nothing; as an object in JSON, which is what Nest sends. */

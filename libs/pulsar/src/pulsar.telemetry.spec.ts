@@ -252,13 +252,52 @@ describe('measurements', () => {
       transport.plan = ({ point }) => (point === 'ack' ? clock.sleep(40).then(() => undefined) : undefined);
       await publisher.publish('t', 1);
       await clock.advance(1_000);
+      await recorded.observed('messaging.client.sent.messages');
     });
-    expect(
-      recorded.records.map(({ name, seconds, attributes }) => [name, attributes['messaging.operation.name'], seconds]),
-    ).toEqual([
-      ['messaging.client.operation.duration', 'send', 0],
-      ['messaging.process.duration', 'process', 0.25],
-      ['messaging.client.operation.duration', 'ack', 0.04],
+    const timed = recorded.records.map(({ name, seconds, attributes }) => [
+      attributes['messaging.operation.name'],
+      name,
+      seconds,
     ]);
+    expect(timed.toSorted(([a], [b]) => String(a).localeCompare(String(b)))).toEqual([
+      ['ack', 'messaging.client.operation.duration', 0.04],
+      ['process', 'messaging.process.duration', 0.25],
+      ['send', 'messaging.client.operation.duration', 0],
+    ]);
+  });
+
+  it('hands each collection every duration up to it, and after the last one each at once', async () => {
+    const recorded = sdk();
+    const telemetry = new PulsarTelemetry();
+    telemetry.onModuleInit();
+    const series = telemetry.addConsumer(TOPIC, 's');
+    let timeMs = 0;
+    const nowMs = (): number => timeMs;
+    const publish = (errorCode?: string): void => {
+      const watched = telemetry.startSend(TOPIC, { payload: new Uint8Array(1) }, nowMs);
+      timeMs += 1;
+      if (watched !== undefined) {
+        telemetry.endSend(watched, nowMs, errorCode);
+      }
+    };
+    let ended = 0;
+    // Fewer than are held back, as many, and more.
+    for (const count of [0, 1, 127, 128, 129, 1_000]) {
+      for (let index = 0; index < count; index++) {
+        publish(index % 10 === 9 ? 'SMARTPULSE_PULSAR_TIMEOUT' : undefined);
+        telemetry.processed(series, 2, index % 10 === 9 ? { error: new RangeError() } : undefined);
+        ended += 2;
+      }
+      await recorded.observed('messaging.client.sent.messages');
+      expect(recorded.records).toHaveLength(ended);
+    }
+    expect(new Set(recorded.records.map(({ name, seconds }) => `${name} ${seconds}`))).toEqual(
+      new Set(['messaging.client.operation.duration 0.001', 'messaging.process.duration 0.002']),
+    );
+    publish();
+    telemetry.close();
+    expect(recorded.records).toHaveLength(ended + 1);
+    telemetry.processed(series, 2, undefined);
+    expect(recorded.records).toHaveLength(ended + 2);
   });
 });

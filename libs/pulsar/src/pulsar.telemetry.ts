@@ -10,8 +10,10 @@ import {
   type Span,
 } from '@opentelemetry/api';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions, TELEMETRY_DEFAULTS } from './pulsar.options.js';
+import type { Durations } from './telemetry/durations.js';
 import { type BatchSpans, endSpan, MessageSpans } from './telemetry/message-spans.js';
-import { messagingAttributes, processAttributes, pulsarAttributes } from './telemetry/message-attributes.js';
+import { messagingAttributes } from './telemetry/message-attributes.js';
+import { type ConsumerSeries, consumerSeries, type ProducerSeries, producerSeries, sums } from './telemetry/series.js';
 import type { IncomingMessage, OutgoingMessage } from './transport/pulsar.transport.js';
 
 /** Messages handed to a producer, failures included (they carry `error.type`). Semantic conventions for messaging. */
@@ -51,42 +53,6 @@ const INSTRUMENTATION = '@smartpulse/pulsar';
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 /** Destinations counted one by one; topics are configured, not made of data, so this is never reached in earnest. */
 const MAX_SERIES = 10_000;
-
-/** Counts of the producers of one topic; plain numbers that the instruments read when they are collected. */
-interface ProducerSeries {
-  readonly sentAttributes: Attributes;
-  readonly attributes: Attributes;
-  opened: number;
-  closed: number;
-  sent: number;
-  sentBytes: number;
-  pending: number;
-  pendingBytes: number;
-}
-
-/** Counts of the consumers of one subscription; plain numbers that the instruments read when they are collected. */
-export interface ConsumerSeries {
-  readonly topic: string;
-  readonly subscription: string;
-  /** Of Pulsar's own instruments. */
-  readonly attributes: Attributes;
-  readonly received: Attributes;
-  /** Of the span of a handler run. */
-  readonly process: Attributes;
-  /** Of its duration. */
-  readonly processed: Attributes;
-  readonly ack: Attributes;
-  readonly nack: Attributes;
-  /** What the last acknowledgement was answered by. */
-  receipt: Promise<void> | undefined;
-  opened: number;
-  closed: number;
-  consumed: number;
-  receivedBytes: number;
-  acked: number;
-  nacked: number;
-  deadLettered: number;
-}
 
 /** A publish that somebody watches. */
 export interface WatchedSend {
@@ -134,6 +100,9 @@ export class PulsarTelemetry implements OnModuleInit {
     this.#operationDuration = meter.createHistogram(OPERATION_DURATION, { unit: 's', advice });
     this.#processDuration = meter.createHistogram(PROCESS_DURATION, { unit: 's', advice });
     this.#observe(meter.createObservableCounter(SENT_MESSAGES, { unit: '{message}' }), (result) => {
+      for (const durations of this.#durations()) {
+        durations.flush();
+      }
       for (const { sent, sentAttributes } of this.#producers.values()) {
         result.observe(sent, sentAttributes);
       }
@@ -176,14 +145,14 @@ export class PulsarTelemetry implements OnModuleInit {
     const { byteLength } = message.payload;
     series.pending--;
     series.pendingBytes -= byteLength;
-    let attributes: Attributes | undefined = series.sentAttributes;
+    const durationMs = nowMs() - startMs;
     if (errorCode === undefined) {
       series.sent++;
       series.sentBytes += byteLength;
+      record(series.sendDurations, this.#operationDuration, durationMs, series.sentAttributes);
     } else {
-      attributes = this.#failed(topic, errorCode);
+      this.#operationDuration?.record(durationMs / 1_000, this.#failed(topic, errorCode));
     }
-    this.#operationDuration?.record((nowMs() - startMs) / 1_000, attributes);
   }
 
   /** A call that sends several messages; nothing without an SDK. */
@@ -216,8 +185,9 @@ export class PulsarTelemetry implements OnModuleInit {
     const name = `${topic}\n${subscription}`;
     let series = this.#consumers.get(name);
     if (series === undefined) {
-      series = consumerSeries(topic, subscription);
-      if (this.#consumers.size < MAX_SERIES) {
+      const isKept = this.#consumers.size < MAX_SERIES;
+      series = consumerSeries(topic, subscription, isKept ? this.#processDuration : undefined);
+      if (isKept) {
         this.#consumers.set(name, series);
       }
     }
@@ -241,8 +211,11 @@ export class PulsarTelemetry implements OnModuleInit {
 
   /** Counts a handler run that ended and that {@link process} did not see to. */
   processed(series: ConsumerSeries, durationMs: number, failure: { readonly error: unknown } | undefined): void {
-    const errorType = failure === undefined ? undefined : errorTypeOf(failure.error);
-    this.#processDuration?.record(durationMs / 1_000, withError(series.processed, errorType));
+    if (failure === undefined) {
+      record(series.processDurations, this.#processDuration, durationMs, series.processed);
+    } else {
+      this.#processDuration?.record(durationMs / 1_000, withError(series.processed, errorTypeOf(failure.error)));
+    }
   }
 
   /** Runs a handler within a span that continues the publisher's trace, or is linked to it. */
@@ -298,12 +271,28 @@ export class PulsarTelemetry implements OnModuleInit {
 
   /** Takes the callbacks away. */
   close(): void {
+    for (const durations of this.#durations()) {
+      durations.end();
+    }
     for (const { observable, callback } of this.#observed.splice(0)) {
       observable.removeCallback(callback);
     }
     this.#consumers.clear();
     this.#producers.clear();
     this.#failures.clear();
+  }
+
+  *#durations(): Iterable<Durations> {
+    for (const { sendDurations } of this.#producers.values()) {
+      if (sendDurations !== undefined) {
+        yield sendDurations;
+      }
+    }
+    for (const { processDurations } of this.#consumers.values()) {
+      if (processDurations !== undefined) {
+        yield processDurations;
+      }
+    }
   }
 
   #timeAcknowledgement(series: ConsumerSeries, receipt: Promise<void>, nowMs: Now, span: Span | undefined): void {
@@ -349,8 +338,9 @@ export class PulsarTelemetry implements OnModuleInit {
   #producersOf(topic: string): ProducerSeries {
     let series = this.#producers.get(topic);
     if (series === undefined) {
-      series = producerSeries(topic);
-      if (this.#producers.size < MAX_SERIES) {
+      const isKept = this.#producers.size < MAX_SERIES;
+      series = producerSeries(topic, isKept ? this.#operationDuration : undefined);
+      if (isKept) {
         this.#producers.set(topic, series);
       }
     }
@@ -400,57 +390,18 @@ export class PulsarTelemetry implements OnModuleInit {
   }
 }
 
-/** Observes one sum for all series of the same attributes: of two observations of one collection the second would replace the first. */
-function sums<S extends { readonly attributes: Attributes }>(
-  all: ReadonlyMap<string, S>,
-  read: (series: S) => number,
-): (result: ObservableResult) => void {
-  return (result) => {
-    const found = new Map<string, { readonly attributes: Attributes; sum: number }>();
-    for (const series of all.values()) {
-      const name = Object.values(series.attributes).join('\n');
-      const one = found.get(name) ?? { attributes: series.attributes, sum: 0 };
-      one.sum += read(series);
-      found.set(name, one);
-    }
-    for (const { attributes, sum } of found.values()) {
-      result.observe(sum, attributes);
-    }
-  };
-}
-
-function producerSeries(topic: string): ProducerSeries {
-  return {
-    sentAttributes: messagingAttributes('send', 'send', topic),
-    attributes: pulsarAttributes(topic),
-    opened: 0,
-    closed: 0,
-    sent: 0,
-    sentBytes: 0,
-    pending: 0,
-    pendingBytes: 0,
-  };
-}
-
-function consumerSeries(topic: string, subscription: string): ConsumerSeries {
-  return {
-    topic,
-    subscription,
-    attributes: pulsarAttributes(topic, subscription),
-    received: messagingAttributes('receive', 'receive', topic, subscription),
-    process: messagingAttributes('process', 'process', topic, subscription),
-    processed: processAttributes(topic, subscription),
-    ack: messagingAttributes('ack', 'settle', topic, subscription),
-    nack: messagingAttributes('nack', 'settle', topic, subscription),
-    receipt: undefined,
-    opened: 0,
-    closed: 0,
-    consumed: 0,
-    receivedBytes: 0,
-    acked: 0,
-    nacked: 0,
-    deadLettered: 0,
-  };
+/** By the durations of a series, where a collection asks for them. */
+function record(
+  durations: Durations | undefined,
+  histogram: Histogram | undefined,
+  durationMs: number,
+  attributes: Attributes,
+): void {
+  if (durations === undefined) {
+    histogram?.record(durationMs / 1_000, attributes);
+  } else {
+    durations.add(durationMs);
+  }
 }
 
 /** A class of errors, never a text: the code of ours, the name of others. */

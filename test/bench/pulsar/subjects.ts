@@ -17,6 +17,7 @@ export const SUBJECTS: Readonly<Record<string, (settings: Settings) => Promise<S
     moduleSubject('in-process', { ...USUAL, metrics: false }, settings),
   'wire, bare': (settings) => bareSubject('wire', settings),
   'wire, module': (settings) => moduleSubject('wire', USUAL, settings),
+  'wire, module, no meter provider': (settings) => moduleSubject('wire', { ...USUAL, metrics: false }, settings),
   'wire, module, unbatched': (settings) => moduleSubject('wire', { ...USUAL, batching: false }, settings),
   'wire, module, JSON': (settings) => moduleSubject('wire', { ...USUAL, codec: 'json' }, settings),
   'WebSocket, bare': (settings) => bareSubject('websocket', settings),

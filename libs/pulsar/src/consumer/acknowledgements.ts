@@ -1,6 +1,7 @@
 import type { Clock } from '@smartpulse/resilience';
 import { PulsarError } from '../pulsar.errors.js';
-import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
+import type { PulsarTelemetry } from '../pulsar.telemetry.js';
+import type { ConsumerSeries } from '../telemetry/series.js';
 import type { SettleLater, SettlementCounts, TakenMessage } from './message-settler.js';
 import type { SubscriptionLinks } from './subscription-links.js';
 

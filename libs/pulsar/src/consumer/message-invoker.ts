@@ -1,5 +1,6 @@
 import type { Clock } from '@smartpulse/resilience';
-import type { ConsumerSeries, PulsarTelemetry } from '../pulsar.telemetry.js';
+import type { PulsarTelemetry } from '../pulsar.telemetry.js';
+import type { ConsumerSeries } from '../telemetry/series.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
 import type { AnsweringHandler } from './consumer-options.js';
 import { MessageContext } from './message-context.js';

@@ -1,5 +1,6 @@
 import type { Clock } from '@smartpulse/resilience';
-import type { ConsumerSeries, PulsarTelemetry } from '../../pulsar.telemetry.js';
+import type { PulsarTelemetry } from '../../pulsar.telemetry.js';
+import type { ConsumerSeries } from '../../telemetry/series.js';
 import { MessageContext } from '../message-context.js';
 import { asError, type RunResult } from '../message-invoker.js';
 import type { MessageSettler, SettleLater, TakenMessage } from '../message-settler.js';
