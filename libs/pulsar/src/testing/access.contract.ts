@@ -73,7 +73,7 @@ export const accessCases: readonly TransportCase[] = [
       ['wrong name', 'a certificate of another host'],
     ] as const
   ).map(([line, what]): TransportCase => ({
-    title: `refuses ${what}, and sends no token there`,
+    title: `refuses ${what}, and does not show its token`,
     needs: 'tls',
     async check(fixture) {
       const access = accessOf(fixture);

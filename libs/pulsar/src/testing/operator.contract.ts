@@ -88,6 +88,37 @@ export const operatorCases: readonly TransportCase[] = [
     },
   },
   {
+    title:
+      'of the sends that are on their way when their topic is terminated those that are stored are delivered, and those that are refused for sure are not',
+    needs: 'ends',
+    async check(fixture) {
+      const [transport, topic] = [await fixture.transport(), fixture.topic()];
+      const heard = await consume(transport, topic, { permits: 10_000 });
+      // A broker may fence a topic that it terminates under load, and answer nothing more.
+      const producer = await produce(transport, topic, { batching, sendTimeoutMs: 5_000 });
+      const stored: string[] = [];
+      const refused: { readonly name: string; readonly error: unknown }[] = [];
+      const send = (name: string): void => {
+        producer.send(text(name)).then(
+          () => stored.push(name),
+          (error: unknown) => refused.push({ name, error }),
+        );
+      };
+      names(200).forEach(send);
+      await eventually(fixture, () => stored.length > 0, 'some are stored');
+      names(200, 200).forEach(send);
+      await controlOf(fixture).terminate(topic);
+      await eventually(fixture, () => stored.length + refused.length === 400, 'all are settled');
+      const has = (): ReadonlySet<string> => new Set(heard.texts());
+      await eventually(fixture, () => stored.every((name) => has().has(name)), 'what is stored comes');
+      await fixture.advance(200);
+      for (const { name, error } of refused) {
+        assert.ok(PulsarError.is(error), String(error));
+        assert.ok(error.ambiguous || !has().has(name), `${name} was refused for sure, and came: ${String(error)}`);
+      }
+    },
+  },
+  {
     title: 'a topic that is deleted while it is in use begins anew: what is published then is delivered',
     needs: 'deletes',
     async check(fixture) {
