@@ -459,7 +459,6 @@ export class ChangeTracker {
     const failure =
       error instanceof Error ? error : new Error('Something that is no Error was thrown.', { cause: error });
     this.#lastError = failure;
-    const { random } = this.#parts;
     const before = this.#streak.kind;
     const kind = this.#streak.add(this.#kindOf(failure));
     const { attempts } = this.#streak;
@@ -469,7 +468,7 @@ export class ChangeTracker {
     if (kind === 'timeout') {
       this.#feed?.askForLess();
     }
-    const retryInMs = retryDelayMs(kind, attempts, this.#options.errorBackoff, random);
+    const retryInMs = retryDelayMs(kind, attempts, this.#options.errorBackoff, this.#parts.random);
     this.#failure = { kind: 'failing', error: failure, attempts, retryInMs };
     // The first of a row and then ever more seldom: an outage must not fill the log.
     if ((attempts & (attempts - 1)) === 0 || turned) {
