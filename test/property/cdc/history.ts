@@ -1,11 +1,13 @@
 import {
   CdcRegistry,
   type ChangeSink,
+  type ChangeSource,
   type Checkpoint,
   type ChangeTracker,
   InProcessPollSignal,
   type Row,
 } from '@smartpulse/cdc';
+import type { Clock } from '@smartpulse/resilience';
 import { SeededRandom } from '@smartpulse/resilience/testing';
 import { Jam } from './jam.js';
 import { Process } from './process.js';
@@ -29,7 +31,9 @@ const MOST_WAIT_MS = 2_000;
 
 /** A rule broken on purpose, in the parts or in what they send to the server: what a history of such a tracker must find. */
 export interface Twin {
-  readonly parts?: (parts: ReplicaParts) => ReplicaParts;
+  readonly parts?: (parts: ReplicaParts, clock: Clock) => ReplicaParts;
+  /** What its trackers ask the source through. */
+  readonly asking?: (source: ChangeSource) => ChangeSource;
   /** Of one process: each of its sinks is led through what this answers. */
   readonly sinks?: () => (sink: ChangeSink) => ChangeSink;
   readonly statement?: StatementTwin;
@@ -285,9 +289,11 @@ export class History {
   #boot(): void {
     const process = new Process(this.#subject.clock);
     const made = this.#subject.replica(process);
-    const parts = this.#options.twin?.parts?.(made) ?? made;
+    const { twin } = this.#options;
+    const parts = twin?.parts?.(made, process.clock) ?? made;
+    const source = new TroubledSource(this, process, parts.source);
     const registry = new CdcRegistry({
-      source: new TroubledSource(this, process, parts.source),
+      source: twin?.asking?.(source) ?? source,
       checkpoints: new TroubledStore(this, process, parts.checkpoints),
       leadership: new TroubledLeadership(this, process, parts.leadership),
       pollSignal: this.signal,
@@ -295,7 +301,7 @@ export class History {
       random: this.random,
     });
     const wait = Math.max(10, this.#subject.leaseTtlMs / 10);
-    const led = this.#options.twin?.sinks?.() ?? ((sink: ChangeSink) => sink);
+    const led = twin?.sinks?.() ?? ((sink: ChangeSink) => sink);
     const trackers = this.#tables.map(({ name }) => {
       const sink = new TroubledSink(this, process, name, this.broker);
       return registry.track({

@@ -196,8 +196,8 @@ export class TroubledSink extends ChangeSink {
   }
 
   override accept(changes: readonly RowChange[], handOff: HandOff): Promise<readonly AcceptOutcome[]> {
-    const { history } = this;
-    this.#witness.offered(changes, handOff);
+    const { history, process } = this;
+    this.#witness.offered(process, changes, handOff);
     this.#fence = handOff.fence;
     return this.#deliver(async () => {
       if (history.strikes(0.04)) {

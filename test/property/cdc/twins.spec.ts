@@ -6,8 +6,11 @@ import {
   ChangeSource,
   type ChangeVersion,
   type ChunkRequest,
+  type FailureKind,
   type FeedEvent,
   type HandOff,
+  type Lease,
+  Leadership,
   type PageRequest,
   type RowChange,
   type SourceState,
@@ -33,9 +36,9 @@ const PATIENCE_MS = 100_000;
 beforeAll(() => Logger.overrideLogger(false));
 afterAll(() => Logger.overrideLogger(true));
 
-/** Takes the last row's version for complete, as most pollers do. */
-class LastVersionSource extends ChangeSource {
-  constructor(private readonly source: ChangeSource) {
+/** A source by way of another. */
+class SourceBehind extends ChangeSource {
+  constructor(protected readonly source: ChangeSource) {
     super();
   }
 
@@ -52,15 +55,94 @@ class LastVersionSource extends ChangeSource {
   }
 
   override readPage(request: PageRequest): Promise<ChangePage> {
-    return this.source.readPage({ ...request, after: request.cursor?.version ?? request.after, cursor: null });
+    return this.source.readPage(request);
   }
 
   override readChunk(request: ChunkRequest): Promise<TableChunk> {
     return this.source.readChunk(request);
   }
 
+  override raiseEpoch(from: bigint, atLeast?: bigint): Promise<bigint> {
+    return this.source.raiseEpoch(from, atLeast);
+  }
+
+  override failureOf(error: unknown): FailureKind {
+    return this.source.failureOf(error);
+  }
+
   override async close(): Promise<void> {}
 }
+
+/** Takes the last row's version for complete, as most pollers do. */
+class LastVersionSource extends SourceBehind {
+  override readPage(request: PageRequest): Promise<ChangePage> {
+    return this.source.readPage({ ...request, after: request.cursor?.version ?? request.after, cursor: null });
+  }
+}
+
+/** Reads all that there is at once. */
+class WholeSource extends SourceBehind {
+  override readPage(request: PageRequest): Promise<ChangePage> {
+    return super.readPage({ ...request, limit: 1_000_000 });
+  }
+
+  override readChunk(request: ChunkRequest): Promise<TableChunk> {
+    return super.readChunk({ ...request, limit: 1_000_000 });
+  }
+}
+
+/** Reads the next page while the last one is on its way to the sink. */
+class ReadAheadSource extends SourceBehind {
+  override async readPage(request: PageRequest): Promise<ChangePage> {
+    const page = await super.readPage(request);
+    void Promise.allSettled([super.readPage({ ...request, cursor: page.cursors.at(-1) ?? request.cursor })]);
+    return page;
+  }
+}
+
+const whole: Twin = { parts: (parts) => ({ ...parts, source: new WholeSource(parts.source) }) };
+const readAhead: Twin = { asking: (source) => new ReadAheadSource(source) };
+
+/** Leads by way of another; the leases are as `lease` makes them. */
+class LeadershipBehind extends Leadership {
+  constructor(
+    private readonly leadership: Leadership,
+    private readonly lease: (lease: Lease) => Lease,
+  ) {
+    super();
+  }
+
+  override async acquire(resource: string): Promise<Lease | undefined> {
+    const lease = await this.leadership.acquire(resource);
+    return lease && this.lease(lease);
+  }
+}
+
+const keptLease: Twin = {
+  parts: (parts) => ({
+    ...parts,
+    leadership: new LeadershipBehind(parts.leadership, ({ resource, fence, signal }) => ({
+      resource,
+      fence,
+      signal,
+      release: async () => {},
+    })),
+  }),
+};
+
+/** Looks at each lease again and again, also when it was given back long ago. */
+const keptTimer: Twin = {
+  parts: (parts, clock) => ({
+    ...parts,
+    leadership: new LeadershipBehind(parts.leadership, (lease) => {
+      const look = (): void => void clock.setTimer(1_000, look);
+      look();
+      return lease;
+    }),
+  }),
+};
+
+const keptConnections: Twin = { parts: (parts) => ({ ...parts, close: async () => {} }) };
 
 const lastVersion: Twin = {
   parts: (parts) => ({ ...parts, source: new LastVersionSource(parts.source) }),
@@ -173,6 +255,22 @@ describe('The histories find what a tracker would lose', () => {
       'nothing is missing without an event',
       SqlServerSubject.maker({ goesBack: 'database' }),
       lastVersion,
+    ],
+    ['that reads all that there is at once', 'memory is bounded', InMemorySubject.create, whole],
+    [
+      'that reads all that there is at once, on SQL Server',
+      'memory is bounded',
+      SqlServerSubject.maker({ goesBack: 'database' }),
+      whole,
+    ],
+    ['that reads ahead of what is handed off', 'memory is bounded', InMemorySubject.create, readAhead],
+    ['that keeps its lease when it stops', 'nothing is left over', InMemorySubject.create, keptLease],
+    ['that keeps a timer when it stops', 'nothing is left over', EmbeddedSubject.create, keptTimer],
+    [
+      'that keeps its connections when it stops',
+      'nothing is left over',
+      SqlServerSubject.maker({ goesBack: 'database' }),
+      keptConnections,
     ],
     ['that hands off for one table after another', 'no table waits for another', InMemorySubject.create, oneLane],
     [

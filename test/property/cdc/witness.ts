@@ -153,7 +153,10 @@ export class Witness {
   }
 
   /** A holder offers changes to its sink. No key's stamp may go down; rows of a resync stand at or above everything that was offered before it. */
-  offered(changes: readonly RowChange[], { fence }: HandOff): void {
+  offered(process: Process, changes: readonly RowChange[], { fence }: HandOff): void {
+    if (this.#reading.get(process)?.aborted === false) {
+      this.tell('memory is bounded', 'a tracker reads on while it hands off');
+    }
     const before = this.#offersOf(fence);
     for (const { primaryKey, version, operation } of changes) {
       const key = this.#table.keyOf(primaryKey);
