@@ -1,14 +1,10 @@
 import { expect } from 'vitest';
+import { OTHER_SEEDS } from './division.js';
 import { History, type HistoryOptions } from './history.js';
 import type { Invariant, Violation } from './witness.js';
 
-const OTHERS = process.env['CDC_SEEDS'] ?? '';
-
-/** Which seeds are played: `CDC_SEEDS=5000-5999 vitest run --project property test/property/cdc` plays others. */
-export function seedsFrom(first: number, count: number): readonly number[] {
-  const [from = 0, to = 0] = OTHERS.split('-').map(Number);
-  return OTHERS === '' ? range(first, first + count - 1) : range(from, to);
-}
+/** What a file of histories may take on a machine that others use too, in milliseconds. */
+export const PATIENT_MS = 600_000;
 
 /** Enough to see whether one thing broke or many. */
 const MOST_BROKEN = 5;
@@ -34,7 +30,7 @@ export async function playAll(
 
 /** Whether everything of a list happened, and not once by chance; other seeds may be too few for that. */
 export function expectHappened(happened: ReadonlyMap<string, number>, names: readonly string[]): void {
-  expect(OTHERS === '' ? names.filter((name) => (happened.get(name) ?? 0) <= 10) : []).toEqual([]);
+  expect(OTHER_SEEDS ? [] : names.filter((name) => (happened.get(name) ?? 0) <= 10)).toEqual([]);
 }
 
 /** What befalls every kind of database. */
@@ -81,8 +77,4 @@ export async function findBroken(
     }
   }
   return undefined;
-}
-
-function range(from: number, to: number): readonly number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }

@@ -1,0 +1,3 @@
+import { playOnTheEngine } from './histories-on-sql-server.js';
+
+playOnTheEngine('clock', 2);

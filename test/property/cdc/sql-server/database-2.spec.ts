@@ -1,0 +1,3 @@
+import { playOnTheEngine } from './histories-on-sql-server.js';
+
+playOnTheEngine('database', 2);

@@ -1,0 +1,3 @@
+import { playOverTheWire } from './histories-on-sql-server.js';
+
+playOverTheWire('clock', 1);
