@@ -52,6 +52,8 @@ export class SkippedEntries {
   /** Everything was given back, and the end of the topic was not seen to be behind us since. */
   #isDoubtful = false;
   #asks = 0;
+  /** How often in a row the broker did not say where the topic ends, since everything was given back. */
+  #unanswered = 0;
   /** What was missing when it registered anew. */
   #gap: { readonly next: EntryId; readonly found: EntryId } | undefined;
   /** The log itself has gaps, of transactions or compaction: one that was asked for by all means did not come. */
@@ -102,6 +104,7 @@ export class SkippedEntries {
       .slice(0, MOST_HELD)
       .forEach((id) => this.#owed.push(id));
     this.#isDoubtful = true;
+    this.#unanswered = 0;
     this.#round++;
     this.#watch();
   }
@@ -189,20 +192,25 @@ export class SkippedEntries {
 
   /** Whether something in front of the end of the topic has not come. */
   #lacksAtEnd({ last, passed }: TopicEnd): boolean {
+    return this.#owes(passed) || (this.#isNew(last) && (passed === undefined || stands(last, passed) > 0));
+  }
+
+  /** Whether something that was given back and is not acknowledged has not come again. */
+  #owes(passed: EntryId | undefined): boolean {
     for (let owed = this.#owed.first; owed !== undefined; owed = this.#owed.first) {
       if (!owed.isEntryDone && (passed === undefined || stands(owed, passed) > 0)) {
         return true;
       }
       this.#owed.shift();
     }
-    return this.#isNew(last) && (passed === undefined || stands(last, passed) > 0);
+    return false;
   }
 
   #watch(): void {
     this.#isBusy = false;
     this.#timer ??= this.port.clock.setTimer(QUIET_MS, () => {
       this.#timer = undefined;
-      // Never rejects: where the broker does not say, everything is asked for again.
+      // Never rejects: where the broker does not say, only what is owed is asked for again.
       void this.#look();
     });
   }
@@ -212,12 +220,16 @@ export class SkippedEntries {
       return this.#watch();
     }
     const round = this.#round;
-    let lacks = true;
+    let lacks: boolean;
+    let isKnown = true;
     let cause: unknown = 'The broker sends no more of what was given back.';
     try {
       lacks = this.#lacksAtEnd(await this.port.end());
     } catch (error) {
+      // Of what is owed we know by ourselves. Whether there is more the next entry tells, which has to follow the last one.
       cause = error;
+      isKnown = false;
+      lacks = this.#owes(undefined);
     }
     if (round !== this.#round) {
       return;
@@ -227,9 +239,11 @@ export class SkippedEntries {
     }
     if (lacks) {
       this.#ask(cause);
-    } else {
+    } else if (isKnown) {
       this.#isDoubtful = false;
       this.#asks = 0;
+    } else if (++this.#unanswered <= MOST_ASKS) {
+      this.#watch();
     }
   }
 
