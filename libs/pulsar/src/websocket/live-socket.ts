@@ -13,7 +13,13 @@ export interface LiveSocketListener {
 const CLOSE_TIMEOUT_MS = 5_000;
 const NORMAL_CLOSURE = 1_000;
 
-/** One WebSocket from its handshake to its end: frames of a turn leave in one write, silence ends it. */
+/**
+ * Characters that leave in one write: enough that small frames do not cost a write each, and so few that the broker reads the first of a turn while the others
+ * are being made.
+ */
+const MAX_GATHERED = 16_384;
+
+/** One WebSocket from its handshake to its end: frames of a turn leave in few writes, silence ends it. */
 export class LiveSocket {
   readonly #socket: WebSocket;
   readonly #stream: Duplex | undefined;
@@ -23,6 +29,8 @@ export class LiveSocket {
   readonly #onEnd: (() => void)[] = [];
   #listener: LiveSocketListener | undefined;
   #corked = false;
+  /** Characters since the last write. */
+  #gathered = 0;
   #pings = 0;
   #ended: { readonly code: number; readonly reason: string } | undefined;
 
@@ -67,6 +75,12 @@ export class LiveSocket {
   send(text: string, onWritten?: (error?: Error | null) => void): void {
     this.#cork();
     this.#socket.send(text, onWritten);
+    this.#gathered += text.length;
+    if (this.#gathered >= MAX_GATHERED && this.#corked) {
+      this.#gathered = 0;
+      this.#stream?.uncork();
+      this.#stream?.cork();
+    }
   }
 
   /** Answers whether the peer has read everything that was sent before; `false` when the socket ends first, for nobody knows then. */
@@ -118,6 +132,7 @@ export class LiveSocket {
       return;
     }
     this.#corked = true;
+    this.#gathered = 0;
     stream.cork();
     // After the promises of this turn: what they send still joins.
     process.nextTick(() => {
