@@ -56,10 +56,10 @@ describe('frames of one turn', () => {
     for (let frame = 0; frame < 100; frame++) {
       socket.send('x'.repeat(1_400));
     }
-    // 12 frames of 1,400 are the first that reach 16,384.
-    expect(wire.writes).toEqual(Array.from({ length: 8 }, () => 16_800));
+    // 24 frames of 1,400 are the first that reach 32,768.
+    expect(wire.writes).toEqual(Array.from({ length: 4 }, () => 33_600));
     await endOfTurn();
-    expect(wire.writes).toEqual([...Array.from({ length: 8 }, () => 16_800), 5_600]);
+    expect(wire.writes).toEqual([...Array.from({ length: 4 }, () => 33_600), 5_600]);
     socket.send('y');
     socket.send('z');
     await endOfTurn();

@@ -17,7 +17,7 @@ const NORMAL_CLOSURE = 1_000;
  * Characters that leave in one write: enough that small frames do not cost a write each, and so few that the broker reads the first of a turn while the others
  * are being made.
  */
-const MAX_GATHERED = 16_384;
+const MAX_GATHERED = 32_768;
 
 /** One WebSocket from its handshake to its end: frames of a turn leave in few writes, silence ends it. */
 export class LiveSocket {
