@@ -268,11 +268,18 @@ async function measureHeap(all: readonly Contestant[]) {
   return results;
 }
 
-/** Each round another begins, and each second round goes the other way: who comes after whom finds the broker at work on what that one left. */
+/**
+ * Each comes after each other equally often, over as many rounds as there are contestants or twice as many (a Williams design): who comes after whom finds the
+ * broker, and the neighbour's process, at work on what that one left.
+ */
 function inTurns(contestants: readonly Contestant[], round: number): readonly Contestant[] {
-  const first = round % contestants.length;
-  const turned = [...contestants.slice(first), ...contestants.slice(0, first)];
-  return round % 2 === 0 ? turned : turned.toReversed();
+  const { length } = contestants;
+  // 0, 1, last, 2, last but one, …: all distances between neighbours differ.
+  const places = Array.from({ length }, (_, index) =>
+    index % 2 === 1 ? (index + 1) / 2 : (length - index / 2) % length,
+  );
+  const order = places.flatMap((place) => contestants[(place + round) % length] ?? []);
+  return Math.floor(round / length) % 2 === 0 ? order : order.toReversed();
 }
 
 /** A broker forgets within a second what it read from its disk: without this the second of two readers would read from memory, and the first not. */
