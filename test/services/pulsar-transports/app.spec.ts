@@ -5,23 +5,13 @@ import { enableGracefulShutdown, ResilienceModule } from '@smartpulse/resilience
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
-import type { TransportName } from '../../support/pulsar/transports.js';
+import { transportsOn } from '../../support/pulsar/transports.js';
 import { missingAddon, WITHOUT_ADDON } from '../../support/pulsar/native-addon.js';
 
 const runtime = await runtimeForTests();
 let pulsar: PulsarStandalone;
 
-interface TransportUnderTest {
-  readonly name: TransportName;
-  readonly url: () => string;
-}
-
-const everyTransport: readonly TransportUnderTest[] = [
-  { name: 'wire', url: () => pulsar.serviceUrl },
-  { name: 'websocket', url: () => pulsar.webSocketUrl },
-  { name: 'native', url: () => pulsar.serviceUrl },
-];
-const transports = everyTransport.filter(({ name }) => name !== 'native' || missingAddon === undefined);
+const transports = transportsOn(() => pulsar);
 
 if (missingAddon !== undefined) {
   it.skip(WITHOUT_ADDON);

@@ -4,17 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missingAddon, WITHOUT_ADDON } from '../../support/pulsar/native-addon.js';
 import { runtimeForTests } from '../../support/pulsar/runtime.js';
 import { PulsarStandalone } from '../../support/pulsar/standalone.js';
-import { type TransportName, transportTo } from '../../support/pulsar/transports.js';
+import { transportsOn, transportTo } from '../../support/pulsar/transports.js';
 
 const runtime = await runtimeForTests();
 let pulsar: PulsarStandalone;
 
-const everyTransport: readonly { readonly name: TransportName; readonly url: () => string }[] = [
-  { name: 'wire', url: () => pulsar.serviceUrl },
-  { name: 'websocket', url: () => pulsar.webSocketUrl },
-  { name: 'native', url: () => pulsar.serviceUrl },
-];
-const transports = everyTransport.filter(({ name }) => name !== 'native' || missingAddon === undefined);
+const transports = transportsOn(() => pulsar);
 
 if (missingAddon !== undefined) {
   it.skip(WITHOUT_ADDON);
