@@ -299,5 +299,8 @@ describe('measurements', () => {
     expect(recorded.records).toHaveLength(ended + 1);
     telemetry.processed(series, 2, undefined);
     expect(recorded.records).toHaveLength(ended + 2);
+    telemetry.processed(telemetry.addConsumer(TOPIC, 'later'), 2, undefined);
+    publish();
+    expect(recorded.records).toHaveLength(ended + 4);
   });
 });

@@ -81,6 +81,8 @@ export class PulsarTelemetry implements OnModuleInit {
   readonly #consumers = new Map<string, ConsumerSeries>();
   readonly #observed: { observable: Observable; callback: (result: ObservableResult) => void }[] = [];
   #measures = false;
+  /** Nobody collects any more. */
+  #closed = false;
   #operationDuration: Histogram | undefined;
   #processDuration: Histogram | undefined;
 
@@ -185,7 +187,7 @@ export class PulsarTelemetry implements OnModuleInit {
     const name = `${topic}\n${subscription}`;
     let series = this.#consumers.get(name);
     if (series === undefined) {
-      const isKept = this.#consumers.size < MAX_SERIES;
+      const isKept = !this.#closed && this.#consumers.size < MAX_SERIES;
       series = consumerSeries(topic, subscription, isKept ? this.#processDuration : undefined);
       if (isKept) {
         this.#consumers.set(name, series);
@@ -271,6 +273,7 @@ export class PulsarTelemetry implements OnModuleInit {
 
   /** Takes the callbacks away. */
   close(): void {
+    this.#closed = true;
     for (const durations of this.#durations()) {
       durations.end();
     }
@@ -338,7 +341,7 @@ export class PulsarTelemetry implements OnModuleInit {
   #producersOf(topic: string): ProducerSeries {
     let series = this.#producers.get(topic);
     if (series === undefined) {
-      const isKept = this.#producers.size < MAX_SERIES;
+      const isKept = !this.#closed && this.#producers.size < MAX_SERIES;
       series = producerSeries(topic, isKept ? this.#operationDuration : undefined);
       if (isKept) {
         this.#producers.set(topic, series);
