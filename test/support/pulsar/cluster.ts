@@ -45,9 +45,12 @@ export class ClusterBroker {
     return this.#process.pid;
   }
 
-  /** Resolves when the broker is healthy. */
-  async whenHealthy(): Promise<void> {
-    await this.#process.whenReady(async () => this.admin.isHealthy(), READY_TIMEOUT_MS);
+  /** Resolves when the broker is healthy and finds the owners of topics. */
+  async whenReady(): Promise<void> {
+    await this.#process.whenReady(
+      async () => (await this.admin.isHealthy()) && (await this.admin.answersLookups()),
+      READY_TIMEOUT_MS,
+    );
   }
 
   /** Ends the broker without warning; its topics go to the other one when its session has timed out. */
@@ -55,13 +58,13 @@ export class ClusterBroker {
     await this.#process.kill();
   }
 
-  /** Starts a killed broker again; resolves when it is healthy. It owns nothing at first. */
+  /** Starts a killed broker again; resolves when it is ready. It owns nothing at first. */
   async restart(): Promise<void> {
     if (this.#process.running) {
       throw new Error('This broker runs: kill() it first');
     }
     this.#process = this.#start();
-    await this.whenHealthy();
+    await this.whenReady();
   }
 
   /** Freezes the broker with its connections open. */
@@ -87,7 +90,7 @@ export class PulsarCluster implements AsyncDisposable {
     this.brokers = brokers;
   }
 
-  /** Starts everything and resolves when both brokers are healthy. */
+  /** Starts everything and resolves when both brokers are ready. */
   static async start(runtime: PulsarRuntime, options: ClusterOptions = {}): Promise<PulsarCluster> {
     const folder = runFolder('pulsar-cluster');
     const [zooKeeperPort = 0, bookiePort = 0, ...brokerPorts] = await freePorts(6);
@@ -124,7 +127,7 @@ export class PulsarCluster implements AsyncDisposable {
         return broker;
       };
       const cluster = new PulsarCluster(folder, servers, [startBroker(0), startBroker(1)]);
-      await Promise.all(brokers.map(async (broker) => broker.whenHealthy()));
+      await Promise.all(brokers.map(async (broker) => broker.whenReady()));
       return cluster;
     } catch (error) {
       await stopAll(folder, brokers, servers);
