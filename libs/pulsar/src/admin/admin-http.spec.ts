@@ -61,6 +61,19 @@ describe('AdminHttp', () => {
     expect(JSON.stringify(error) + String(error)).not.toContain('secret-token');
   });
 
+  it.each([
+    "Can't find owner for topic persistent://public/default/orders",
+    'Failed to find ownership for topic:persistent://public/default/orders',
+  ])('takes a topic that no broker owns yet for a transient failure: %s', async (reason) => {
+    const url = await serve((_, response) => response.writeHead(412).end(JSON.stringify({ reason })));
+    const creating = http([url]).send({ method: 'PUT', path: '/persistent/public/default/orders' });
+    await expect(creating).rejects.toMatchObject({
+      code: 'SMARTPULSE_PULSAR_BROKER',
+      kind: 'transient',
+      ambiguous: false,
+    });
+  });
+
   it('sends the token, each time anew, and the body as JSON', async () => {
     const seen: unknown[] = [];
     const url = await serve((request, response) => {

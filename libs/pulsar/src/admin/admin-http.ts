@@ -209,15 +209,29 @@ const CODE_OF_STATUS: Readonly<Record<number, BrokerFailureCode | undefined>> = 
 /** What Pulsar 4.2 says with 401 to a token that it knows and that may not. */
 const KNOWN_BUT_REFUSED = /super-?user|not (?:authorized|permitted|allowed)/i;
 
+/** What it says with 412 while its load manager starts, or while a topic moves to another broker. */
+const OWNED_BY_NOBODY = /find owner(?:ship)? for/i;
+
 function refused(request: AdminRequest, { status, body }: Answer): PulsarError {
-  const known = status === 401 && KNOWN_BUT_REFUSED.test(reasonIn(body));
-  const code =
-    (known ? 'SMARTPULSE_PULSAR_AUTHORIZATION' : CODE_OF_STATUS[status]) ??
-    (status >= 400 && status < 500 ? 'SMARTPULSE_PULSAR_NOT_ALLOWED' : 'SMARTPULSE_PULSAR_BROKER');
-  return brokerFailure(code, `${told(request)} was answered with ${status}${reasonIn(body)}.`, {
+  const reason = reasonIn(body);
+  const code = codeOfRefusal(status, reason);
+  return brokerFailure(code, `${told(request)} was answered with ${status}${reason}.`, {
     topic: request.topic,
     ambiguous: request.method !== 'GET' && status >= 500,
   });
+}
+
+function codeOfRefusal(status: number, reason: string): BrokerFailureCode {
+  if (status === 401 && KNOWN_BUT_REFUSED.test(reason)) {
+    return 'SMARTPULSE_PULSAR_AUTHORIZATION';
+  }
+  if (status === 412 && OWNED_BY_NOBODY.test(reason)) {
+    return 'SMARTPULSE_PULSAR_BROKER';
+  }
+  return (
+    CODE_OF_STATUS[status] ??
+    (status >= 400 && status < 500 ? 'SMARTPULSE_PULSAR_NOT_ALLOWED' : 'SMARTPULSE_PULSAR_BROKER')
+  );
 }
 
 function told({ method, path }: AdminRequest): string {

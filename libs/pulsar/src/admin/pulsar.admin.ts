@@ -19,8 +19,8 @@ import { restAdmin } from './rest.admin.js';
  * broker of the process itself, as far as {@link capabilities} say. Topics go by short or full names, namespaces as `tenant/namespace`.
  *
  * Every rejection is a `PulsarError` whose code says what the status of the answer means: `AUTHENTICATION` (401), `AUTHORIZATION` (403), `NOT_FOUND`
- * (404), `CONFLICT` (409), `NOT_ALLOWED` (412 and the rest of 4xx), `BROKER` (5xx), `CONNECTION` and `TIMEOUT` when nobody answers; and
- * `SMARTPULSE_PULSAR_NO_ADMIN` without an `adminUrl`.
+ * (404), `CONFLICT` (409), `NOT_ALLOWED` (412 and the rest of 4xx), `BROKER` (5xx, and 412 where no broker owns the topic yet), `CONNECTION` and
+ * `TIMEOUT` when nobody answers; and `SMARTPULSE_PULSAR_NO_ADMIN` without an `adminUrl`.
  *
  * @example
  * ```ts
