@@ -1,22 +1,19 @@
 import type { Clock, Timer } from '../client/time.js';
 import { Fifo } from '../collections/fifo.js';
 import type { HandedOutId } from './handed-out-id.js';
+import { type EntryId, LogGaps, stands } from './log-gaps.js';
 import type { TopicEnd } from './topic-end.js';
 
 /** How often everything is asked for again before the consumer registers anew: a log may have gaps of its own. */
 const MOST_ASKS = 2;
 /** After so long without an entry the broker is asked whether there is one. Milliseconds. */
 const QUIET_MS = 1_000;
+/** Where it has registered anew and nothing comes for so long behind what came, the log has nothing there. Milliseconds. */
+const PROOF_MS = 5_000;
 /** Entries of which is known that they have to come again; of what an application holds beyond that it is not. */
 const MOST_HELD = 8_192;
 /** So many entries later, those that are acknowledged are sorted out, where they do not leave in order. */
 const TIDY_AFTER = 1_024;
-
-/** What names an entry. */
-interface EntryId {
-  readonly ledgerId: bigint;
-  readonly entryId: bigint;
-}
 
 /** What {@link SkippedEntries} needs of its consumer. */
 export interface SkippedEntriesPort {
@@ -37,6 +34,9 @@ export interface SkippedEntriesPort {
  * cursor when it ends; what lies between where it was set back to and there comes neither before nor after, until everything is given back once more
  * (seen with Pulsar 4.2.4). So what was given back has to come again in its order, the first new entry has to follow the last one
  * that was received before, and where nothing comes at all the end of the topic has to be behind us.
+ *
+ * A log may have gaps of its own. While nothing is in doubt the broker reads straight on, so what is left out then is one, and is not asked for where it is
+ * left out again. A gap that is met in doubt costs asking, until registering anew has ended the doubt.
  */
 export class SkippedEntries {
   /** One message of each entry that came and is not known to be acknowledged, in their order. */
@@ -54,10 +54,10 @@ export class SkippedEntries {
   #asks = 0;
   /** How often in a row the broker did not say where the topic ends, since everything was given back. */
   #unanswered = 0;
-  /** What was missing when it registered anew. */
-  #gap: { readonly next: EntryId; readonly found: EntryId } | undefined;
-  /** The log itself has gaps, of transactions or compaction: one that was asked for by all means did not come. */
-  #hasGaps = false;
+  /** What the log is known to have nothing in. */
+  readonly #gaps = new LogGaps();
+  /** It registered anew: whether the log ends in a gap is to be seen once nothing comes any more. */
+  #isProving = false;
   #timer: Timer | undefined;
   /** Something came since the timer was set. */
   #isBusy = false;
@@ -71,9 +71,9 @@ export class SkippedEntries {
     return this.#lastLedger < 0n;
   }
 
-  /** Entries that are remembered. */
+  /** Entries and gaps that are remembered. */
   get size(): number {
-    return this.#held.size + this.#owed.size;
+    return this.#held.size + this.#owed.size + this.#gaps.size;
   }
 
   /** The broker begins with what is unacknowledged, and nothing is under way. */
@@ -86,6 +86,13 @@ export class SkippedEntries {
     this.#lastLedger = -1n;
     this.#isDoubtful = false;
     this.#asks = 0;
+  }
+
+  /** As {@link reset}, and what is acknowledged may come again. */
+  sought(): void {
+    this.reset();
+    this.#gaps.clear();
+    this.#isProving = false;
   }
 
   /** Another consumer receives now, or this one does so again, from what is unacknowledged. */
@@ -103,6 +110,10 @@ export class SkippedEntries {
       .filter((id) => !id.isEntryDone)
       .slice(0, MOST_HELD)
       .forEach((id) => this.#owed.push(id));
+    if (!this.#isDoubtful) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+    }
     this.#isDoubtful = true;
     this.#unanswered = 0;
     this.#round++;
@@ -114,6 +125,9 @@ export class SkippedEntries {
     if (this.#lacksBefore(entry)) {
       this.#ask('The broker skipped entries while it was giving back.');
       return true;
+    }
+    if (this.#isProving) {
+      this.#watch();
     }
     this.#isBusy = true;
     const { first } = this.#owed;
@@ -159,6 +173,10 @@ export class SkippedEntries {
     this.acknowledged();
   }
 
+  get #last(): EntryId {
+    return { ledgerId: this.#lastLedger, entryId: this.#lastEntry };
+  }
+
   #isNew({ ledgerId, entryId }: EntryId): boolean {
     return ledgerId > this.#lastLedger || (ledgerId === this.#lastLedger && entryId > this.#lastEntry);
   }
@@ -170,29 +188,27 @@ export class SkippedEntries {
       }
       this.#owed.shift();
     }
-    if (!this.#isDoubtful || this.#hasGaps || this.isEmpty || !this.#isNew(entry)) {
-      return false;
-    }
-    const { ledgerId, entryId } = entry;
-    const next = ledgerId === this.#lastLedger ? this.#lastEntry + 1n : 0n;
-    if (entryId === next) {
-      return false;
-    }
-    this.#gap = { next: { ledgerId, entryId: next }, found: { ledgerId, entryId } };
-    return true;
+    return this.#isDoubtful && this.#leavesOut(entry) && !this.#gaps.covers(this.#last, entry);
   }
 
-  /** Whether what was missing is there, now that the broker began anew with what is unacknowledged. */
+  /** Whether it does not follow the last new one. */
+  #leavesOut(entry: EntryId): boolean {
+    const next = entry.ledgerId === this.#lastLedger ? this.#lastEntry + 1n : 0n;
+    return !this.isEmpty && this.#isNew(entry) && entry.entryId !== next;
+  }
+
+  /** What is left out and was not asked for is a gap. */
   #learn(entry: EntryId): void {
-    if (this.#gap !== undefined && !this.#isDoubtful && stands(entry, this.#gap.next) >= 0) {
-      this.#hasGaps = stands(entry, this.#gap.found) >= 0;
-      this.#gap = undefined;
+    this.#gaps.came(entry);
+    if (this.#leavesOut(entry)) {
+      this.#gaps.learn(this.#last, entry);
     }
   }
 
   /** Whether something in front of the end of the topic has not come. */
   #lacksAtEnd({ last, passed }: TopicEnd): boolean {
-    return this.#owes(passed) || (this.#isNew(last) && (passed === undefined || stands(last, passed) > 0));
+    const isBehind = !this.#isNew(last) || (passed !== undefined && stands(last, passed) <= 0);
+    return this.#owes(passed) || (!isBehind && !this.#gaps.coversEnd(this.#last, last));
   }
 
   /** Whether something that was given back and is not acknowledged has not come again. */
@@ -208,7 +224,7 @@ export class SkippedEntries {
 
   #watch(): void {
     this.#isBusy = false;
-    this.#timer ??= this.port.clock.setTimer(QUIET_MS, () => {
+    this.#timer ??= this.port.clock.setTimer(this.#isDoubtful ? QUIET_MS : PROOF_MS, () => {
       this.#timer = undefined;
       // Never rejects: where the broker does not say, only what is owed is asked for again.
       void this.#look();
@@ -220,16 +236,12 @@ export class SkippedEntries {
       return this.#watch();
     }
     const round = this.#round;
-    let lacks: boolean;
-    let isKnown = true;
+    let end: TopicEnd | undefined;
     let cause: unknown = 'The broker sends no more of what was given back.';
     try {
-      lacks = this.#lacksAtEnd(await this.port.end());
+      end = await this.port.end();
     } catch (error) {
-      // Of what is owed we know by ourselves. Whether there is more the next entry tells, which has to follow the last one.
       cause = error;
-      isKnown = false;
-      lacks = this.#owes(undefined);
     }
     if (round !== this.#round) {
       return;
@@ -237,26 +249,30 @@ export class SkippedEntries {
     if (this.#isBusy || !this.port.isReceiving()) {
       return this.#watch();
     }
-    if (lacks) {
+    // Of what is owed we know by ourselves. Whether there is more the next entry tells, which has to follow the last one.
+    const lacks = end === undefined ? this.#owes(undefined) : this.#lacksAtEnd(end);
+    if (lacks && this.#isDoubtful) {
       this.#ask(cause);
-    } else if (isKnown) {
+    } else if (end !== undefined) {
+      if (lacks) {
+        this.#gaps.learnEnd(this.#last, end.last);
+      }
       this.#isDoubtful = false;
+      this.#isProving = false;
       this.#asks = 0;
     } else if (++this.#unanswered <= MOST_ASKS) {
       this.#watch();
+    } else {
+      this.#isProving = false;
     }
   }
 
   #ask(cause: unknown): void {
-    this.#asks++;
-    this.port.onSkipped(this.#asks > MOST_ASKS ? 'registerAnew' : 'giveBack', cause);
+    const isEnough = ++this.#asks > MOST_ASKS;
+    if (isEnough) {
+      this.#isProving = true;
+      this.#unanswered = 0;
+    }
+    this.port.onSkipped(isEnough ? 'registerAnew' : 'giveBack', cause);
   }
-}
-
-/** Below 0: `one` stands before `other`. */
-function stands(one: EntryId, other: EntryId): number {
-  if (one.ledgerId !== other.ledgerId) {
-    return one.ledgerId < other.ledgerId ? -1 : 1;
-  }
-  return one.entryId < other.entryId ? -1 : Number(one.entryId > other.entryId);
 }

@@ -140,7 +140,7 @@ export class TopicConsumer implements PartitionConsumer, Attachable, ConsumerPor
   async seek(target: SeekTarget): Promise<void> {
     const connection = this.#connected();
     this.#seeking = true;
-    this.#skipped?.reset();
+    this.#skipped?.sought();
     // An acknowledgement that arrives behind the seek would move the cursor past what was sought.
     this.#acks.discard(new WireClosedError('consumer', { ambiguous: true }));
     this.#clearTimers();
