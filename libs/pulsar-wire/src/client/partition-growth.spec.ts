@@ -1,7 +1,9 @@
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { REFUSAL } from '../connection/broker-error.js';
 import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
 import { FakeBroker } from '../testing/fake-broker.js';
+import { FakeSubscription } from '../testing/fake-broker.topic.js';
 import type { ClientEvent } from './client.options.js';
 import type { PulsarClient } from './pulsar-client.js';
 
@@ -141,6 +143,150 @@ describe('a topic that gets more partitions', () => {
 
     expect(broker.consumers).toBe(0);
     expect(subscriptions()).toEqual([]);
+  });
+
+  /** A round that fails half-way: partition 1 accepts, partition 2 does not. */
+  async function failedRound(): Promise<void> {
+    refusing(2);
+    await round();
+    expect(events.filter(({ type }) => type === 'partitions-unknown')).toHaveLength(1);
+  }
+
+  function refusing(partition: number): void {
+    broker.script('subscribe', (connection, { requestId, topic }) => {
+      if (topic !== `${TOPIC}-partition-${partition}`) {
+        return false;
+      }
+      connection.send('error', { requestId, error: REFUSAL.NotAllowed, message: 'not this one' });
+      return true;
+    });
+  }
+
+  it('has no consumer on the new ones that nobody uses where a round failed half-way, and the next one misses nothing', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    await failedRound();
+    expect(broker.consumers).toBe(1);
+    const producer = await finish(client.createProducer({ topic: `${TOPIC}-partition-1` }));
+    await finish(producer.send({ payload: Buffer.from('meanwhile') }));
+    broker.unscript('subscribe');
+    await round();
+
+    expect([broker.consumers, received]).toEqual([3, ['meanwhile']]);
+    const before = broker.all('subscribe').length;
+    await finish(consumer.unsubscribe());
+    expect([broker.all('subscribe').length, subscriptions()]).toEqual([before, []]);
+  });
+
+  it('is left on the new ones, too, after a round that failed half-way', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    await failedRound();
+    await finish(consumer.unsubscribe());
+
+    expect([broker.consumers, subscriptions()]).toEqual([0, []]);
+  });
+
+  it('is left on the new ones, too, where the round that fails half-way is under way when its consumer leaves for good', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    const held: (() => void)[] = [];
+    broker.script('subscribe', (connection, { requestId, topic }, handle) => {
+      held.push(
+        topic.endsWith('-1')
+          ? handle
+          : () => connection.send('error', { requestId, error: REFUSAL.NotAllowed, message: 'not this one' }),
+      );
+      return true;
+    });
+    await clock.advance(ROUND_MS);
+    expect(held).toHaveLength(2);
+    const leaving = consumer.unsubscribe();
+    await clock.settle();
+    broker.unscript('subscribe');
+    held.forEach((go) => go());
+    await finish(leaving);
+
+    expect([broker.consumers, subscriptions()]).toEqual([0, []]);
+  });
+
+  it('is left on a new one, too, that subscribed without its consumer being told in time', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 2;
+    broker.script('subscribe', (_connection, fields) => {
+      // Registered, but nobody hears of it.
+      broker.topic(fields.topic).subscriptions.set('s', new FakeSubscription(0n, 0n));
+      return true;
+    });
+    await round();
+    for (let second = 0; second < 70; second++) {
+      await clock.advance(1_000);
+    }
+    expect(subscriptions()).toHaveLength(2);
+    broker.unscript('subscribe');
+    await finish(consumer.unsubscribe());
+
+    expect([broker.consumers, subscriptions()]).toEqual([0, []]);
+  });
+
+  it('says so where it cannot be left on a new one, has no consumer on it then, and is not asked about any more', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    await failedRound();
+    refusing(1);
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow('not this one');
+    expect([broker.consumers, subscriptions()]).toEqual([0, [`${TOPIC}-partition-1`]]);
+    broker.unscript('subscribe');
+    await round();
+
+    expect([broker.consumers, subscriptions()]).toEqual([0, [`${TOPIC}-partition-1`]]);
+  });
+
+  it('is left on the new ones, too, where its consumer was refused before to leave for good after a round that failed half-way', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    await failedRound();
+    broker.script('unsubscribe', (connection, { requestId }) => {
+      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
+      return true;
+    });
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+    expect([broker.consumers, subscriptions().length]).toEqual([1, 2]);
+    broker.unscript('unsubscribe');
+    await finish(consumer.unsubscribe());
+
+    expect([broker.consumers, subscriptions()]).toEqual([0, []]);
+  });
+
+  it('is subscribed to no more by a client that is closed while its consumer leaves for good', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    broker.script('subscribe', (_connection, { topic }) => topic.endsWith('-2'));
+    await clock.advance(ROUND_MS);
+    const [first] = broker.all('subscribe');
+    const held: (() => void)[] = [];
+    broker.script('closeConsumer', (_connection, { consumerId }, handle) =>
+      consumerId === first?.consumerId ? held.push(handle) > 0 : false,
+    );
+    const leaving = expect(consumer.unsubscribe()).rejects.toThrow('closed');
+    const closing = client.close();
+    await clock.settle();
+    expect(held).toHaveLength(1);
+    held.forEach((go) => go());
+    await finish(closing);
+    await finish(leaving);
+
+    expect([broker.all('subscribe').length, clock.pendingTimers]).toEqual([3, 0]);
+  });
+
+  it('keeps its subscription on the new ones where its consumer is closed after a round that failed half-way', async () => {
+    const consumer = await subscribe();
+    partitions[TOPIC] = 3;
+    await failedRound();
+    await finish(consumer.close());
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow();
+
+    expect(subscriptions()).toEqual([`${TOPIC}-partition-0`, `${TOPIC}-partition-1`]);
   });
 
   it('is taken on by the next round where its consumer was refused to leave for good', async () => {

@@ -161,7 +161,7 @@ export class PulsarClient {
       },
       this.#context.clock,
     );
-    this.#growth.watch(growing(whole, open));
+    this.#growth.watch(growing(whole, (to) => whole.add(open(whole.size, to))));
     return whole;
   }
 
@@ -271,13 +271,11 @@ export class PulsarClient {
       prefetchBytes: prefetchBytes && Math.ceil(prefetchBytes / count),
     };
     const whole = new PartitionedConsumer(topic.full, options.subscription, listener);
-    const open = (from: number, to: number, how: ConsumerOptions): Promise<TopicConsumer[]> =>
-      allOrNone(
-        numbers(from, to).map((partition) =>
-          this.#openConsumer(how, partitionTopic(topic, partition), whole.listenerOf(partition)),
-        ),
-      );
-    await whole.add(open(0, count, each));
+    const open =
+      (how: ConsumerOptions) =>
+      (partition: number): Promise<TopicConsumer> =>
+        this.#openConsumer(how, partitionTopic(topic, partition), whole.listenerOf(partition));
+    await whole.add(count, open(each));
     // What a new partition holds was published after the subscription was made, all of it.
     const fromItsStart: ConsumerOptions = {
       ...each,
@@ -285,7 +283,7 @@ export class PulsarClient {
       startMessageId: undefined,
       startPublishTimeMs: undefined,
     };
-    this.#growth.watch(growing(whole, (from, to) => open(from, to, fromItsStart)));
+    this.#growth.watch(growing(whole, (to) => whole.add(to, open(fromItsStart))));
     return whole;
   }
 
@@ -297,6 +295,7 @@ export class PulsarClient {
   }
 
   async #openConsumer(options: ConsumerOptions, topic: string, listener: ConsumerListener): Promise<TopicConsumer> {
+    this.#checkOpen();
     const consumer = new TopicConsumer(this.#context, options, topic, listener, (ended) =>
       this.#entities.delete(ended),
     );
@@ -321,15 +320,9 @@ function numbers(from: number, to: number): readonly number[] {
 }
 
 /** What has partitions, as {@link PartitionGrowth} sees it. */
-function growing<T>(
-  whole: {
-    readonly topic: string;
-    readonly size: number;
-    readonly closed: boolean;
-    readonly isLeaving?: boolean;
-    add(more: Promise<readonly T[]>): Promise<void>;
-  },
-  open: (from: number, to: number) => Promise<readonly T[]>,
+function growing(
+  whole: Pick<Growing, 'topic' | 'size' | 'closed' | 'isLeaving'>,
+  grow: (count: number) => Promise<void>,
 ): Growing {
   return {
     get topic() {
@@ -344,7 +337,7 @@ function growing<T>(
     get isLeaving() {
       return whole.isLeaving;
     },
-    grow: (count) => whole.add(open(whole.size, count)),
+    grow,
   };
 }
 

@@ -26,6 +26,9 @@ export interface PartitionListener extends ConsumerListener {
   isReady?(): boolean;
 }
 
+/** Subscribes to one partition, by its number. */
+export type OpenPartition = (partition: number) => Promise<PartitionConsumer>;
+
 interface Partition {
   readonly consumer: PartitionConsumer;
   /** Permits given to it that it has not used. */
@@ -49,6 +52,8 @@ export class PartitionedConsumer implements WireConsumer {
   #closed = false;
   /** New partitions that are being subscribed to, until they are taken on or given up. */
   #joining: Promise<unknown> | undefined;
+  /** New partitions that were not taken on, and how to subscribe to them again: the subscription stays on them, without a consumer. */
+  readonly #subscribed = new Map<number, OpenPartition>();
   /** Its subscription is being deleted. */
   #leaving: Promise<void> | undefined;
 
@@ -95,21 +100,34 @@ export class PartitionedConsumer implements WireConsumer {
     return this.#leaving !== undefined;
   }
 
-  /** Takes on consumers of the partitions behind those that it has, by their numbers, as soon as they are subscribed. */
-  add(opening: Promise<readonly PartitionConsumer[]>): Promise<void> {
-    const joining = this.#join(opening);
+  /** Takes on the partitions behind those that it has, up to `count`, as soon as all of them are subscribed to; none where one is not. */
+  add(count: number, open: OpenPartition): Promise<void> {
+    const joining = this.#join(count, open);
     this.#joining = Promise.allSettled([joining]);
     return joining;
   }
 
-  async #join(opening: Promise<readonly PartitionConsumer[]>): Promise<void> {
-    const consumers = await opening;
-    if (this.#closed) {
-      await Promise.all(consumers.map((consumer) => consumer.close()));
+  async #join(count: number, open: OpenPartition): Promise<void> {
+    const from = this.size;
+    const opened = await Promise.allSettled(Array.from({ length: count - from }, (_, offset) => open(from + offset)));
+    const consumers = opened.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
+    if (consumers.length === opened.length && !this.#closed) {
+      this.#partitions.push(...consumers.map((consumer) => ({ consumer, credit: 0 })));
+      this.#subscribed.clear();
+      this.#share();
       return;
     }
-    this.#partitions.push(...consumers.map((consumer) => ({ consumer, credit: 0 })));
-    this.#share();
+    for (const [offset, one] of opened.entries()) {
+      // Its subscription keeps what is published there until the next round takes it on.
+      if (one.status === 'fulfilled' || toWireError(one.reason).ambiguous) {
+        this.#subscribed.set(from + offset, open);
+      }
+    }
+    await Promise.all(consumers.map((consumer) => consumer.close()));
+    const failure = opened.find((one) => one.status === 'rejected');
+    if (failure !== undefined) {
+      throw failure.reason;
+    }
   }
 
   permit(count: number): void {
@@ -182,7 +200,12 @@ export class PartitionedConsumer implements WireConsumer {
 
   async #leave(): Promise<void> {
     await this.#joining;
-    const results = await Promise.allSettled(this.#partitions.map(({ consumer }) => consumer.unsubscribe()));
+    // A consumer that is closed already keeps its subscription, on all of them.
+    const others = this.#closed ? [] : [...this.#subscribed];
+    const results = await Promise.allSettled([
+      ...this.#partitions.map(({ consumer }) => consumer.unsubscribe()),
+      ...others.map(([partition, open]) => this.#leaveOther(partition, open)),
+    ]);
     const failure = results.find((result) => result.status === 'rejected');
     if (results.some((result) => result.status === 'fulfilled')) {
       // Where some are gone their messages would be lost silently, so the others go too.
@@ -190,6 +213,18 @@ export class PartitionedConsumer implements WireConsumer {
     }
     if (failure !== undefined) {
       throw failure.reason;
+    }
+  }
+
+  /** Deletes the subscription on a partition that was not taken on, which takes a consumer. */
+  async #leaveOther(partition: number, open: OpenPartition): Promise<void> {
+    const consumer = await open(partition);
+    try {
+      await consumer.unsubscribe();
+      this.#subscribed.delete(partition);
+    } catch (error) {
+      await consumer.close();
+      throw error;
     }
   }
 
