@@ -119,6 +119,7 @@ export { ReceivedMessage } from './consumer/received-message.js';
 export { type FlushGeneration, FlushGenerations } from './producer/flush-generations.js';
 export {
   type BatchingOptions,
+  type KeyedBatching,
   type ProducerOptions,
   WIRE_PRODUCER_DEFAULTS,
   type WireAccessMode,

@@ -19,6 +19,12 @@ export interface TopicProducerOptions {
   readonly batchMaxBytes: number;
   /** How long a message waits for others, milliseconds. Default 100. */
   readonly batchMaxDelayMs: number;
+  /**
+   * Which messages share a batch. `by-key`: those of one key, so that `Key_Shared` spreads them. `mixed`: all, in the order of the calls, as with the
+   * Java client; with many keys a fraction of the work, here and at the broker, and wrong where `Key_Shared` reads the topic. Default `by-key`;
+   * `mixed` where the transport knows nothing else.
+   */
+  readonly batchKeyed: 'by-key' | 'mixed';
   /** Sends of one producer that await the broker; further ones wait in `publish`. Default 500. */
   readonly maxPendingMessages: number;
   /** Payload bytes of those sends; further ones wait, one larger message goes alone. Default 67,108,864 (64 MiB). */
@@ -54,6 +60,7 @@ export const PRODUCER_DEFAULTS: ProducerDefaults = Object.freeze({
   batchMaxMessages: 100,
   batchMaxBytes: 131_072,
   batchMaxDelayMs: 100,
+  batchKeyed: 'by-key',
   maxPendingMessages: 500,
   maxPendingBytes: 67_108_864,
   maxWaitingMessages: 100_000,
@@ -273,6 +280,7 @@ const topicProducerSchema = z.strictObject({
   batchMaxMessages: whole(1, 100_000, 'messages').optional(),
   batchMaxBytes: whole(1, 5_242_880, 'bytes').optional(),
   batchMaxDelayMs: whole(0, 60_000, 'milliseconds').optional(),
+  batchKeyed: oneOf(['by-key', 'mixed']).optional(),
   maxPendingMessages: whole(1, 1_000_000, 'messages').optional(),
   maxPendingBytes: whole(1, 2_147_483_647, 'bytes').optional(),
   maxWaitingMessages: whole(0, 10_000_000, 'messages').optional(),

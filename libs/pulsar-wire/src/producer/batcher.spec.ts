@@ -20,6 +20,9 @@ function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) 
   const frames: PendingFrame[] = [];
   const origin = { producerId: 1, producerName: 'p', maxMessageBytes: 1_000, schemaVersion: undefined };
   const refused: number[] = [];
+  let added = 0;
+  /** The numbers of the messages, as receipts came for them. */
+  const stored: number[] = [];
   const batcher = new Batcher(
     { ...OPTIONS, ...options },
     clock,
@@ -32,11 +35,17 @@ function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) 
   const generation: FlushGeneration = { open: 0 };
   const add = (message: { key?: string; sequenceId?: bigint; bytes?: number }, of = generation): void => {
     const payload = Buffer.alloc(message.bytes ?? 1);
-    const sender = { bytes: payload.length, resolve: () => undefined, reject: () => undefined, generation: of };
+    const number = added++;
+    const resolve = (): void => void stored.push(number);
+    const sender = { bytes: payload.length, resolve, reject: () => undefined, generation: of };
     batcher.add({ ...message, payload }, sender);
   };
   const messages = (): number => frames.reduce((sum, { senders }) => sum + senders.count, 0);
-  return { clock, batcher, frames, refused, add, messages };
+  const store = (): readonly number[] => {
+    frames.forEach(({ senders, batched }) => senders.resolveAll(7n, 0n, -1, batched));
+    return stored;
+  };
+  return { clock, batcher, frames, refused, add, messages, store };
 }
 
 describe('the batches of a producer', () => {
@@ -82,6 +91,21 @@ describe('the batches of a producer', () => {
     ]);
   });
 
+  it('of mixed keys keep the order of the calls, whatever is sent', () => {
+    const act = fc.record(
+      { key: fc.constantFrom('a', 'b', 'c'), sequenceId: fc.bigInt({ min: 0n, max: 60n }), bytes: fc.nat(250) },
+      { requiredKeys: ['bytes'] },
+    );
+    fc.assert(
+      fc.property(fc.array(act, { maxLength: 80 }), (acts) => {
+        const { batcher, add, store } = batcherOf({ keyed: 'mixed' }, 20n);
+        acts.forEach((one) => add(one));
+        batcher.sealAll();
+        expect(store()).toEqual(acts.map((_, at) => at));
+      }),
+    );
+  });
+
   it('loses no message, repeats none, and lets no known id be in front of a new one, whatever is sent', () => {
     const message = fc.record(
       {
@@ -91,10 +115,11 @@ describe('the batches of a producer', () => {
       },
       { requiredKeys: [] },
     );
+    const keyed = fc.constantFrom('by-key' as const, 'mixed' as const, 'single' as const);
     const act = fc.oneof({ weight: 8, arbitrary: message }, { weight: 1, arbitrary: fc.constant('seal' as const) });
     fc.assert(
-      fc.property(fc.array(act, { maxLength: 80 }), fc.boolean(), (acts, enabled) => {
-        const { batcher, frames, add, messages } = batcherOf({ enabled }, 20n);
+      fc.property(fc.array(act, { maxLength: 80 }), fc.boolean(), keyed, (acts, enabled, keyed) => {
+        const { batcher, frames, add, messages } = batcherOf({ enabled, keyed }, 20n);
         for (const one of acts) {
           if (one === 'seal') {
             batcher.sealAll();

@@ -7,7 +7,7 @@ import { SendFrameEncoder } from '../protocol/frame/send-frame.js';
 import type { FlushGeneration } from './flush-generations.js';
 import type { FrameMemory } from './frame-memory.js';
 import { type PendingFrame, type Sender, Senders } from './pending-frames.js';
-import type { WireMessage } from './producer.options.js';
+import type { KeyedBatching, WireMessage } from './producer.options.js';
 
 /** How {@link Batcher} puts messages together. */
 export interface BatcherOptions {
@@ -15,7 +15,7 @@ export interface BatcherOptions {
   readonly maxMessages: number;
   readonly maxBytes: number;
   readonly maxDelayMs: number;
-  readonly keyed: 'by-key' | 'single';
+  readonly keyed: KeyedBatching;
   readonly compression: CompressionName;
 }
 
@@ -30,8 +30,9 @@ export interface FrameOrigin {
 
 interface OpenBatch {
   readonly writer: BatchWriter;
-  readonly key: string | undefined;
-  readonly orderingKey: Uint8Array | undefined;
+  /** Of the entry. Those of its first message where the keys are mixed. */
+  key: string | undefined;
+  orderingKey: Uint8Array | undefined;
   senders: Senders;
   acceptedAtMs: number;
   /** Of the first message, when the application chose it. */
@@ -41,11 +42,11 @@ interface OpenBatch {
 
 /** Open batches of different keys that are kept for reuse. */
 const MAX_IDLE_BATCHES = 256;
-/** The batch of messages without a key; a key cannot be this, it carries a prefix. */
-const UNKEYED = '';
+/** The batch of messages whose key does not matter; a key cannot be this, it carries a prefix. */
+const SHARED = '';
 
 /**
- * Makes SEND frames out of messages: batches by count, bytes and time, one open batch per key.
+ * Makes SEND frames out of messages: batches by count, bytes and time, one open batch per key, or one for all.
  *
  * Deduplication looks at the first sequence id of a frame and drops the frame as a whole. So ids rise from frame to frame in the order in
  * which frames are sealed, and a message whose id the broker may already know never shares a batch with a new one.
@@ -55,8 +56,8 @@ export class Batcher {
   readonly #frames: SendFrameEncoder;
   readonly #compressor = new Compressor();
   readonly #compression: number;
-  /** Its batch is looked up for each message without a key. */
-  #unkeyed: OpenBatch | undefined;
+  /** Looked up for each message whose key does not matter. */
+  #shared: OpenBatch | undefined;
   #nextId = 0n;
   #linger: Timer | undefined;
   #turnScheduled = false;
@@ -97,18 +98,19 @@ export class Batcher {
 
   #add(message: WireMessage, sender: Sender): void {
     const { sequenceId } = message;
-    const hasKey = message.key !== undefined || message.orderingKey !== undefined;
+    const { enabled, keyed } = this.options;
+    const isApart = keyed !== 'mixed' && (message.key !== undefined || message.orderingKey !== undefined);
     const alone =
-      !this.options.enabled ||
+      !enabled ||
       message.deliverAtMs !== undefined ||
-      (hasKey && (this.options.keyed === 'single' || sequenceId !== undefined)) ||
+      (isApart && (keyed === 'single' || sequenceId !== undefined)) ||
       this.#isKnown(sequenceId);
-    let batch = alone ? undefined : this.#batchFor(message, hasKey);
+    let batch = alone ? undefined : this.#batchFor(message, isApart);
     if (batch === undefined || !this.#joins(batch, sequenceId, sender.generation)) {
       // What was accepted before must be stored before.
       this.#sealAll();
       // Only now, since that may forget a batch, or have sent the same id.
-      batch = alone || this.#isKnown(sequenceId) ? undefined : this.#batchFor(message, hasKey);
+      batch = alone || this.#isKnown(sequenceId) ? undefined : this.#batchFor(message, isApart);
     }
     if (batch === undefined) {
       this.#sealAlone(message, sender);
@@ -126,6 +128,8 @@ export class Batcher {
     if (batch.senders.count === 0) {
       batch.acceptedAtMs = this.clock.monotonic();
       batch.firstId = sequenceId;
+      batch.key = message.key;
+      batch.orderingKey = message.orderingKey;
     }
     batch.lastId = sequenceId ?? -1n;
     batch.senders.add(sender);
@@ -169,7 +173,7 @@ export class Batcher {
 
   #forgetBatches(): void {
     this.#batches.clear();
-    this.#unkeyed = undefined;
+    this.#shared = undefined;
   }
 
   /** The broker may have it already. */
@@ -191,24 +195,24 @@ export class Batcher {
       : batch.firstId !== undefined && sequenceId > batch.lastId;
   }
 
-  #batchFor({ key, orderingKey }: WireMessage, hasKey: boolean): OpenBatch {
-    if (!hasKey) {
-      return (this.#unkeyed ??= this.#open(UNKEYED));
+  #batchFor({ key, orderingKey }: WireMessage, isApart: boolean): OpenBatch {
+    if (!isApart) {
+      return (this.#shared ??= this.#open(SHARED));
     }
     const name = orderingKey === undefined ? `k${key}` : `o${textOf(orderingKey)}`;
-    return this.#batches.get(name) ?? this.#open(name, key, orderingKey);
+    return this.#batches.get(name) ?? this.#open(name);
   }
 
-  #open(name: string, key?: string, orderingKey?: Uint8Array): OpenBatch {
+  #open(name: string): OpenBatch {
     const batch: OpenBatch = {
       // A broker may take less than what the option allows.
       writer: new BatchWriter(
         Math.min(this.options.maxBytes, this.origin().maxMessageBytes),
-        name === UNKEYED ? 4_096 : 1_024,
+        name === SHARED ? 4_096 : 1_024,
         this.memory.take,
       ),
-      key,
-      orderingKey,
+      key: undefined,
+      orderingKey: undefined,
       senders: new Senders(),
       acceptedAtMs: 0,
       firstId: undefined,

@@ -26,7 +26,7 @@ export function producerSettings(options: ProducerOptions): Omit<TopicProducerOp
       ),
       maxBytes: wholeNumber('batching.maxBytes', batching.maxBytes ?? defaults.batching.maxBytes, 1),
       maxDelayMs: wholeNumber('batching.maxDelayMs', batching.maxDelayMs ?? defaults.batching.maxDelayMs, 0, 600_000),
-      keyed: oneOf('batching.keyed', batching.keyed ?? defaults.batching.keyed, ['by-key', 'single']),
+      keyed: oneOf('batching.keyed', batching.keyed ?? defaults.batching.keyed, ['by-key', 'mixed', 'single']),
     },
     compression: known('compression', options.compression ?? 'none', COMPRESSION),
     maxPendingMessages: wholeNumber('maxPendingMessages', options.maxPendingMessages ?? defaults.maxPendingMessages, 1),

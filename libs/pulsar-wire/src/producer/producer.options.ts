@@ -17,11 +17,17 @@ export interface BatchingOptions {
   /** The longest that a message waits for others, in milliseconds; 0 = until the end of the turn of the event loop. Default 100. */
   readonly maxDelayMs?: number | undefined;
   /**
-   * What is done with messages that have a key: the broker distributes whole entries, by the key of the entry. `by-key`: a batch for
-   * each key. `single`: no batch. Default `by-key`.
+   * What is done with messages that have a key. Default `by-key`, which is right for every subscription.
    */
-  readonly keyed?: 'by-key' | 'single' | undefined;
+  readonly keyed?: KeyedBatching | undefined;
 }
+
+/**
+ * How messages with a key are put together: a broker distributes whole entries, by the key of the entry. `by-key`: a batch for each key.
+ * `single`: no batch. `mixed`: one batch for all, in the order of the calls and under the key of its first message, as the Java client's
+ * default; much cheaper with many keys, and wrong where `Key_Shared` reads the topic.
+ */
+export type KeyedBatching = 'by-key' | 'mixed' | 'single';
 
 /** How a producer sends. */
 export interface ProducerOptions {

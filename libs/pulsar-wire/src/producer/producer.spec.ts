@@ -97,6 +97,22 @@ describe('a producer', () => {
     expect(second?.sequenceId).toBeGreaterThan(first?.highestSequenceId ?? 99n);
   });
 
+  it('makes one batch of mixed keys where that is asked for, in the order of the calls, with the first key on the entry', async () => {
+    const producer = await create({ batching: { keyed: 'mixed', maxMessages: 3 } });
+    const keys = [undefined, 'b', 'a', 'c', 'a', undefined];
+    const sent = keys.map((key, at) =>
+      producer.send({ payload: text(`${at}`), ...(key === undefined ? {} : { key }) }),
+    );
+
+    const ids = await finish(Promise.all(sent));
+
+    expect(ids.map(String)).toEqual([0, 1].flatMap((entry) => [0, 1, 2].map((index) => `7:${entry}:-1:${index}`)));
+    expect(broker.topic(TOPIC).entries.map(({ partitionKey, messages }) => [partitionKey, messages])).toEqual([
+      [undefined, 3],
+      ['c', 3],
+    ]);
+  });
+
   it('sends a delayed message alone, behind what was accepted before it', async () => {
     const producer = await create();
     const sent = [

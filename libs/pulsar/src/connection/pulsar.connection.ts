@@ -195,11 +195,12 @@ export class PulsarConnection implements OnModuleInit {
 /** What the transport cannot do of what is asked for. */
 function producerIssues(
   path: string,
-  { batching, compression, producerName, sendTimeoutMs }: Partial<TopicProducerOptions>,
+  { batching, batchKeyed, compression, producerName, sendTimeoutMs }: Partial<TopicProducerOptions>,
   { name, capabilities }: PulsarTransport,
 ): ConfigurationIssue[] {
   const problems: readonly (readonly [keyof TopicProducerOptions, string | undefined])[] = [
     ['batching', batching === true && !capabilities.batching ? 'batches are' : undefined],
+    ['batchKeyed', batchKeyed === 'by-key' && !capabilities.keyedBatching ? 'batches by key are' : undefined],
     ['sendTimeoutMs', sendTimeoutMs === 0 && !capabilities.endlessSends ? '0 (never) is' : undefined],
     [
       'compression',

@@ -355,6 +355,7 @@ export class PulsarConsumers implements OnApplicationBootstrap {
     return resolveConsumerOptions(owner, options, this.#options.consumer, this.#parts.connection, {
       instanceId: this.#instanceId,
       startup: this.#options.startup,
+      producer: this.#options.producer,
     });
   }
 

@@ -12,6 +12,7 @@ import {
   maxAttemptsSchema,
   prefetchBytesSchema,
   prefetchSchema,
+  type ProducerDefaults,
   type StartupOptions,
   startupSchema,
   subscriptionTypeSchema,
@@ -138,7 +139,7 @@ export function resolveConsumerOptions<T>(
   options: ConsumerOptions<T> | BatchConsumerOptions<T>,
   defaults: ConsumerDefaults,
   connection: PulsarConnection,
-  app: { readonly instanceId: string; readonly startup: StartupOptions },
+  app: { readonly instanceId: string; readonly startup: StartupOptions; readonly producer: ProducerDefaults },
 ): ResolvedConsumerOptions {
   checkOptions(owner, consumerOptionsSchema, options);
   const type = options.type ?? defaults.type;
@@ -183,6 +184,10 @@ export function resolveConsumerOptions<T>(
         ? `${concurrency} batches of ${batch.maxMessages} messages at a time; expected at most ${MAX_BATCHED_MESSAGES} messages`
         : undefined,
     ),
+    issue(
+      'type',
+      type === 'Key_Shared' && topic.topic !== undefined ? mixedKeys(topic.topic, app.producer) : undefined,
+    ),
     ...capabilityIssues(options, type, concurrency, connection),
   ].filter((found) => found !== undefined);
   if (issues.length > 0 || topic.topic === undefined) {
@@ -220,6 +225,14 @@ export function resolveConsumerOptions<T>(
 /** Exclusive and Failover are chosen for the order of the whole topic. */
 export function isOrdered(type: SubscriptionType): boolean {
   return type === 'Exclusive' || type === 'Failover';
+}
+
+/** What this app publishes to the topic cannot be spread by its keys. */
+function mixedKeys(topic: string, producer: ProducerDefaults): string | undefined {
+  const { batching, batchKeyed } = { ...producer, ...given(producer.topics?.[topic]) };
+  return batching && batchKeyed === 'mixed'
+    ? `Key_Shared cannot spread batches of mixed keys, which the producer options ask for; expected batchKeyed: 'by-key' or batching: false for ${topic}, or another type`
+    : undefined;
 }
 
 function capabilityIssues<T>(

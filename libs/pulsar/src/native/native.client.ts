@@ -37,7 +37,7 @@ export interface NativeProducerOptions {
   readonly batchingMaxMessages: number;
   readonly batchingMaxAllowedSizeInBytes: number;
   readonly batchingMaxPublishDelayMs: number;
-  readonly batchingType: 'KeyBasedBatching';
+  readonly batchingType: 'KeyBasedBatching' | 'DefaultBatching';
   readonly messageRoutingMode: 'RoundRobinDistribution';
   readonly hashingScheme: 'JavaStringHash';
   readonly compressionType: 'None' | 'LZ4' | 'ZSTD' | 'SNAPPY';

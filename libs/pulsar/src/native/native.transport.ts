@@ -159,7 +159,7 @@ export class NativeTransport extends PulsarTransport {
         batchingMaxMessages: Math.max(2, batching.maxMessages),
         batchingMaxAllowedSizeInBytes: batching.maxBytes,
         batchingMaxPublishDelayMs: Math.max(1, batching.maxDelayMs),
-        batchingType: 'KeyBasedBatching',
+        batchingType: batching.keyed === 'mixed' ? 'DefaultBatching' : 'KeyBasedBatching',
         messageRoutingMode: 'RoundRobinDistribution',
         hashingScheme: 'JavaStringHash',
         compressionType,

@@ -53,6 +53,7 @@ function profileOf(options: TopicProducerOptions): ProducerProfile {
       maxMessages: options.batchMaxMessages,
       maxBytes: options.batchMaxBytes,
       maxDelayMs: options.batchMaxDelayMs,
+      keyed: options.batchKeyed,
     }),
     maxPendingMessages: options.maxPendingMessages,
     maxPendingBytes: options.maxPendingBytes,

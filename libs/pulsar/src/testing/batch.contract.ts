@@ -93,6 +93,24 @@ export function batchCases({ compression }: TransportCapabilities): readonly Tra
       },
     },
     {
+      title: 'messages of different keys that may share a batch keep the order of the calls',
+      needs: 'batching',
+      async check(fixture) {
+        const [transport, topic] = [await fixture.transport(), fixture.topic()];
+        const heard = await consume(transport, topic, { type: 'Exclusive' });
+        const producer = await produce(transport, topic, { batching: { ...batching, keyed: 'mixed' } });
+        const sends = names(100).map((name, at) => producer.send(text(name, { key: `key ${at % 7}` })));
+        await producer.flush();
+        await Promise.all(sends);
+        await eventually(fixture, () => heard.messages.length === 100, 'all delivered');
+        assert.deepEqual(heard.texts(), names(100));
+        assert.deepEqual(
+          heard.messages.map(({ key }) => key),
+          names(100).map((_, at) => `key ${at % 7}`),
+        );
+      },
+    },
+    {
       title: 'a batch and a single message of the same producer keep the order of the calls',
       needs: 'batching',
       async check(fixture) {

@@ -59,6 +59,11 @@ export interface TransportProducerOptions {
     readonly maxMessages: number;
     readonly maxBytes: number;
     readonly maxDelayMs: number;
+    /**
+     * Where messages of different keys may share a batch, `mixed`: all keep the order of the calls then, and Key_Shared cannot spread them.
+     * `by-key` is for transports of the capability `keyedBatching` alone. Default `by-key` there, else `mixed`.
+     */
+    readonly keyed?: 'by-key' | 'mixed';
   };
   /** Sends that wait for the broker's acknowledgement; further ones wait in `send`. */
   readonly maxPendingMessages: number;

@@ -98,6 +98,7 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
   if (issues.length > 0) {
     throw new ConfigurationError(owner, issues);
   }
+  const keepsKeysApart = own === undefined ? transportName !== 'websocket' : own.capabilities.keyedBatching;
   return Object.freeze({
     url: options.url,
     transport: chosen ?? transportName ?? 'in-process',
@@ -111,8 +112,9 @@ export function resolveOptions(owner: string, input: PulsarModuleOptions): Resol
     namespace,
     producer: Object.freeze({
       ...PRODUCER_DEFAULTS,
-      // A broker spreads whole batches by their first key: where keys cannot be kept together, messages travel alone unless told otherwise.
-      batching: own === undefined ? transportName !== 'websocket' : own.capabilities.batching,
+      // A broker spreads whole batches by their first key: where keys cannot be kept apart, messages travel alone unless told otherwise.
+      batching: keepsKeysApart && own?.capabilities.batching !== false,
+      batchKeyed: keepsKeysApart ? 'by-key' : 'mixed',
       ...given(options.producer),
       topics: topics.byName,
     }),

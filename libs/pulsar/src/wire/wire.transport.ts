@@ -96,7 +96,7 @@ export class WireTransport extends PulsarTransport {
       this.#client.createProducer({
         topic,
         producerName: options.producerName,
-        batching: { ...batching, keyed: 'by-key' },
+        batching,
         maxPendingMessages: options.maxPendingMessages,
         maxPendingBytes: options.maxPendingBytes,
         compression: options.compression,

@@ -154,15 +154,28 @@ function suite(name: string, start: () => Peer | undefined, messages: readonly T
         expect(numbers(received)).toEqual(numbers(told));
       });
     });
+
+    it.runIf(way.name === 'wire')('reads our batches of mixed keys in the order of the calls', async () => {
+      const topic = `persistent://public/default/to-${name}-${way.name}-mixed`;
+      await way.write(topic, told, { compression: 'none', batching: 'mixed' });
+      const read = await peer.ask<{ readonly messages: readonly Told[] }>({ kind: 'read', topic, count: told.length });
+
+      expect(await pulsar.admin.entries('public/default/' + topic.slice(topic.lastIndexOf('/') + 1))).toBe(1);
+      expect(read.messages).toEqual(told);
+    });
   });
 }
 
 async function writeByWire(
   topic: string,
   messages: readonly Told[],
-  { compression, batching }: { readonly compression: Compression; readonly batching: boolean },
+  { compression, batching }: { readonly compression: Compression; readonly batching: boolean | 'mixed' },
 ): Promise<void> {
-  const producer = await client.createProducer({ topic, compression, batching: { enabled: batching } });
+  const producer = await client.createProducer({
+    topic,
+    compression,
+    batching: { enabled: batching !== false, keyed: batching === 'mixed' ? 'mixed' : 'by-key' },
+  });
   const sent = messages.map(({ payload, orderingKey, ...rest }) =>
     producer.send({
       ...rest,
@@ -205,7 +218,7 @@ function overPort(of: () => PulsarTransport): Pick<Way, 'write' | 'receive'> {
       const producer = await of().createProducer({
         topic,
         compression,
-        batching: { enabled: batching, maxMessages: 100, maxBytes: 131_072, maxDelayMs: 5 },
+        batching: { enabled: batching !== false, maxMessages: 100, maxBytes: 131_072, maxDelayMs: 5 },
         maxPendingMessages: 500,
         maxPendingBytes: 10_000_000,
         sendTimeoutMs: 10_000,
