@@ -121,6 +121,7 @@ export {
   type BatchingOptions,
   type KeyedBatching,
   type ProducerOptions,
+  type SendListener,
   WIRE_PRODUCER_DEFAULTS,
   type WireAccessMode,
   type WireMessage,

@@ -126,6 +126,7 @@ export {
   type MessageId,
   type OutgoingMessage,
   PulsarTransport,
+  type SendListener,
   type SubscriptionType,
   type TransportCapabilities,
   type TransportConsumer,

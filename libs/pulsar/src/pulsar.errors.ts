@@ -263,3 +263,8 @@ export class PulsarClosedError extends PulsarError {
     return SmartPulseError.hasCode(error, PulsarClosedError.code);
   }
 }
+
+/** The error itself, or one made of what was thrown instead. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

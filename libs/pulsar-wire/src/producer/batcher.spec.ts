@@ -36,8 +36,8 @@ function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) 
   const add = (message: { key?: string; sequenceId?: bigint; bytes?: number }, of = generation): void => {
     const payload = Buffer.alloc(message.bytes ?? 1);
     const number = added++;
-    const resolve = (): void => void stored.push(number);
-    const sender = { bytes: payload.length, resolve, reject: () => undefined, generation: of };
+    const listener = { onStored: () => void stored.push(number), onFailed: () => undefined };
+    const sender = { bytes: payload.length, listener, generation: of };
     batcher.add({ ...message, payload }, sender);
   };
   const messages = (): number => frames.reduce((sum, { senders }) => sum + senders.count, 0);

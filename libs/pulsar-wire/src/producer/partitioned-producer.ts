@@ -1,7 +1,7 @@
 import type { Clock } from '../client/time.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import { type KeyHashName, partitionOf } from '../protocol/routing/key-hash.js';
-import type { WireMessage, WireProducer } from './producer.options.js';
+import type { SendListener, WireMessage, WireProducer } from './producer.options.js';
 
 /** How {@link PartitionedProducer} chooses. */
 export interface PartitionRouting {
@@ -63,13 +63,21 @@ export class PartitionedProducer implements WireProducer {
   }
 
   send(message: WireMessage, signal?: AbortSignal): Promise<MessageId> {
+    return this.#for(message).send(message, signal);
+  }
+
+  sendTo(listener: SendListener, message: WireMessage, signal?: AbortSignal): void {
+    this.#for(message).sendTo(listener, message, signal);
+  }
+
+  #for(message: WireMessage): WireProducer {
     const key = message.key ?? (message.orderingKey && Buffer.from(message.orderingKey).toString('utf8'));
     const index = key === undefined ? this.#next() : partitionOf(key, this.partitions.length, this.routing.keyHash);
     const partition = this.partitions[index];
     if (partition === undefined) {
-      return Promise.reject(new RangeError(`There is no partition ${index}.`));
+      throw new RangeError(`There is no partition ${index}.`);
     }
-    return partition.send(message, signal);
+    return partition;
   }
 
   async flush(): Promise<void> {

@@ -3,13 +3,13 @@ import { CHECKSUM_MAGIC } from '../protocol/entry/entry.js';
 import { MessageId } from '../protocol/message-id/message-id.js';
 import type { WireError } from '../pulsar-wire.errors.js';
 import type { FlushGeneration } from './flush-generations.js';
+import type { SendListener } from './producer.options.js';
 
 /** Who waits for one message. */
 export interface Sender {
   /** Of its payload. */
   readonly bytes: number;
-  readonly resolve: (id: MessageId) => void;
-  readonly reject: (cause: WireError) => void;
+  readonly listener: SendListener;
   readonly generation: FlushGeneration;
 }
 
@@ -39,13 +39,13 @@ export class Senders {
       const id = batched
         ? new MessageId(ledgerId, entryId, partition, index, length)
         : new MessageId(ledgerId, entryId, partition);
-      this.#all[index]?.resolve(id);
+      this.#all[index]?.listener.onStored(id);
     }
   }
 
   rejectAll(cause: WireError): void {
-    for (const { reject } of this.#all) {
-      reject(cause);
+    for (const { listener } of this.#all) {
+      listener.onFailed(cause);
     }
   }
 }

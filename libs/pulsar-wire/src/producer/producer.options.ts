@@ -1,4 +1,5 @@
 import type { DeclaredSchema } from '../client/declared-schema.js';
+import type { WireError } from '../pulsar-wire.errors.js';
 import type { MessageId } from '../protocol/message-id/message-id.js';
 import type { CompressionName } from '../protocol/compression/compression.js';
 import type { KeyHashName } from '../protocol/routing/key-hash.js';
@@ -86,6 +87,14 @@ export interface WireMessage {
   readonly sequenceId?: bigint | undefined;
 }
 
+/** Hears of one message, once, by one of the two; of a refusal perhaps inside the call that sends. It must not throw, nor send from inside `onFailed`. */
+export interface SendListener {
+  /** The broker has stored it. */
+  onStored(id: MessageId): void;
+  /** {@link WireError}; `ambiguous` where it may be stored all the same. */
+  onFailed(cause: WireError): void;
+}
+
 /** A producer on one topic. */
 export interface WireProducer {
   /** The full topic name. */
@@ -103,6 +112,8 @@ export interface WireProducer {
    * @throws {@link WireError}; `ambiguous` where the message may be stored all the same.
    */
   send(message: WireMessage, signal?: AbortSignal): Promise<MessageId>;
+  /** As {@link send}, for those who keep a record of each message anyway: it costs no promise. */
+  sendTo(listener: SendListener, message: WireMessage, signal?: AbortSignal): void;
   /** Sends what waits for company, and resolves when everything that was sent before is settled. */
   flush(): Promise<void>;
   /** Refuses further sends, flushes, then closes. Idempotent. */

@@ -4,6 +4,7 @@ import type { PulsarClient } from '../client/pulsar-client.js';
 import { readMessageMetadata } from '../protocol/metadata/metadata-codec.js';
 import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
 import { FakeBroker, type FakeBrokerOptions } from '../testing/fake-broker.js';
+import type { WireError } from '../pulsar-wire.errors.js';
 import type { ProducerOptions, WireProducer } from './producer.options.js';
 
 const TOPIC = 'persistent://public/default/orders';
@@ -47,6 +48,26 @@ describe('a producer', () => {
     expect(ids.map(String)).toEqual(['7:0:-1:0', '7:0:-1:1', '7:0:-1:2']);
     expect(broker.all('send')).toMatchObject([{ sequenceId: 0n, highestSequenceId: 2n, numMessages: 3 }]);
     expect(producer.lastSequenceId).toBe(2n);
+  });
+
+  it('tells a listener of each of its messages once: stored, too large, withdrawn while it waits, left over at the end', async () => {
+    const producer = await create({ maxPendingMessages: 1, batching: { enabled: false } });
+    const told: string[] = [];
+    const sendTo = (name: string, bytes = 1, signal?: AbortSignal): void => {
+      const onFailed = ({ code }: WireError): void => void told.push(`${name} ${code}`);
+      producer.sendTo({ onStored: () => told.push(name), onFailed }, { payload: new Uint8Array(bytes) }, signal);
+    };
+    const withdrawn = new AbortController();
+    sendTo('first');
+    sendTo('large', 6_000_000);
+    sendTo('waits');
+    sendTo('withdrawn', 1, withdrawn.signal);
+    withdrawn.abort();
+    expect(told).toEqual(['large SMARTPULSE_WIRE_MESSAGE_TOO_LARGE', 'withdrawn SMARTPULSE_WIRE_WAIT_ABORTED']);
+
+    await finish(producer.close());
+    sendTo('late');
+    expect(told.slice(2)).toEqual(['first', 'waits', 'late SMARTPULSE_WIRE_CLOSED']);
   });
 
   it('leaves a message without bytes uncompressed: the official C++ client discards an entry of zlib that says it is empty', async () => {

@@ -15,7 +15,7 @@ import { MessageTooLargeError, type WireError } from '../pulsar-wire.errors.js';
 import { Batcher, type BatcherOptions } from './batcher.js';
 import { isIntact, type PendingFrame, type Sender, type Senders } from './pending-frames.js';
 import { FlushGenerations } from './flush-generations.js';
-import type { WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
+import type { SendListener, WireAccessMode, WireMessage, WireProducer } from './producer.options.js';
 import { SendQueue } from './send-queue.js';
 
 /** A producer's options with all defaults filled in. */
@@ -112,34 +112,33 @@ export class TopicProducer implements WireProducer, Attachable, ProducerPort {
   }
 
   send(message: WireMessage, signal?: AbortSignal): Promise<MessageId> {
+    return new Promise((onStored, onFailed) => this.sendTo({ onStored, onFailed }, message, signal));
+  }
+
+  sendTo(listener: SendListener, message: WireMessage, signal?: AbortSignal): void {
     const refusal = this.#refusal(message);
     if (refusal !== undefined) {
-      return Promise.reject(refusal);
+      listener.onFailed(refusal);
+      return;
     }
     const bytes = message.payload?.length ?? 0;
-    return new Promise((resolve, reject) => {
-      const sender: Sender = { bytes, resolve, reject, generation: this.#flushes.enter() };
-      if (this.#queue.tryTake(bytes)) {
-        this.#accept(message, sender);
-        return;
-      }
-      // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
-      this.#batcher.sealAll();
-      // A batch that turned out too large was refused just now, and has left room that nobody would tell of again.
-      if (this.#queue.tryTake(bytes)) {
-        this.#accept(message, sender);
-        return;
-      }
-      this.#queue.wait(
-        bytes,
-        () => this.#accept(message, sender),
-        (cause) => {
-          reject(cause);
-          this.#flushes.leave(sender.generation);
-        },
-        signal,
-      );
-    });
+    const sender: Sender = { bytes, listener, generation: this.#flushes.enter() };
+    if (this.#queue.tryTake(bytes)) {
+      this.#accept(message, sender);
+      return;
+    }
+    // Nothing more comes into the open batches until some of them is settled: waiting for company would only lose time.
+    this.#batcher.sealAll();
+    // A batch that turned out too large was refused just now, and has left room that nobody would tell of again.
+    if (this.#queue.tryTake(bytes)) {
+      this.#accept(message, sender);
+      return;
+    }
+    const onRefused = (cause: WireError): void => {
+      listener.onFailed(cause);
+      this.#flushes.leave(sender.generation);
+    };
+    this.#queue.wait(bytes, () => this.#accept(message, sender), onRefused, signal);
   }
 
   flush(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Clock } from '@smartpulse/resilience';
+import { asError } from '../pulsar.errors.js';
 import type { PulsarTelemetry } from '../pulsar.telemetry.js';
 import type { ConsumerSeries } from '../telemetry/series.js';
 import type { IncomingMessage } from '../transport/pulsar.transport.js';
@@ -164,9 +165,4 @@ export class MessageInvoker<T> {
 
 function isThenable(answer: unknown): answer is PromiseLike<unknown> {
   return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function';
-}
-
-/** The error itself, or one made of what was thrown instead. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

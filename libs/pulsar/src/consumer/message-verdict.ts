@@ -1,6 +1,6 @@
 import { backoffDelayMs, type Random } from '@smartpulse/resilience';
-import { PulsarError } from '../pulsar.errors.js';
-import { asError, type RunResult } from './message-invoker.js';
+import { asError, PulsarError } from '../pulsar.errors.js';
+import type { RunResult } from './message-invoker.js';
 import type { MessageSettler, SettleLater, SettlementCounts, TakenMessage } from './message-settler.js';
 import type { ResolvedConsumerOptions } from './resolve-consumer-options.js';
 import { type HandlerAnswer, isSettlement } from './settlement.js';

@@ -4,6 +4,7 @@ import { sendAborted, tooLarge } from '../transport/broker-failure.js';
 import type {
   MessageId,
   OutgoingMessage,
+  SendListener,
   TransportProducer,
   TransportProducerOptions,
 } from '../transport/pulsar.transport.js';
@@ -14,8 +15,7 @@ import { ownCopy, sizeOf } from './stored-message.js';
 interface Send {
   readonly message: OutgoingMessage;
   readonly bytes: number;
-  readonly resolve: (id: MessageId) => void;
-  readonly reject: (error: Error) => void;
+  readonly listener: SendListener;
   withdrawn: boolean;
   /** Lets go of the caller's signal. */
   release: (() => void) | undefined;
@@ -72,20 +72,23 @@ export class InProcessProducer implements TransportProducer {
   }
 
   send(message: OutgoingMessage, signal?: AbortSignal): Promise<MessageId> {
+    return new Promise((onStored, onFailed) => this.sendTo({ onStored, onFailed }, message, signal));
+  }
+
+  sendTo(listener: SendListener, message: OutgoingMessage, signal?: AbortSignal): void {
     const refused = this.#refusal(message, signal);
     if (refused !== undefined) {
-      return Promise.reject(refused);
+      listener.onFailed(refused);
+      return;
     }
-    return new Promise<MessageId>((resolve, reject) => {
-      const own = ownCopy(message);
-      const send: Send = { message: own, bytes: sizeOf(own), resolve, reject, withdrawn: false, release: undefined };
-      this.#called++;
-      if (this.#waiting.size === 0 && this.#hasRoom(send)) {
-        this.#accept(send);
-      } else {
-        this.#wait(send, signal);
-      }
-    });
+    const own = ownCopy(message);
+    const send: Send = { message: own, bytes: sizeOf(own), listener, withdrawn: false, release: undefined };
+    this.#called++;
+    if (this.#waiting.size === 0 && this.#hasRoom(send)) {
+      this.#accept(send);
+    } else {
+      this.#wait(send, signal);
+    }
   }
 
   flush(): Promise<void> {
@@ -133,7 +136,7 @@ export class InProcessProducer implements TransportProducer {
       const onAbort = (): void => {
         send.withdrawn = true;
         this.#withdrawn++;
-        send.reject(sendAborted(this.topic, signal.reason));
+        send.listener.onFailed(sendAborted(this.topic, signal.reason));
         // Those behind it may be small enough for the room that it was too large for.
         this.#admit();
       };
@@ -190,7 +193,8 @@ export class InProcessProducer implements TransportProducer {
   }
 
   #append(send: Send): void {
-    const { message, resolve, reject } = send;
+    const { message, listener } = send;
+    let id: MessageId;
     try {
       const explicit = message.sequenceId !== undefined;
       const sequenceId = message.sequenceId ?? this.#sequenceId + 1n;
@@ -198,10 +202,12 @@ export class InProcessProducer implements TransportProducer {
         this.#sequenceId = sequenceId;
       }
       const deduplicate = explicit && this.#options.producerName !== undefined;
-      resolve(this.#broker.topic(this.topic).append(message, this.#name, sequenceId, deduplicate));
+      id = this.#broker.topic(this.topic).append(message, this.#name, sequenceId, deduplicate);
     } catch (error) {
-      reject(PulsarError.from(error, this.topic));
+      listener.onFailed(PulsarError.from(error, this.topic));
+      return;
     }
+    listener.onStored(id);
   }
 
   #admit(): void {

@@ -7,23 +7,12 @@ import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { PULSAR_OPTIONS, type ResolvedPulsarOptions } from '../pulsar.options.js';
 import { PulsarTelemetry, type WatchedSend } from '../pulsar.telemetry.js';
 import type { BatchSpans } from '../telemetry/message-spans.js';
-import type { MessageId, OutgoingMessage } from '../transport/pulsar.transport.js';
-import { sendAborted } from '../transport/broker-failure.js';
+import type { OutgoingMessage } from '../transport/pulsar.transport.js';
 import { outgoingMessage } from './outgoing.js';
-import { type ProducerLease, ProducerPool, type ProducerProfile } from './producer-pool.js';
+import { ProducerPool, type ProducerProfile } from './producer-pool.js';
 import type { PublishOptions, PublishOutcome, PublishResult } from './publish-options.js';
+import { Sending, type SendsPort, sendWhenMade } from './sending.js';
 import { type TopicProducer, TopicProducers } from './topic-producers.js';
-
-/** A publish that is called and not settled. */
-interface Sending {
-  readonly topic: string;
-  readonly profile: ProducerProfile;
-  readonly message: OutgoingMessage;
-  readonly signal: AbortSignal | undefined;
-  readonly watched: WatchedSend | undefined;
-  /** Its place among all. */
-  readonly turn: number;
-}
 
 /**
  * Publishes messages. A resolved promise means that the broker has stored the message; a rejected one is a {@link PulsarError} whose
@@ -48,6 +37,14 @@ export class PulsarPublisher {
   readonly #pool: ProducerPool;
   readonly #producers: TopicProducers;
   readonly #nowMs = (): number => this.#clock.monotonic();
+  readonly #sends: SendsPort = {
+    stored: (sending, id) => {
+      this.#leave(sending);
+      this.#ended(sending.watched, undefined);
+      sending.resolve({ topic: sending.topic, messageId: id.toString() });
+    },
+    failed: (sending, cause) => this.#refused(sending, cause),
+  };
   /** Calls so far: their order. */
   #turns = 0;
   /** By topic; topics of letters are configured, not made of data. */
@@ -200,49 +197,48 @@ export class PulsarPublisher {
     }
     const watched = this.#telemetry.startSend(topic, message, this.#nowMs, batch);
     const turn = ++this.#turns;
-    return this.#attempt({ topic, profile, message: watched?.message ?? message, signal, watched, turn }, false);
+    return new Promise((resolve, reject) => {
+      this.#attempt(
+        new Sending(this.#sends, resolve, reject, topic, profile, watched?.message ?? message, signal, watched, turn),
+      );
+    });
   }
 
-  /** Callbacks instead of a frame that waits: what is kept here is there once for each message on its way. */
-  #attempt(sending: Sending, isAgain: boolean): Promise<PublishResult> {
-    const { topic, profile, message, signal } = sending;
-    let lease: ProducerLease | undefined;
-    let sent: Promise<MessageId>;
+  #attempt(sending: Sending): void {
     try {
-      lease = this.#pool.lease(topic, profile);
-      sent = lease.producer?.send(message, signal) ?? sendWhenMade(lease, sending.turn, topic, message, signal);
+      const lease = this.#pool.lease(sending.topic, sending.profile);
+      sending.lease = lease;
+      if (lease.producer === undefined) {
+        sendWhenMade(lease, sending);
+      } else {
+        sending.by(lease.producer);
+      }
     } catch (cause) {
-      return this.#refused(sending, lease, cause, isAgain);
+      this.#refused(sending, cause);
     }
-    const leased = lease;
-    return sent.then(
-      (id) => {
-        this.#pool.release(leased);
-        this.#ended(sending.watched, undefined);
-        return { topic, messageId: id.toString() };
-      },
-      (cause: unknown) => this.#refused(sending, leased, cause, isAgain),
-    );
   }
 
   /** Sends once more what its transport gave back unsent; anything else is the caller's. */
-  #refused(
-    sending: Sending,
-    lease: ProducerLease | undefined,
-    cause: unknown,
-    isAgain: boolean,
-  ): Promise<PublishResult> {
+  #refused(sending: Sending, cause: unknown): void {
     const { topic, profile, watched } = sending;
-    if (lease !== undefined) {
-      this.#pool.release(lease);
-    }
-    if (isAgain || lease?.producer === undefined || !isGivenUp(cause) || this.#closed) {
+    const producer = sending.lease?.producer;
+    this.#leave(sending);
+    if (sending.isAgain || producer === undefined || !isGivenUp(cause) || this.#closed) {
       const error = PulsarError.from(cause, topic);
       this.#ended(watched, error.code);
-      return Promise.reject(error);
+      sending.reject(error);
+      return;
     }
-    this.#pool.discard(topic, profile, lease.producer);
-    return this.#attempt(sending, true);
+    this.#pool.discard(topic, profile, producer);
+    sending.isAgain = true;
+    this.#attempt(sending);
+  }
+
+  #leave(sending: Sending): void {
+    if (sending.lease !== undefined) {
+      this.#pool.release(sending.lease);
+      sending.lease = undefined;
+    }
   }
 
   #ended(watched: WatchedSend | undefined, errorCode: string | undefined): void {
@@ -250,49 +246,6 @@ export class PulsarPublisher {
       this.#telemetry.endSend(watched, this.#nowMs, errorCode);
     }
   }
-}
-
-/**
- * Sends when the producer is there, in the order of the calls. `signal` ends the wait for it: a topic that cannot be reached holds nobody who does
- * not want to wait.
- */
-function sendWhenMade(
-  lease: ProducerLease,
-  turn: number,
-  topic: string,
-  message: OutgoingMessage,
-  signal: AbortSignal | undefined,
-): Promise<MessageId> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(sendAborted(topic, signal.reason));
-      return;
-    }
-    const leave = lease.whenMade(
-      turn,
-      (producer) => {
-        signal?.removeEventListener('abort', onAbort);
-        try {
-          resolve(producer.send(message, signal));
-        } catch (error) {
-          reject(asError(error));
-        }
-      },
-      (error) => {
-        signal?.removeEventListener('abort', onAbort);
-        reject(asError(error));
-      },
-    );
-    const onAbort = (): void => {
-      leave();
-      reject(sendAborted(topic, signal?.reason));
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** Whether the transport gave the producer up before it sent anything. */

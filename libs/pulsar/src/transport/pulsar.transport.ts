@@ -74,6 +74,13 @@ export interface TransportProducerOptions {
   readonly sendTimeoutMs: number;
 }
 
+/** Hears of one message, once, by one of the two; of a refusal perhaps inside the call that sends. It must not throw, nor send from inside `onFailed`. */
+export interface SendListener {
+  /** The broker has stored it. */
+  onStored(id: MessageId): void;
+  onFailed(error: PulsarError): void;
+}
+
 /** One producer on one topic. Sends of one producer are stored in the order of the calls. */
 export interface TransportProducer {
   readonly topic: string;
@@ -84,6 +91,8 @@ export interface TransportProducer {
    * and nothing else.
    */
   send(message: OutgoingMessage, signal?: AbortSignal): Promise<MessageId>;
+  /** As {@link send}, for those who keep a record of each message anyway: it costs no promise. Default: by `send`. */
+  sendTo?(listener: SendListener, message: OutgoingMessage, signal?: AbortSignal): void;
   /** Sends what lingers and resolves when everything sent before is settled. */
   flush(): Promise<void>;
   /** Flushes, then closes. Idempotent. */

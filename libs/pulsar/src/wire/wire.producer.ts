@@ -1,7 +1,7 @@
 import type { WireMessage, WireProducer } from '@smartpulse/pulsar-wire';
 import { PulsarClosedError } from '../pulsar.errors.js';
 import { sendAborted } from '../transport/broker-failure.js';
-import type { MessageId, OutgoingMessage, TransportProducer } from '../transport/pulsar.transport.js';
+import type { MessageId, OutgoingMessage, SendListener, TransportProducer } from '../transport/pulsar.transport.js';
 import { wireFailure } from './wire.failures.js';
 
 /** One producer of the wire client. */
@@ -10,15 +10,6 @@ export class WireTransportProducer implements TransportProducer {
   /** Sends called and not settled: the client's own figure leaves out those that wait for room. */
   #pending = 0;
   #closing: Promise<void> | undefined;
-  /** The same function for every send, so that a message costs no closure. */
-  readonly #settled = <T>(value: T): T => {
-    this.#pending--;
-    return value;
-  };
-  readonly #failed = (error: unknown): never => {
-    this.#pending--;
-    throw wireFailure(error, this.topic);
-  };
 
   constructor(
     topic: string,
@@ -33,20 +24,27 @@ export class WireTransportProducer implements TransportProducer {
   }
 
   send(message: OutgoingMessage, signal?: AbortSignal): Promise<MessageId> {
-    if (this.#closing !== undefined) {
-      return Promise.reject(new PulsarClosedError('producer', this.topic));
-    }
-    if (signal?.aborted === true) {
-      return Promise.reject(sendAborted(this.topic, signal.reason));
-    }
-    this.#pending++;
-    return this.producer.send(wireMessage(message), signal).then(this.#settled, this.#failed);
+    return new Promise((onStored, onFailed) => this.sendTo({ onStored, onFailed }, message, signal));
   }
 
-  async flush(): Promise<void> {
-    await this.producer.flush();
-    // The promises of `send` follow those of the client by one turn of the microtask queue: whoever waits for the flush finds them settled.
-    await Promise.resolve();
+  sendTo(listener: SendListener, message: OutgoingMessage, signal?: AbortSignal): void {
+    if (this.#closing !== undefined) {
+      listener.onFailed(new PulsarClosedError('producer', this.topic));
+    } else if (signal?.aborted === true) {
+      listener.onFailed(sendAborted(this.topic, signal.reason));
+    } else {
+      this.#pending++;
+      this.producer.sendTo(new Send(this, listener), wireMessage(message), signal);
+    }
+  }
+
+  /** @internal */
+  settled(): void {
+    this.#pending--;
+  }
+
+  flush(): Promise<void> {
+    return this.producer.flush();
   }
 
   close(): Promise<void> {
@@ -60,6 +58,24 @@ export class WireTransportProducer implements TransportProducer {
     } finally {
       this.onClose(this);
     }
+  }
+}
+
+/** A message on its way: says it as the port says it. */
+class Send {
+  constructor(
+    private readonly producer: WireTransportProducer,
+    private readonly listener: SendListener,
+  ) {}
+
+  onStored(id: MessageId): void {
+    this.producer.settled();
+    this.listener.onStored(id);
+  }
+
+  onFailed(error: unknown): void {
+    this.producer.settled();
+    this.listener.onFailed(wireFailure(error, this.producer.topic));
   }
 }
 

@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api';
 import type { PulsarClient } from '@smartpulse/pulsar-wire';
 import { clientOf, FakeBroker, finish as finishWith } from '@smartpulse/pulsar-wire/testing';
 import { SeededRandom, VirtualClock } from '@smartpulse/resilience/testing';
@@ -53,6 +54,7 @@ describe('a publisher on the wire client', () => {
   });
 
   afterEach(async () => {
+    trace.disable();
     await finish(publisher.close());
     await finish(client.close());
     expect(clock.pendingTimers).toBe(0);
@@ -82,6 +84,32 @@ describe('a publisher on the wire client', () => {
     broker.unscript('producer');
     await publish();
     expect(publisher.producers).toBe(1);
+  });
+
+  it('hands on what a tracer throws to the publish that it watched, and to no other part', async () => {
+    const span = trace.wrapSpanContext({ traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 0 });
+    let broken = true;
+    span.end = () => {
+      if (broken) {
+        throw new Error('The exporter is full.');
+      }
+    };
+    trace.setGlobalTracerProvider({
+      getTracer: () => ({
+        startActiveSpan: () => expect.fail('no span is made the active one'),
+        startSpan: () => span,
+      }),
+    });
+    await expect(publish()).rejects.toThrow('The exporter is full.');
+    refuse(16);
+    broker.open.at(-1)?.cut();
+    await expect(finish(publisher.publish('audit', 'x'))).rejects.toThrow('The exporter is full.');
+
+    broken = false;
+    broker.unscript('producer');
+    await publish();
+    await finish(publisher.publish('audit', 'x'));
+    expect(publisher.pending).toBe(0);
   });
 
   it('asks for a producer once for each publish that is refused', async () => {

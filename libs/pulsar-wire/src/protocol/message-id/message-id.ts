@@ -88,10 +88,16 @@ export class MessageId {
 
   /** `ledger:entry:partition`, in a batch `ledger:entry:partition:index`, as the Java client prints it. */
   toString(): string {
-    const place = `${this.ledgerId}:${this.entryId}:${this.partition}`;
-    return this.batchIndex < 0 ? place : `${place}:${this.batchIndex}`;
+    if (this.entryId !== last.entryId || this.ledgerId !== last.ledgerId || this.partition !== last.partition) {
+      const { ledgerId, entryId, partition } = this;
+      last = { ledgerId, entryId, partition, text: `${ledgerId}:${entryId}:${partition}` };
+    }
+    return this.batchIndex < 0 ? last.text : `${last.text}:${this.batchIndex}`;
   }
 }
+
+/** The entry whose id was last asked for as a text: the messages of a batch come one after the other, and large numbers are slow to write. */
+let last = { ledgerId: 0n, entryId: 0n, partition: -1, text: '0:0:-1' };
 
 function compare<T extends bigint | number>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0;

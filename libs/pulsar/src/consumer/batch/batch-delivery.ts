@@ -1,8 +1,9 @@
 import type { Clock } from '@smartpulse/resilience';
+import { asError } from '../../pulsar.errors.js';
 import type { PulsarTelemetry } from '../../pulsar.telemetry.js';
 import type { ConsumerSeries } from '../../telemetry/series.js';
 import { MessageContext } from '../message-context.js';
-import { asError, type RunResult } from '../message-invoker.js';
+import type { RunResult } from '../message-invoker.js';
 import type { MessageSettler, SettleLater, TakenMessage } from '../message-settler.js';
 import type { MessageVerdict } from '../message-verdict.js';
 import type { PayloadReader } from '../payload-reader.js';
