@@ -23,16 +23,10 @@ import {
 import { startCounting } from './queue-counters.js';
 
 /** An item whose handler is done. */
-interface HeldItem<TKey, TItem> {
-  readonly lane: KeyLane<TKey, TItem>;
-  readonly node: LaneItem<TItem>;
-  readonly context: PartitionedItemContext<TKey>;
-}
-
-/** Items that are held until the same promise settles, as where one receipt is for many: they need one callback. */
+/** Lanes whose first items are held until the same promise settles, as where one receipt is for many: they need one callback. */
 interface HeldGroup<TKey, TItem> {
   readonly until: HeldUntil['heldUntil'];
-  readonly items: HeldItem<TKey, TItem>[];
+  readonly lanes: KeyLane<TKey, TItem>[];
 }
 
 /** Items between two looks at the clock: a look takes about as long as a small handler. */
@@ -298,15 +292,15 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
         if (node === undefined) {
           break;
         }
-        const context = { key: lane.key, attempt: ++node.attempts, signal: this.#stopSignal };
+        node.attempts++;
         this.#inFlight++;
         try {
-          const answer = this.#options.handler(node.item, context);
+          const answer = this.#options.handler(node.item, this.#contextOf(lane, node));
           // Waiting for what is there already would cost a turn of the microtask queue for each item.
           const retry = isPromiseLike(answer) ? await answer : answer;
-          this.#handled(lane, node, context, retry);
+          this.#handled(lane, node, retry);
         } catch (error) {
-          this.#failed(lane, node, context, error);
+          this.#failed(lane, node, error);
         }
       }
     }
@@ -321,12 +315,11 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     }
   }
 
-  #handled(
-    lane: KeyLane<TKey, TItem>,
-    node: LaneItem<TItem>,
-    context: PartitionedItemContext<TKey>,
-    retry: unknown,
-  ): void {
+  #contextOf({ key }: KeyLane<TKey, TItem>, { attempts }: LaneItem<TItem>): PartitionedItemContext<TKey> {
+    return { key, attempt: attempts, signal: this.#stopSignal };
+  }
+
+  #handled(lane: KeyLane<TKey, TItem>, node: LaneItem<TItem>, retry: unknown): void {
     if (this.#state === 'stopped') {
       return;
     }
@@ -338,19 +331,14 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
       this.#counters.retries++;
       this.#retryLater(lane, retry.retryAfterMs);
     } else if (isHeldUntil(retry)) {
-      this.#hold(lane, node, context, retry);
+      this.#hold(lane, retry);
     } else {
       const problem = `it answered something else than nothing, { retryAfterMs } with 0 to ${MAX_TIMER_MS} milliseconds or { heldUntil }, a promise.`;
-      this.#failed(lane, node, context, new HandlerContractError(this.name, problem));
+      this.#failed(lane, node, new HandlerContractError(this.name, problem));
     }
   }
 
-  #failed(
-    lane: KeyLane<TKey, TItem>,
-    node: LaneItem<TItem>,
-    context: PartitionedItemContext<TKey>,
-    error: unknown,
-  ): void {
+  #failed(lane: KeyLane<TKey, TItem>, node: LaneItem<TItem>, error: unknown): void {
     if (this.#state === 'stopped') {
       return;
     }
@@ -358,48 +346,42 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
     this.#settle(lane);
     // The books are closed before foreign code runs: it may enqueue or drain.
     try {
-      this.#options.onError(error, node.item, context);
+      this.#options.onError(error, node.item, this.#contextOf(lane, node));
     } catch (thrown) {
       this.#logger.error(`"${this.name}": onError threw. ${String(thrown)}`);
     }
   }
 
-  #hold(
-    lane: KeyLane<TKey, TItem>,
-    node: LaneItem<TItem>,
-    context: PartitionedItemContext<TKey>,
-    { heldUntil }: HeldUntil,
-  ): void {
+  #hold(lane: KeyLane<TKey, TItem>, { heldUntil }: HeldUntil): void {
     lane.state = 'held';
     this.#inFlight--;
     this.#held++;
-    const item = { lane, node, context };
     if (this.#lastHeld?.until === heldUntil) {
-      this.#lastHeld.items.push(item);
+      this.#lastHeld.lanes.push(lane);
       return;
     }
-    const group: HeldGroup<TKey, TItem> = { until: heldUntil, items: [item] };
+    const group: HeldGroup<TKey, TItem> = { until: heldUntil, lanes: [lane] };
     this.#lastHeld = group;
     heldUntil.then(
-      (answer) => this.#letGo(group, (one) => this.#handled(one.lane, one.node, one.context, answer)),
-      (error: unknown) => this.#letGo(group, (one) => this.#failed(one.lane, one.node, one.context, error)),
+      (answer) => this.#letGo(group, (lane, node) => this.#handled(lane, node, answer)),
+      (error: unknown) => this.#letGo(group, (lane, node) => this.#failed(lane, node, error)),
     );
   }
 
   /** @param end what the handler's own end would have been. */
-  #letGo(group: HeldGroup<TKey, TItem>, end: (item: HeldItem<TKey, TItem>) => void): void {
+  #letGo(group: HeldGroup<TKey, TItem>, end: (lane: KeyLane<TKey, TItem>, node: LaneItem<TItem>) => void): void {
     if (this.#lastHeld === group) {
       this.#lastHeld = undefined;
     }
-    for (const item of group.items) {
-      if (this.#state === 'stopped') {
+    for (const lane of group.lanes) {
+      const { head } = lane;
+      if (this.#state === 'stopped' || head === undefined) {
         return;
       }
-      const { lane } = item;
       this.#held--;
       this.#inFlight++;
       lane.state = 'running';
-      end(item);
+      end(lane, head);
       if (lane.state === 'running') {
         this.#ready.push(lane);
       }

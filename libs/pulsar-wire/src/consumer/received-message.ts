@@ -24,6 +24,9 @@ export class ReceivedMessage {
 
   /** Its key as a text; undefined when it has none. */
   get key(): string | undefined {
+    if (this.#single?.isPlainlyKeyed === true) {
+      return this.#single.plainKey;
+    }
     const { partitionKey, partitionKeyB64Encoded, nullPartitionKey } = this.#own;
     if (nullPartitionKey === true || partitionKey === undefined) {
       return undefined;
@@ -32,7 +35,7 @@ export class ReceivedMessage {
   }
 
   get orderingKey(): Uint8Array | undefined {
-    return this.#own.orderingKey;
+    return this.#single?.isPlainlyKeyed === true ? undefined : this.#own.orderingKey;
   }
 
   get properties(): Readonly<Record<string, string>> {
@@ -69,7 +72,7 @@ export class ReceivedMessage {
 
   /** It has no payload at all, which says "this key is gone"; not the same as an empty one. */
   get isTombstone(): boolean {
-    return this.#own.nullValue ?? false;
+    return this.#single?.isTombstone ?? this.#entry.nullValue ?? false;
   }
 
   get #own(): MessageMetadata | SingleMessageMetadata {

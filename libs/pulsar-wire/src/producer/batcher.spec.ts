@@ -1,6 +1,6 @@
 import { VirtualClock } from '@smartpulse/resilience/testing';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Batcher, type BatcherOptions } from './batcher.js';
 import type { FlushGeneration } from './flush-generations.js';
 import { FrameMemory } from './frame-memory.js';
@@ -18,6 +18,7 @@ const OPTIONS: BatcherOptions = {
 function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) {
   const clock = new VirtualClock();
   const frames: PendingFrame[] = [];
+  const memory = new FrameMemory();
   const origin = { producerId: 1, producerName: 'p', maxMessageBytes: 1_000, schemaVersion: undefined };
   const refused: number[] = [];
   let added = 0;
@@ -26,7 +27,7 @@ function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) 
   const batcher = new Batcher(
     { ...OPTIONS, ...options },
     clock,
-    new FrameMemory(),
+    memory,
     () => origin,
     (frame) => frames.push(frame),
     ({ count }) => refused.push(count),
@@ -45,21 +46,37 @@ function batcherOf(options: Partial<BatcherOptions> = {}, lastSequenceId = -1n) 
     frames.forEach(({ senders, batched }) => senders.resolveAll(7n, 0n, -1, batched));
     return stored;
   };
-  return { clock, batcher, frames, refused, add, messages, store };
+  return { clock, batcher, frames, memory, refused, add, messages, store };
 }
 
 describe('the batches of a producer', () => {
   it('sends a message with a chosen id behind so many keys that their batches are forgotten', async () => {
     const { clock, frames, add, messages } = batcherOf();
-    for (let key = 0; key < 300; key++) {
+    for (let key = 0; key < 1_100; key++) {
       add({ key: `k${key}` });
     }
     add({ sequenceId: 100_000n });
     await clock.advance(10);
 
-    expect(messages()).toBe(301);
+    expect(messages()).toBe(1_101);
     expect(frames.at(-1)).toMatchObject({ sequenceId: 100_000n });
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('of ever new keys are made in memory that came back', () => {
+    const { batcher, frames, memory, add } = batcherOf();
+    const round = (number: number): void => {
+      for (let key = 0; key < 2_000; key++) {
+        add({ key: `${number} ${key}` });
+      }
+      batcher.sealAll();
+      frames.splice(0).forEach(({ bytes }) => memory.giveBack(bytes));
+    };
+    round(1);
+    const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow');
+    round(2);
+    expect(allocate).not.toHaveBeenCalled();
+    allocate.mockRestore();
   });
 
   it('puts an id that was sealed a moment ago beside no new one', () => {

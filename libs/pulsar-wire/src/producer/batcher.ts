@@ -38,12 +38,15 @@ interface OpenBatch {
   /** Of the first message, when the application chose it. */
   firstId: bigint | undefined;
   lastId: bigint;
+  /** It is among those that {@link Batcher.sealAll} looks at. */
+  isListed: boolean;
 }
 
-/** Open batches of different keys that are kept for reuse. */
-const MAX_IDLE_BATCHES = 256;
-/** The batch of messages whose key does not matter; a key cannot be this, it carries a prefix. */
-const SHARED = '';
+/** Keys whose batch is kept for reuse, once it was sent: some 256 KiB. */
+const MAX_KEPT_KEYS = 1_024;
+/** Bytes that a batch begins with: of one key there are few messages at a time. */
+const SHARED_BYTES = 4_096;
+const KEYED_BYTES = 1_024;
 
 /**
  * Makes SEND frames out of messages: batches by count, bytes and time, one open batch per key, or one for all.
@@ -52,11 +55,14 @@ const SHARED = '';
  * which frames are sealed, and a message whose id the broker may already know never shares a batch with a new one.
  */
 export class Batcher {
-  readonly #batches = new Map<string, OpenBatch>();
+  readonly #byKey = new Map<string, OpenBatch>();
+  readonly #byOrderingKey = new Map<string, OpenBatch>();
+  /** Those with messages, and perhaps some that were sent meanwhile, by their first message. */
+  #open: OpenBatch[] = [];
   readonly #frames: SendFrameEncoder;
   readonly #compressor = new Compressor();
   readonly #compression: number;
-  /** Looked up for each message whose key does not matter. */
+  /** Of messages whose key does not matter. */
   #shared: OpenBatch | undefined;
   #nextId = 0n;
   #linger: Timer | undefined;
@@ -78,7 +84,7 @@ export class Batcher {
   /** When the oldest message that waits for company was accepted; undefined when none does. */
   get oldestMs(): number | undefined {
     let oldest: number | undefined;
-    for (const batch of this.#batches.values()) {
+    for (const batch of this.#open) {
       if (batch.senders.count > 0 && (oldest === undefined || batch.acceptedAtMs < oldest)) {
         oldest = batch.acceptedAtMs;
       }
@@ -130,6 +136,10 @@ export class Batcher {
       batch.firstId = sequenceId;
       batch.key = message.key;
       batch.orderingKey = message.orderingKey;
+      if (!batch.isListed) {
+        batch.isListed = true;
+        this.#open.push(batch);
+      }
     }
     batch.lastId = sequenceId ?? -1n;
     batch.senders.add(sender);
@@ -149,10 +159,13 @@ export class Batcher {
   #sealAll(): void {
     this.#linger?.cancel();
     this.#linger = undefined;
-    for (const batch of this.#batches.values()) {
+    const batches = this.#open;
+    this.#open = [];
+    for (const batch of batches) {
+      batch.isListed = false;
       this.#seal(batch);
     }
-    if (this.#batches.size > MAX_IDLE_BATCHES) {
+    if (this.#byKey.size + this.#byOrderingKey.size > MAX_KEPT_KEYS) {
       this.#forgetBatches();
     }
   }
@@ -162,7 +175,7 @@ export class Batcher {
     this.#linger?.cancel();
     this.#linger = undefined;
     const open: Senders[] = [];
-    for (const batch of this.#batches.values()) {
+    for (const batch of this.#open) {
       if (batch.senders.count > 0) {
         open.push(batch.senders);
       }
@@ -172,7 +185,9 @@ export class Batcher {
   }
 
   #forgetBatches(): void {
-    this.#batches.clear();
+    this.#open = [];
+    this.#byKey.clear();
+    this.#byOrderingKey.clear();
     this.#shared = undefined;
   }
 
@@ -197,18 +212,29 @@ export class Batcher {
 
   #batchFor({ key, orderingKey }: WireMessage, isApart: boolean): OpenBatch {
     if (!isApart) {
-      return (this.#shared ??= this.#open(SHARED));
+      return (this.#shared ??= this.#newBatch(SHARED_BYTES));
     }
-    const name = orderingKey === undefined ? `k${key}` : `o${textOf(orderingKey)}`;
-    return this.#batches.get(name) ?? this.#open(name);
+    // Where there is an ordering key, that decides.
+    return orderingKey === undefined
+      ? this.#known(this.#byKey, key ?? '')
+      : this.#known(this.#byOrderingKey, textOf(orderingKey));
   }
 
-  #open(name: string): OpenBatch {
-    const batch: OpenBatch = {
+  #known(batches: Map<string, OpenBatch>, name: string): OpenBatch {
+    let batch = batches.get(name);
+    if (batch === undefined) {
+      batch = this.#newBatch(KEYED_BYTES);
+      batches.set(name, batch);
+    }
+    return batch;
+  }
+
+  #newBatch(initialBytes: number): OpenBatch {
+    return {
       // A broker may take less than what the option allows.
       writer: new BatchWriter(
         Math.min(this.options.maxBytes, this.origin().maxMessageBytes),
-        name === SHARED ? 4_096 : 1_024,
+        initialBytes,
         this.memory.take,
       ),
       key: undefined,
@@ -217,9 +243,8 @@ export class Batcher {
       acceptedAtMs: 0,
       firstId: undefined,
       lastId: -1n,
+      isListed: false,
     };
-    this.#batches.set(name, batch);
-    return batch;
   }
 
   #armLinger(): void {

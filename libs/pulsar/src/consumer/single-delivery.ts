@@ -1,4 +1,4 @@
-import type { QueueAnswer, RetryLater } from '@smartpulse/batch';
+import type { HeldUntil, QueueAnswer, RetryLater } from '@smartpulse/batch';
 import { MessageInvoker, type MessageInvokerOptions, type RunResult } from './message-invoker.js';
 import type { MessageSettler, TakenMessage } from './message-settler.js';
 import type { MessageVerdict } from './message-verdict.js';
@@ -15,6 +15,7 @@ export interface SingleDeliveryOptions<T> extends MessageInvokerOptions<T> {
 export class SingleDelivery<T> {
   readonly #options: SingleDeliveryOptions<T>;
   readonly #invoker: MessageInvoker<T>;
+  #lastHeld: HeldUntil | undefined;
 
   constructor(options: SingleDeliveryOptions<T>) {
     this.#options = options;
@@ -39,7 +40,7 @@ export class SingleDelivery<T> {
     const { gate, verdict } = this.#options;
     const settled = verdict.withoutRun(taken);
     if (settled !== undefined) {
-      return held(settled.answer);
+      return this.#held(settled.answer);
     }
     if (gate.closed) {
       return this.#attemptUntilUp(taken, stop);
@@ -64,7 +65,9 @@ export class SingleDelivery<T> {
 
   #concluded(taken: TakenMessage, stop: AbortSignal, result: RunResult): Promise<QueueAnswer> | QueueAnswer {
     const { gate, verdict } = this.#options;
-    return gate.endedOne(FREE_PASS, result) ? this.#attemptUntilUp(taken, stop) : held(verdict.conclude(taken, result));
+    return gate.endedOne(FREE_PASS, result)
+      ? this.#attemptUntilUp(taken, stop)
+      : this.#held(verdict.conclude(taken, result));
   }
 
   /** Waits until infrastructure is back; finds out, if it is its turn. */
@@ -78,9 +81,20 @@ export class SingleDelivery<T> {
       }
       const result = await this.#run(taken, stop);
       if (!gate.endedOne(pass, result)) {
-        return held(verdict.conclude(taken, result));
+        return this.#held(verdict.conclude(taken, result));
       }
     }
+  }
+
+  /** Messages that are settled by one promise have one answer: there are hundreds of them for each receipt. */
+  #held(settling: Promise<RetryLater | void> | RetryLater | void): QueueAnswer {
+    if (!(settling instanceof Promise)) {
+      return settling;
+    }
+    if (this.#lastHeld?.heldUntil !== settling) {
+      this.#lastHeld = { heldUntil: settling };
+    }
+    return this.#lastHeld;
   }
 
   #run(taken: TakenMessage, stop: AbortSignal): Promise<RunResult> {
@@ -91,8 +105,4 @@ export class SingleDelivery<T> {
       }
     });
   }
-}
-
-function held(settling: Promise<RetryLater | void> | RetryLater | void): QueueAnswer {
-  return settling instanceof Promise ? { heldUntil: settling } : settling;
 }

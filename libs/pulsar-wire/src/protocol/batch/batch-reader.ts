@@ -9,6 +9,8 @@ export class BatchedMessage {
   readonly #metadataStart: number;
   readonly #payloadStart: number;
   readonly #end: number;
+  readonly #keyStart: number;
+  readonly #keyEnd: number;
   #metadata: SingleMessageMetadata | undefined;
 
   /**
@@ -19,6 +21,9 @@ export class BatchedMessage {
    * @param metadataStart where its metadata begins.
    * @param payloadStart where its payload begins.
    * @param end behind its payload.
+   * @param isPlainlyKeyed its key, if it has one, is a text as it stands there, and it has no ordering key: {@link plainKey} says it all.
+   * @param keyStart where its key begins.
+   * @param keyEnd behind its key; 0: it has none.
    */
   constructor(
     readonly index: number,
@@ -28,11 +33,21 @@ export class BatchedMessage {
     metadataStart: number,
     payloadStart: number,
     end: number,
+    readonly isPlainlyKeyed: boolean,
+    keyStart: number,
+    keyEnd: number,
   ) {
     this.#bytes = bytes;
     this.#metadataStart = metadataStart;
     this.#payloadStart = payloadStart;
     this.#end = end;
+    this.#keyStart = keyStart;
+    this.#keyEnd = keyEnd;
+  }
+
+  /** Its key, without decoding the rest of its metadata; of use only where it {@link isPlainlyKeyed}. */
+  get plainKey(): string | undefined {
+    return this.#keyEnd === 0 ? undefined : this.#bytes.toString('utf8', this.#keyStart, this.#keyEnd);
   }
 
   /** A view: it keeps the whole batch alive. */
@@ -110,10 +125,20 @@ export class BatchReader {
     let payloadBytes = -1;
     let compactedOut = false;
     let tombstone = false;
+    let isPlainlyKeyed = true;
+    let keyStart = 0;
+    let keyEnd = 0;
     reader.end = payloadStart;
     while (reader.position < payloadStart) {
       const tag = reader.u32();
       switch (tag) {
+        case 0x12: {
+          const length = reader.length();
+          keyStart = reader.position;
+          keyEnd = keyStart + length;
+          reader.position = keyEnd;
+          break;
+        }
         case 0x18:
           payloadBytes = reader.u32();
           break;
@@ -122,6 +147,12 @@ export class BatchReader {
           break;
         case 0x48:
           tombstone = reader.bool();
+          break;
+        case 0x30: // Binary, in base64.
+        case 0x3a: // An ordering key.
+        case 0x50: // None at all, which an empty text stands for.
+          isPlainlyKeyed = false;
+          reader.skip(tag & 7);
           break;
         default:
           reader.skip(tag & 7);
@@ -140,6 +171,9 @@ export class BatchReader {
       metadataStart,
       payloadStart,
       reader.position,
+      isPlainlyKeyed,
+      keyStart,
+      keyEnd,
     );
   }
 }

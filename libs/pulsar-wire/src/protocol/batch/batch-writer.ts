@@ -30,7 +30,8 @@ export type BatchHeader = Omit<SendHeader, 'numMessages'>;
 export class BatchWriter {
   readonly #maxBytes: number;
   readonly #memory: TakeMemory;
-  #writer: ByteWriter;
+  /** None while the batch is empty: of many keys most have none, and their memory is the others'. */
+  #writer: ByteWriter | undefined;
   #lastBytes: number;
   #count = 0;
 
@@ -43,7 +44,6 @@ export class BatchWriter {
     this.#maxBytes = maxBytes;
     this.#memory = memory;
     this.#lastBytes = initialBytes;
-    this.#writer = this.#fresh();
   }
 
   /** Messages in the batch. */
@@ -53,12 +53,12 @@ export class BatchWriter {
 
   /** Bytes in the batch, with what stands around each message. */
   get bytes(): number {
-    return this.#writer.position - HEADROOM_BYTES;
+    return this.#writer === undefined ? 0 : this.#writer.position - HEADROOM_BYTES;
   }
 
   /** Adds a message; `false`: it does not fit any more, finish the batch first. The payload is copied. */
   tryAdd(message: BatchMessage): boolean {
-    const writer = this.#writer;
+    const writer = (this.#writer ??= this.#fresh());
     const start = writer.position;
     const payload = message.payload ?? NOTHING;
     if (this.#count > 0 && start - HEADROOM_BYTES + payload.length > this.#maxBytes) {
@@ -96,18 +96,16 @@ export class BatchWriter {
     compressor?: Compressor,
     compression: number = COMPRESSION.none,
   ): Buffer {
-    const { bytes: buffer, position: end } = this.#writer;
+    const writer = this.#writer ?? this.#fresh();
+    const { bytes: buffer, position: end } = writer;
     const count = this.#count;
-    const size = this.bytes;
+    const size = end - HEADROOM_BYTES;
     this.#lastBytes = end;
     this.#count = 0;
     const compressed = compression !== COMPRESSION.none && compressor !== undefined;
-    if (compressed) {
-      // The frame is of other memory.
-      this.#writer.position = HEADROOM_BYTES;
-    } else {
-      this.#writer = this.#fresh();
-    }
+    // A compressed frame is of other memory.
+    writer.position = HEADROOM_BYTES;
+    this.#writer = compressed ? writer : undefined;
     const send: SendHeader = {
       ...header,
       numMessages: count,
@@ -125,7 +123,9 @@ export class BatchWriter {
 
   /** Forgets what was added. */
   clear(): void {
-    this.#writer.position = HEADROOM_BYTES;
+    if (this.#writer !== undefined) {
+      this.#writer.position = HEADROOM_BYTES;
+    }
     this.#count = 0;
   }
 

@@ -201,7 +201,13 @@ describe('a batch', () => {
           const { bytes, entryStart } = delivered(frame);
           const entry = decodeEntry(bytes, entryStart, bytes.length);
           expect(entry.metadata).toMatchObject({ numMessagesInBatch: list.length, uncompressedSize: size });
-          const read = all(new BatchReader(payloadOf(entry, LIMIT), list.length)).map((message): BatchMessage => ({
+          const items = all(new BatchReader(payloadOf(entry, LIMIT), list.length));
+          expect(items.map(({ isPlainlyKeyed, plainKey }) => isPlainlyKeyed && plainKey)).toEqual(
+            list.map(
+              ({ key, keyIsBase64, orderingKey }) => keyIsBase64 === undefined && orderingKey === undefined && key,
+            ),
+          );
+          const read = items.map((message): BatchMessage => ({
             payload: message.isTombstone ? null : new Uint8Array(message.payload),
             key: message.metadata.partitionKey,
             keyIsBase64: message.metadata.partitionKeyB64Encoded,
