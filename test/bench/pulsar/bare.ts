@@ -32,17 +32,20 @@ export function createTransport(name: TransportName, settings: Settings): Pulsar
   return new InProcessTransport(new InProcessBroker({ clock, random, retention: { maxMessages: 200_000 } }));
 }
 
+/** Which messages share a batch. */
+export type KeyedBatches = 'by-key' | 'mixed';
+
 /** What somebody writes who has the port and nothing above it: no lanes, no attempts, no time-outs, no metrics. */
-export async function bareSubject(name: TransportName, settings: Settings): Promise<Subject> {
+export async function bareSubject(name: TransportName, batchKeyed: KeyedBatches, settings: Settings): Promise<Subject> {
   const transport = createTransport(name, settings);
   await transport.connect();
-  return overTransport(transport, settings);
+  return overTransport(transport, batchKeyed, settings);
 }
 
-export function overTransport(transport: PulsarTransport, settings: Settings): Subject {
+export function overTransport(transport: PulsarTransport, batchKeyed: KeyedBatches, settings: Settings): Subject {
   return {
     sender: async (topic) => {
-      const producer = await transport.createProducer(producerOptions(topic, settings));
+      const producer = await transport.createProducer(producerOptions(topic, batchKeyed, settings));
       return {
         send: (payload, key) => producer.send({ payload, key }),
         close: () => producer.close(),
@@ -77,7 +80,7 @@ export function overTransport(transport: PulsarTransport, settings: Settings): S
         {
           topic,
           subscription,
-          // The WebSocket service of the broker has no batches by key to go with Key_Shared: all read alike.
+          // Batches of mixed keys do not go with Key_Shared: all read alike.
           type: 'Shared',
           initialPosition: 'earliest',
           durable: true,
@@ -103,7 +106,7 @@ export function overTransport(transport: PulsarTransport, settings: Settings): S
     },
     sendAlone: async (topic, payload) => {
       const producer = await transport.createProducer({
-        ...producerOptions(topic, settings),
+        ...producerOptions(topic, batchKeyed, settings),
         // Nobody joins the batch of one.
         batching: { enabled: false, maxMessages: 1, maxBytes: 1, maxDelayMs: 0 },
       });
@@ -114,7 +117,7 @@ export function overTransport(transport: PulsarTransport, settings: Settings): S
   };
 }
 
-function producerOptions(topic: string, settings: Settings): TransportProducerOptions {
+function producerOptions(topic: string, keyed: KeyedBatches, settings: Settings): TransportProducerOptions {
   return {
     topic,
     batching: {
@@ -122,6 +125,7 @@ function producerOptions(topic: string, settings: Settings): TransportProducerOp
       maxMessages: settings.batchMessages,
       maxBytes: settings.batchBytes,
       maxDelayMs: settings.lingerMs,
+      keyed,
     },
     maxPendingMessages: settings.window,
     maxPendingBytes: MAX_PENDING_BYTES,

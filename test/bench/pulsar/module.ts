@@ -5,7 +5,7 @@ import { metrics } from '@opentelemetry/api';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { bytesCodec, type PulsarCodec, PulsarConsumers, PulsarModule, PulsarPublisher } from '@smartpulse/pulsar';
 import { ResilienceModule } from '@smartpulse/resilience';
-import { createTransport, overTransport, type TransportName } from './bare.ts';
+import { createTransport, type KeyedBatches, overTransport, type TransportName } from './bare.ts';
 import type { Settings } from './job.ts';
 import { bytesOf, type Subject, textOf, until } from './subject.ts';
 
@@ -21,6 +21,7 @@ export interface ModuleVariant {
   /** `false`: no meter provider is registered. */
   readonly metrics: boolean;
   readonly batching: boolean;
+  readonly batchKeyed: KeyedBatches;
   /** `json`: the payload travels as a text in an object, as the peers that know JSON only have it. */
   readonly codec: 'bytes' | 'json';
 }
@@ -53,6 +54,7 @@ export async function moduleSubject(name: TransportName, variant: ModuleVariant,
         ownTransport: true,
         producer: {
           batching: variant.batching,
+          batchKeyed: variant.batchKeyed,
           batchMaxMessages: settings.batchMessages,
           batchMaxBytes: settings.batchBytes,
           batchMaxDelayMs: settings.lingerMs,
@@ -100,7 +102,7 @@ export async function moduleSubject(name: TransportName, variant: ModuleVariant,
         close: () => handle.close(),
       };
     },
-    sendAlone: overTransport(transport, settings).sendAlone,
+    sendAlone: overTransport(transport, variant.batchKeyed, settings).sendAlone,
     record: (times) => {
       for (let time = 0; time < times; time++) {
         histogram.record(0.001, ATTRIBUTES);
