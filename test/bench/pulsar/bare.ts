@@ -10,7 +10,7 @@ import type {
 } from '@smartpulse/pulsar';
 import { SystemClock, SystemRandom } from '@smartpulse/resilience';
 import type { Settings } from './job.ts';
-import type { Subject } from './subject.ts';
+import { Milestone, type Subject } from './subject.ts';
 
 /** The transports that the module is measured over. */
 export type TransportName = 'in-process' | 'wire' | 'websocket';
@@ -54,16 +54,9 @@ export function overTransport(transport: PulsarTransport, batchKeyed: KeyedBatch
     receiver: async (topic, subscription, onMessage) => {
       const permits = settings.concurrency + settings.prefetch;
       const refillAt = permits / 2;
-      let acknowledged = 0;
+      const acknowledged = new Milestone();
+      const onAcknowledged = (): void => acknowledged.passed();
       let spent = 0;
-      let target = Number.POSITIVE_INFINITY;
-      let reached = (): void => {};
-      const onAcknowledged = (): void => {
-        acknowledged++;
-        if (acknowledged >= target) {
-          reached();
-        }
-      };
       const { promise: failed, reject } = Promise.withResolvers<never>();
       let consumer: TransportConsumer | undefined;
       const onDelivered = (id: MessageId, payload: Uint8Array): void => {
@@ -90,17 +83,7 @@ export function overTransport(transport: PulsarTransport, batchKeyed: KeyedBatch
       );
       consumer.permit(permits);
       return {
-        settled: (messages) =>
-          Promise.race([
-            failed,
-            new Promise<void>((resolve) => {
-              target = messages;
-              reached = resolve;
-              if (acknowledged >= target) {
-                resolve();
-              }
-            }),
-          ]),
+        settled: (messages) => Promise.race([failed, acknowledged.reached(messages)]),
         close: async () => consumer.close(),
       };
     },

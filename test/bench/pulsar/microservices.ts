@@ -4,7 +4,7 @@ import { Controller, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ClientProxyFactory, EventPattern, Payload, type RedisOptions, Transport } from '@nestjs/microservices';
 import type { Settings } from './job.ts';
-import { bytesOf, NotHere, type Subject, textOf, until } from './subject.ts';
+import { bytesOf, Milestone, NotHere, type Subject, textOf } from './subject.ts';
 
 // Nest's core, which lies in the workspace, looks for the package where it lies itself; the benchmarks have it among their peers.
 registerHooks({
@@ -40,11 +40,11 @@ export async function microservicesSubject(settings: Settings): Promise<Subject>
       close: async () => {},
     }),
     receiver: async (topic, _subscription, onMessage) => {
-      let handled = 0;
+      const handled = new Milestone();
       class Handler {
         async handle({ text }: Envelope): Promise<void> {
           onMessage(bytesOf(text));
-          handled++;
+          handled.passed();
         }
       }
       Controller()(Handler);
@@ -62,7 +62,7 @@ export async function microservicesSubject(settings: Settings): Promise<Subject>
       });
       await app.listen();
       return {
-        settled: (messages) => until(() => handled >= messages),
+        settled: (messages) => handled.reached(messages),
         close: () => app.close(),
       };
     },

@@ -7,7 +7,7 @@ import { bytesCodec, type PulsarCodec, PulsarConsumers, PulsarModule, PulsarPubl
 import { ResilienceModule } from '@smartpulse/resilience';
 import { createTransport, type KeyedBatches, overTransport, type TransportName } from './bare.ts';
 import type { Settings } from './job.ts';
-import { bytesOf, type Subject, textOf, until } from './subject.ts';
+import { bytesOf, Milestone, type Subject, textOf, until } from './subject.ts';
 
 /** Collects when asked, as a scrape does; nothing runs in between. */
 class ScrapedReader extends MetricReader {
@@ -76,11 +76,14 @@ export async function moduleSubject(name: TransportName, variant: ModuleVariant,
       close: () => publisher.flush(topic),
     }),
     receiver: async (topic, subscription, onMessage) => {
+      const handled = new Milestone();
+      const handle = (payload: Uint8Array): void => {
+        onMessage(payload);
+        handled.passed();
+      };
       const handler =
-        variant.handler === 'async'
-          ? async (payload: Uint8Array): Promise<void> => onMessage(payload)
-          : (payload: Uint8Array): void => onMessage(payload);
-      const handle = await consumers.register(
+        variant.handler === 'async' ? async (payload: Uint8Array): Promise<void> => handle(payload) : handle;
+      const consumer = await consumers.register(
         {
           topic,
           subscription,
@@ -94,12 +97,13 @@ export async function moduleSubject(name: TransportName, variant: ModuleVariant,
       );
       return {
         settled: async (messages) => {
-          await until(() => handle.stats().acked >= messages);
+          await handled.reached(messages);
+          await until(() => consumer.stats().acked >= messages);
           if (variant.metrics) {
             await reader.collect();
           }
         },
-        close: () => handle.close(),
+        close: () => consumer.close(),
       };
     },
     sendAlone: overTransport(transport, variant.batchKeyed, settings).sendAlone,

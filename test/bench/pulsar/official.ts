@@ -1,7 +1,7 @@
 import { nativeClient } from '../pulsar-transports/native-client.ts';
 import { NotHere as NoWay } from '../pulsar-transports/way.ts';
 import type { Settings } from './job.ts';
-import { NotHere, type Subject, until } from './subject.ts';
+import { Milestone, NotHere, type Subject } from './subject.ts';
 
 /** The official client in a bare loop, without Nest; its addon does not load everywhere. */
 export async function officialSubject(settings: Settings): Promise<Subject> {
@@ -14,14 +14,14 @@ export async function officialSubject(settings: Settings): Promise<Subject> {
       return { send: (payload) => producer.send(payload), close: () => producer.close() };
     },
     receiver: async (topic, subscription, onMessage) => {
-      let acknowledged = 0;
+      const acknowledged = new Milestone();
       const { promise: failed, reject } = Promise.withResolvers<never>();
       const consumer = await way.subscribe(topic, subscription, (message, payload) => {
         onMessage(payload);
-        consumer.ack(message).then(() => acknowledged++, reject);
+        consumer.ack(message).then(() => acknowledged.passed(), reject);
       });
       return {
-        settled: (messages) => Promise.race([failed, until(() => acknowledged >= messages)]),
+        settled: (messages) => Promise.race([failed, acknowledged.reached(messages)]),
         close: () => consumer.close(),
       };
     },

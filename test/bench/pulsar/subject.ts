@@ -37,7 +37,33 @@ export function bytesOf(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
 
-/** Looks a thousand times a second, so that the looking costs nothing that counts. */
+/** Counts what is done and tells when it is enough. To look again and again would cost a slow contestant more for each message than a fast one. */
+export class Milestone {
+  #done = 0;
+  #enough = Number.POSITIVE_INFINITY;
+  #reached = (): void => {};
+
+  /** One more is done. */
+  passed(): void {
+    this.#done++;
+    if (this.#done >= this.#enough) {
+      this.#reached();
+    }
+  }
+
+  /** Resolves when so many are done. */
+  reached(enough: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#enough = enough;
+      this.#reached = resolve;
+      if (this.#done >= enough) {
+        resolve();
+      }
+    });
+  }
+}
+
+/** Looks a thousand times a second: for a moment only. */
 export async function until(isReached: () => boolean): Promise<void> {
   while (!isReached()) {
     await new Promise((resolve) => setTimeout(resolve, 1));
