@@ -1,5 +1,5 @@
 import type { FlushGeneration } from '@smartpulse/pulsar-wire';
-import type { MessageId } from '../transport/pulsar.transport.js';
+import type { SendListener } from '../transport/pulsar.transport.js';
 
 /** A send from its call to its end. */
 export interface PendingSend {
@@ -10,8 +10,7 @@ export interface PendingSend {
   /** Does not wait for others. */
   readonly urgent: boolean;
   readonly generation: FlushGeneration;
-  readonly resolve: (id: MessageId) => void;
-  readonly reject: (error: Error) => void;
+  readonly listener: SendListener;
   state: 'waiting' | 'ready' | 'written' | 'settled';
   context: string;
   /** On the monotonic clock. */

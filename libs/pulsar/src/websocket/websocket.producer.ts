@@ -1,11 +1,12 @@
 import { FlushGenerations } from '@smartpulse/pulsar-wire';
 import type { Clock, Timer } from '@smartpulse/resilience';
 import { Fifo } from '../in-process/fifo.js';
-import { PulsarClosedError, type PulsarError } from '../pulsar.errors.js';
+import { PulsarClosedError, PulsarError } from '../pulsar.errors.js';
 import { brokerFailure, sendAborted } from '../transport/broker-failure.js';
 import type {
   MessageId,
   OutgoingMessage,
+  SendListener,
   TransportProducer,
   TransportProducerOptions,
 } from '../transport/pulsar.transport.js';
@@ -77,33 +78,42 @@ export class WebSocketProducer implements TransportProducer {
   }
 
   send(message: OutgoingMessage, signal?: AbortSignal): Promise<MessageId> {
+    return new Promise((onStored, onFailed) => this.sendTo({ onStored, onFailed }, message, signal));
+  }
+
+  sendTo(listener: SendListener, message: OutgoingMessage, signal?: AbortSignal): void {
     if (this.#closing !== undefined || this.#gone) {
-      return Promise.reject(new PulsarClosedError('producer', this.topic));
+      listener.onFailed(new PulsarClosedError('producer', this.topic));
+      return;
     }
     if (signal?.aborted === true) {
-      return Promise.reject(sendAborted(this.topic, signal.reason));
+      listener.onFailed(sendAborted(this.topic, signal.reason));
+      return;
     }
-    return new Promise<MessageId>((resolve, reject) => {
+    let frame: string;
+    try {
       // Encoded here and not when there is room: what the caller does to the payload later must not change the message.
-      const frame = encodeFrame(this.topic, message);
-      const send: PendingSend = {
-        frame,
-        bytes: message.payload.byteLength,
-        urgent: message.deliverAtMs !== undefined,
-        generation: this.#flushes.enter(),
-        resolve,
-        reject,
-        state: 'waiting',
-        context: '',
-        deadlineMs: 0,
-        release: undefined,
-      };
-      if (this.#waiting.size === 0 && this.#hasRoom(send)) {
-        this.#accept(send);
-      } else {
-        this.#wait(send, signal);
-      }
-    });
+      frame = encodeFrame(this.topic, message);
+    } catch (error) {
+      listener.onFailed(PulsarError.from(error, this.topic));
+      return;
+    }
+    const send: PendingSend = {
+      frame,
+      bytes: message.payload.byteLength,
+      urgent: message.deliverAtMs !== undefined,
+      generation: this.#flushes.enter(),
+      listener,
+      state: 'waiting',
+      context: '',
+      deadlineMs: 0,
+      release: undefined,
+    };
+    if (this.#waiting.size === 0 && this.#hasRoom(send)) {
+      this.#accept(send);
+    } else {
+      this.#wait(send, signal);
+    }
   }
 
   flush(): Promise<void> {
@@ -144,7 +154,7 @@ export class WebSocketProducer implements TransportProducer {
     if (signal !== undefined) {
       const onAbort = (): void => {
         this.#withdrawn++;
-        this.#settle(send, (end) => end.reject(sendAborted(this.topic, signal.reason)));
+        this.#settle(send, (listener) => listener.onFailed(sendAborted(this.topic, signal.reason)));
       };
       signal.addEventListener('abort', onAbort, { once: true });
       send.release = () => signal.removeEventListener('abort', onAbort);
@@ -210,11 +220,11 @@ export class WebSocketProducer implements TransportProducer {
     // None: it came after its deadline.
     const send = this.#written.get(answer.context);
     if (send !== undefined) {
-      this.#settle(send, (end) => {
+      this.#settle(send, (listener) => {
         if (answer.messageId === undefined) {
-          end.reject(sendFailure(this.topic, answer.result, answer.problem));
+          listener.onFailed(sendFailure(this.topic, answer.result, answer.problem));
         } else {
-          end.resolve(new WebSocketMessageId(this.topic, answer.messageId));
+          listener.onStored(new WebSocketMessageId(this.topic, answer.messageId));
         }
       });
     }
@@ -222,7 +232,7 @@ export class WebSocketProducer implements TransportProducer {
 
   #lost(error: PulsarError): void {
     for (const send of this.#written.values()) {
-      this.#settle(send, (end) => end.reject(error));
+      this.#settle(send, (listener) => listener.onFailed(error));
     }
   }
 
@@ -241,12 +251,12 @@ export class WebSocketProducer implements TransportProducer {
 
   #rejectUnsent(error: PulsarError): void {
     for (const send of [...this.#ready.drain(), ...this.#waiting.drain()]) {
-      this.#settle(send, (end) => end.reject(error));
+      this.#settle(send, (listener) => listener.onFailed(error));
     }
     this.#withdrawn = 0;
   }
 
-  #settle(send: PendingSend, outcome: (send: PendingSend) => void): void {
+  #settle(send: PendingSend, outcome: (listener: SendListener) => void): void {
     const { state } = send;
     if (state === 'settled') {
       return;
@@ -260,7 +270,7 @@ export class WebSocketProducer implements TransportProducer {
       this.#acceptedBytes -= send.bytes;
       this.#unwatch();
     }
-    outcome(send);
+    outcome(send.listener);
     this.#flushes.leave(send.generation);
     this.#admit();
   }
@@ -308,7 +318,7 @@ export class WebSocketProducer implements TransportProducer {
         return;
       }
       const ambiguous = send.state === 'written';
-      this.#settle(send, (end) => end.reject(this.#timedOut(ambiguous)));
+      this.#settle(send, (listener) => listener.onFailed(this.#timedOut(ambiguous)));
     }
   }
 
