@@ -63,21 +63,24 @@ describe('the batches of a producer', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('of ever new keys are made in memory that came back', () => {
-    const { batcher, frames, memory, add } = batcherOf();
-    const round = (number: number): void => {
-      for (let key = 0; key < 2_000; key++) {
-        add({ key: `${number} ${key}` });
-      }
-      batcher.sealAll();
-      frames.splice(0).forEach(({ bytes }) => memory.giveBack(bytes));
-    };
-    round(1);
-    const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow');
-    round(2);
-    expect(allocate).not.toHaveBeenCalled();
-    allocate.mockRestore();
-  });
+  it.each(['none', 'lz4'] as const)(
+    'of ever new keys are made in memory that came back, compression %s',
+    (compression) => {
+      const { batcher, frames, memory, add } = batcherOf({ compression });
+      const round = (number: number): void => {
+        for (let key = 0; key < 2_000; key++) {
+          add({ key: `${number} ${key}` });
+        }
+        batcher.sealAll();
+        frames.splice(0).forEach(({ bytes }) => memory.giveBack(bytes));
+      };
+      round(1);
+      const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow');
+      round(2);
+      expect(allocate).not.toHaveBeenCalled();
+      allocate.mockRestore();
+    },
+  );
 
   it('puts an id that was sealed a moment ago beside no new one', () => {
     const { batcher, frames, add } = batcherOf();

@@ -236,6 +236,7 @@ export class Batcher {
         Math.min(this.options.maxBytes, this.origin().maxMessageBytes),
         initialBytes,
         this.memory.take,
+        (bytes) => this.memory.giveBack(bytes),
       ),
       key: undefined,
       orderingKey: undefined,

@@ -3,6 +3,11 @@ import { ByteReader } from '../bytes/byte-reader.js';
 import { readSingleMessageMetadata } from '../metadata/metadata-codec.js';
 import type { SingleMessageMetadata } from '../metadata/metadata.tables.js';
 
+/** Fields that say more of a key than its text does: it is base64, there is an ordering key, it is none at all. */
+const BINARY_KEY = 0x30;
+const ORDERING_KEY = 0x3a;
+const NULL_KEY = 0x50;
+
 /** One message of a batch: a view, whose metadata is decoded when it is first asked for. */
 export class BatchedMessage {
   readonly #bytes: Buffer;
@@ -148,13 +153,8 @@ export class BatchReader {
         case 0x48:
           tombstone = reader.bool();
           break;
-        case 0x30: // Binary, in base64.
-        case 0x3a: // An ordering key.
-        case 0x50: // None at all, which an empty text stands for.
-          isPlainlyKeyed = false;
-          reader.skip(tag & 7);
-          break;
         default:
+          isPlainlyKeyed &&= tag !== BINARY_KEY && tag !== ORDERING_KEY && tag !== NULL_KEY;
           reader.skip(tag & 7);
       }
     }

@@ -30,6 +30,7 @@ export type BatchHeader = Omit<SendHeader, 'numMessages'>;
 export class BatchWriter {
   readonly #maxBytes: number;
   readonly #memory: TakeMemory;
+  readonly #giveBack: (bytes: Buffer) => void;
   /** None while the batch is empty: of many keys most have none, and their memory is the others'. */
   #writer: ByteWriter | undefined;
   #lastBytes: number;
@@ -39,10 +40,17 @@ export class BatchWriter {
    * @param maxBytes the largest batch in bytes, before compression; a first message is taken whatever its size.
    * @param initialBytes the room to begin with; later batches begin with what the last one needed.
    * @param memory where the frames' bytes come from.
+   * @param giveBack told of memory that no frame lies in: what a batch was put together in that was compressed.
    */
-  constructor(maxBytes: number, initialBytes = 4_096, memory: TakeMemory = freshMemory) {
+  constructor(
+    maxBytes: number,
+    initialBytes = 4_096,
+    memory: TakeMemory = freshMemory,
+    giveBack: (bytes: Buffer) => void = () => {},
+  ) {
     this.#maxBytes = maxBytes;
     this.#memory = memory;
+    this.#giveBack = giveBack;
     this.#lastBytes = initialBytes;
   }
 
@@ -103,9 +111,7 @@ export class BatchWriter {
     this.#lastBytes = end;
     this.#count = 0;
     const compressed = compression !== COMPRESSION.none && compressor !== undefined;
-    // A compressed frame is of other memory.
-    writer.position = HEADROOM_BYTES;
-    this.#writer = compressed ? writer : undefined;
+    this.#writer = undefined;
     const send: SendHeader = {
       ...header,
       numMessages: count,
@@ -116,9 +122,15 @@ export class BatchWriter {
         numMessagesInBatch: count,
       },
     };
-    return compressed
-      ? frames.encode(send, compressor.compress(compression, buffer.subarray(HEADROOM_BYTES, end)), maxMessageBytes)
-      : frames.encodeInPlace(send, buffer, HEADROOM_BYTES, end, maxMessageBytes);
+    if (!compressed) {
+      return frames.encodeInPlace(send, buffer, HEADROOM_BYTES, end, maxMessageBytes);
+    }
+    try {
+      const payload = compressor.compress(compression, buffer.subarray(HEADROOM_BYTES, end));
+      return frames.encode(send, payload, maxMessageBytes);
+    } finally {
+      this.#giveBack(buffer);
+    }
   }
 
   /** Forgets what was added. */
