@@ -22,7 +22,6 @@ import {
 } from './partitioned-queue.options.js';
 import { startCounting } from './queue-counters.js';
 
-/** An item whose handler is done. */
 /** Lanes whose first items are held until the same promise settles, as where one receipt is for many: they need one callback. */
 interface HeldGroup<TKey, TItem> {
   readonly until: HeldUntil['heldUntil'];
@@ -374,9 +373,12 @@ export class AutoConcurrentPartitionedQueue<TKey, TItem> {
       this.#lastHeld = undefined;
     }
     for (const lane of group.lanes) {
-      const { head } = lane;
-      if (this.#state === 'stopped' || head === undefined) {
+      if (this.#state === 'stopped') {
         return;
+      }
+      const { head } = lane;
+      if (head === undefined) {
+        continue;
       }
       this.#held--;
       this.#inFlight++;

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { REFUSAL } from '../connection/broker-error.js';
 import { clientOf, finish as finishWith } from '../testing/fake-broker.client.js';
 import { FakeBroker } from '../testing/fake-broker.js';
+import type { WireConsumer } from '../consumer/consumer.options.js';
 import { FakeSubscription } from '../testing/fake-broker.topic.js';
 import type { ClientEvent } from './client.options.js';
 import type { PulsarClient } from './pulsar-client.js';
@@ -162,6 +163,14 @@ describe('a topic that gets more partitions', () => {
     });
   }
 
+  async function refusedToLeave(consumer: WireConsumer): Promise<void> {
+    broker.script('unsubscribe', (connection, { requestId }) => {
+      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
+      return true;
+    });
+    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+  }
+
   it('has no consumer on the new ones that nobody uses where a round failed half-way, and the next one misses nothing', async () => {
     const consumer = await subscribe();
     partitions[TOPIC] = 3;
@@ -246,11 +255,7 @@ describe('a topic that gets more partitions', () => {
     const consumer = await subscribe();
     partitions[TOPIC] = 3;
     await failedRound();
-    broker.script('unsubscribe', (connection, { requestId }) => {
-      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
-      return true;
-    });
-    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+    await refusedToLeave(consumer);
     expect([broker.consumers, subscriptions().length]).toEqual([1, 2]);
     broker.unscript('unsubscribe');
     await finish(consumer.unsubscribe());
@@ -292,11 +297,7 @@ describe('a topic that gets more partitions', () => {
   it('is taken on by the next round where its consumer was refused to leave for good', async () => {
     const consumer = await subscribe();
     partitions[TOPIC] = 2;
-    broker.script('unsubscribe', (connection, { requestId }) => {
-      connection.send('error', { requestId, error: 1, message: 'another consumer is there' });
-      return true;
-    });
-    await expect(finish(consumer.unsubscribe())).rejects.toThrow('another consumer is there');
+    await refusedToLeave(consumer);
     await round();
 
     expect(broker.consumers).toBe(2);

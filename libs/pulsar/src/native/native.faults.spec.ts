@@ -210,6 +210,19 @@ describe('Producers of the native transport', () => {
     expect(produced[0]).toMatchObject({ batchingEnabled: false, batchingMaxMessages: 2 });
   });
 
+  it('batches by key, which Key_Shared needs, unless keys may be mixed', async () => {
+    const { produced, transport } = faulty({});
+    const batching = { enabled: true, maxMessages: 100, maxBytes: 1_000, maxDelayMs: 10 };
+    await produce(transport, TOPIC, { batching });
+    await produce(transport, TOPIC, { batching: { ...batching, keyed: 'by-key' } });
+    await produce(transport, TOPIC, { batching: { ...batching, keyed: 'mixed' } });
+    expect(produced.map(({ batchingType }) => batchingType)).toEqual([
+      'KeyBasedBatching',
+      'KeyBasedBatching',
+      'DefaultBatching',
+    ]);
+  });
+
   it('lets no share of the window per partition reject what our own window admits', async () => {
     const { produced, transport } = faulty({});
     await produce(transport, TOPIC, { maxPendingMessages: 60_000 });

@@ -54,6 +54,16 @@ describe('batches of mixed keys', () => {
     await consumedAs(app, 'Key_Shared', 'audit');
   });
 
+  it('are refused beside a Key_Shared handler of a pattern, where all topics have them and where one that matches does', async () => {
+    const pattern = { topicsPattern: /orders-.+/, subscription: 's', type: 'Key_Shared' } as const;
+    const all = await start({ producer: { batching: true, batchKeyed: 'mixed' } });
+    await expect(all.consumers.registerPattern(pattern, () => undefined)).rejects.toThrow(/batches of mixed keys/);
+    await all.close();
+    const one = await start({ producer: { batching: true, topics: { 'orders-eu': { batchKeyed: 'mixed' } } } });
+    await one.publisher.publishMany('orders-eu', [{ data: 1 }]);
+    await expect(one.consumers.registerPattern(pattern, () => undefined)).rejects.toThrow(/batches of mixed keys/);
+  });
+
   it('are nothing to a Key_Shared handler where its topic has no batches', async () => {
     const app = await start({
       producer: { batching: true, batchKeyed: 'mixed', topics: { orders: { batching: false } } },

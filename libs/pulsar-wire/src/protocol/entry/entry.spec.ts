@@ -10,7 +10,7 @@ import { COMPRESSION } from '../compression/compression.js';
 import { Compressor } from '../compression/compressor.js';
 import { SendFrameEncoder } from '../frame/send-frame.js';
 import { type MessageMetadataInput, readMessageMetadata, writeMessageMetadata } from '../metadata/metadata-codec.js';
-import { MESSAGE_METADATA } from '../metadata/metadata.tables.js';
+import { MESSAGE_METADATA, SINGLE_MESSAGE_METADATA } from '../metadata/metadata.tables.js';
 import { readMessage, writeMessage } from '../table/table-codec.js';
 import { CorruptEntryError, MessageTooLargeError } from '../../pulsar-wire.errors.js';
 import { messageFrame, storedEntryOf } from '../../testing/index.js';
@@ -222,6 +222,15 @@ describe('a batch', () => {
       );
     },
   );
+
+  it('says of a key that is none at all that its text is not everything', () => {
+    const metadata = new ByteWriter();
+    writeMessage(metadata, SINGLE_MESSAGE_METADATA, { payloadSize: 0, partitionKey: '', nullPartitionKey: true });
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(metadata.position);
+    const [message] = all(new BatchReader(Buffer.concat([size, metadata.take()]), 1));
+    expect([message?.isPlainlyKeyed, message?.metadata.nullPartitionKey]).toEqual([false, true]);
+  });
 
   it('has room for a header of any size', () => {
     for (const size of [1, 300, 380, 400, 420, 440, 5_000]) {

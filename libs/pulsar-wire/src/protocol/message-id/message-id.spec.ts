@@ -17,6 +17,21 @@ describe('MessageId', () => {
     );
   });
 
+  it('is told by its own place, whichever was told before', () => {
+    const near = fc.tuple(
+      fc.bigInt(0n, 1n),
+      fc.bigInt(0n, 1n),
+      fc.integer({ min: -1, max: 0 }),
+      fc.integer({ min: -1, max: 1 }),
+    );
+    fc.assert(
+      fc.property(fc.array(near, { maxLength: 20 }), (list) => {
+        const told = list.map((parts) => String(new MessageId(...parts)));
+        expect(told).toEqual(list.map((parts) => (parts[3] < 0 ? parts.slice(0, 3) : parts).join(':')));
+      }),
+    );
+  });
+
   it('has one order, in which earliest is first and latest last', () => {
     const near = fc.tuple(
       fc.bigInt(0n, 2n),
